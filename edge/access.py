@@ -1,0 +1,46 @@
+"""May this viewer have this channel, in this kind, now?
+
+Two keys turn the lock: the owner shares the channel, and the city's layer of the configuration admits the kind
+(ARCHITECTURE 6, "Two keys"). Pure; only the ferry asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from netconf.model import Channel, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why not: a SIP status (RFC 3261 21.4) and a code of ``netconf.words``."""
+
+    status: int
+    reason: str
+
+
+class Access:
+    """The two keys of one confirmed configuration."""
+
+    def __init__(self, site: Site) -> None:
+        self._rights = frozenset(site.platform.rights)
+        self._most = site.max_calls
+        self._channels: Mapping[tuple[str, str], Channel] = {(c.recorder, c.id): c for c in site.channel}
+
+    def publishes(self, recorder: str, channel: str) -> bool:
+        """Return whether the city may know that the channel exists."""
+        known = self._channels.get((recorder, channel))
+        return known is not None and known.share and known.coverage != "B"
+
+    def refuses(self, recorder: str, channel: str, kind: str, calls_now: int) -> Refusal | None:
+        """Return the refusal, or None if the view may be opened beside ``calls_now`` open ones."""
+        if (recorder, channel) not in self._channels:
+            return Refusal(404, "channel_unknown")
+        if not self.publishes(recorder, channel):
+            return Refusal(403, "channel_not_shared")
+        if kind not in self._rights:
+            return Refusal(403, "right_not_granted")
+        if calls_now >= self._most:
+            return Refusal(486, "too_many_calls")
+        return None

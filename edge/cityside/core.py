@@ -1,0 +1,283 @@
+"""The city side's thinking part: records and the device role's events in, commands out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+from edge.cityside.issued import IssuedIds
+from edge.gb28181.catalog import CatalogEntry
+from edge.gb28181.device import (
+    CallEnded,
+    CallEstablished,
+    Device,
+    DeviceEvent,
+    InviteReceived,
+    Registered,
+    RegistrationLost,
+)
+from edge.records.codec import RemoteRecordError, decode
+from edge.records.types import (
+    CatalogItem,
+    ChannelState,
+    CloseMedia,
+    MediaAnswered,
+    MediaRefused,
+    MediaSink,
+    OpenMedia,
+    Record,
+)
+from edge.sdp import MediaDescription
+from edge.sip.address import Address
+from edge.sip.chance import Chance
+from netconf import words
+from netconf.model import Site
+
+PS_PAYLOAD_TYPE = 96
+_VIEWER_BYTES = 96
+
+
+@dataclass(slots=True)
+class View:
+    """One INVITE of the city."""
+
+    leg: str
+    issued: str
+    request: OpenMedia
+    offer: MediaDescription
+    ssrc: int
+    answered: bool = False
+    port: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SendRecord:
+    """Hand a record to the ferry."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSink:
+    """Make a socket connected to the city's media address; it goes to the ferry with ``record`` once its port is known."""
+
+    call: int
+    city: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PassSink:
+    call: int
+    record: MediaSink
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Something the owner should be able to read in the log: a code of ``netconf.words`` and whom it concerns."""
+
+    code: str
+    about: str
+
+
+Command = SendRecord | OpenSink | PassSink | Say
+
+
+class CitySide:
+    """The legs to the city of one confirmed configuration."""
+
+    def __init__(self, site: Site, device: Device, issued: IssuedIds, chance: Chance) -> None:
+        self._site = site
+        self._device = device
+        self._issued = issued
+        self._chance = chance
+        self._entries: dict[str, CatalogEntry] = {}
+        self._by_leg: dict[str, int] = {}
+        self._commands: list[Command] = []
+        self._ferry_up = False
+        self.registered = False
+        self.views: dict[int, View] = {}
+        self.counters: Counter[str] = Counter()
+
+    # -- from the city -------------------------------------------------------------------------------------------
+
+    def on_event(self, event: DeviceEvent, now: float) -> None:
+        """Take one event of the device role."""
+        if isinstance(event, Registered):
+            self.registered = True
+            self._commands.append(Say("city_registered", self._site.platform.id))
+        elif isinstance(event, RegistrationLost):
+            self.registered = False
+            self._commands.append(Say("city_registration_lost", event.cause))
+        elif isinstance(event, InviteReceived):
+            self._invited(event, now)
+        elif isinstance(event, CallEstablished):
+            self._commands.append(Say("view_established", self._channel_of(event.call)))
+        elif isinstance(event, CallEnded):
+            call = self._by_leg.pop(event.call, None)
+            if call is not None and self.views.pop(call, None) is not None:
+                self._send(CloseMedia(call, "cancelled" if event.cause == "cancel" else "ended_normally"))
+
+    def _channel_of(self, leg: str) -> str:
+        call = self._by_leg.get(leg)
+        return self.views[call].issued if call in self.views else leg
+
+    def _invited(self, event: InviteReceived, now: float) -> None:
+        target = self._issued.channel(event.channel)
+        refusal = self._objection(event, target)
+        if refusal is not None or target is None:
+            status, reason = refusal or (404, "channel_unknown")
+            self._refuse_leg(event.call, status, reason, now)
+            return
+        call = 1 + self._chance.number(0xFFFFFFFF)
+        ssrc = event.offer.ssrc if event.offer.ssrc is not None else self._fresh_ssrc()
+        request = OpenMedia(call, target[0], target[1], "live", _label(event.viewer))
+        self.views[call] = View(event.call, event.channel, request, event.offer, ssrc)
+        self._by_leg[event.call] = call
+        self._commands.append(OpenSink(call, Address(event.offer.address, event.offer.port)))
+
+    def _objection(self, event: InviteReceived, target: tuple[str, str] | None) -> tuple[int, str] | None:
+        offer = event.offer
+        if not self._ferry_up:
+            return 503, "ferry_unreachable"
+        if target is None:
+            return 404, "channel_unknown"
+        if offer.session_name != "Play" or offer.transport != "RTP/AVP" or PS_PAYLOAD_TYPE not in offer.payload_types:
+            return 488, "sdp_unacceptable"
+        if not 1024 <= offer.port <= 65535:
+            return 488, "sdp_unacceptable"
+        if not any(IPv4Address(offer.address) in network for network in self._site.platform.media_networks):
+            return 488, "media_address_foreign"
+        if len(self.views) >= self._site.max_calls:
+            return 486, "too_many_calls"
+        return None
+
+    def _fresh_ssrc(self) -> int:
+        """Return an SSRC as GB/T 28181 annex F writes it: 0 for live, five digits of the domain, four of ours."""
+        return int(f"0{self._site.site.id[3:8]}{self._chance.number(10000):04d}")
+
+    # -- from the ferry ------------------------------------------------------------------------------------------
+
+    def on_ferry_up(self) -> None:
+        self._ferry_up = True
+
+    def on_ferry_lost(self, now: float) -> None:
+        """Without the ferry no channel is there and no view goes on."""
+        self._ferry_up = False
+        for call in list(self.views):
+            self._hang_up(call, 503, "ferry_unreachable", now)
+        for issued, entry in self._entries.items():
+            self._entries[issued] = entry.with_status("OFF")
+        self._device.set_catalog(tuple(self._entries.values()))
+
+    def on_sink(self, call: int, local: Address | None, now: float) -> None:
+        """Take the sink's own address, or None when no socket could be had."""
+        view = self.views.get(call)
+        if view is None:
+            return
+        if local is None:
+            self._hang_up(call, 503, "media_address_foreign", now)
+            return
+        view.port = local.port
+        self._commands.append(PassSink(call, MediaSink(call, view.ssrc, PS_PAYLOAD_TYPE)))
+        self._send(view.request)
+
+    def on_record(self, data: bytes, now: float) -> None:
+        """Take one datagram of the ferry."""
+        try:
+            record = decode(data)
+        except RemoteRecordError as wrong:
+            self.counters[wrong.rule] += 1
+            return
+        if isinstance(record, CatalogItem):
+            self._show(record)
+        elif isinstance(record, ChannelState):
+            self._mark(record)
+        elif isinstance(record, MediaAnswered):
+            self._accept(record.call, now)
+        elif isinstance(record, MediaRefused):
+            self._hang_up(record.call, record.status, record.reason, now)
+        elif isinstance(record, CloseMedia):
+            self._hang_up(record.call, 480, record.reason, now)
+        else:
+            self.counters["record_unexpected"] += 1
+
+    def _show(self, item: CatalogItem) -> None:
+        issued = self._issued.of(item.recorder, item.channel)
+        site = self._site.site
+        self._entries[issued] = CatalogEntry(
+            device_id=issued,
+            name=item.name,
+            manufacturer=item.manufacturer,
+            model=item.model,
+            owner=site.name,
+            civil_code=site.civil_code,
+            address=site.name,
+            parent_id=site.id,
+            status="ON" if item.online else "OFF",
+            ptz_type=item.ptz_type or None,
+        )
+        self._device.set_catalog(tuple(self._entries.values()))
+
+    def _mark(self, state: ChannelState) -> None:
+        issued = self._issued.of(state.recorder, state.channel)
+        entry = self._entries.get(issued)
+        if entry is not None:
+            self._entries[issued] = entry.with_status("ON" if state.online else "OFF")
+            self._device.set_catalog(tuple(self._entries.values()))
+
+    def _accept(self, call: int, now: float) -> None:
+        view = self.views.get(call)
+        if view is None or view.answered:
+            return
+        view.answered = True
+        answer = MediaDescription.answer(
+            view.offer,
+            origin_id=view.issued,
+            address=str(self._site.tunnel[0].address.ip),
+            port=view.port,
+            payload_types=(PS_PAYLOAD_TYPE,),
+            ssrc=view.ssrc,
+        )
+        self._device.accept(view.leg, answer, now)
+
+    # -- endings -------------------------------------------------------------------------------------------------
+
+    def _hang_up(self, call: int, status: int, reason: str, now: float) -> None:
+        view = self.views.pop(call, None)
+        if view is None:
+            return
+        self._by_leg.pop(view.leg, None)
+        if view.answered:
+            self._device.hang_up(view.leg, now)
+            self._commands.append(Say(reason, view.issued))
+        else:
+            self._refuse_leg(view.leg, status, reason, now)
+
+    def _refuse_leg(self, leg: str, status: int, reason: str, now: float) -> None:
+        self.counters[reason] += 1
+        self._commands.append(Say(reason, leg))
+        self._device.refuse(leg, status, words.reason(reason, "en"), now)
+
+    def _send(self, record: Record) -> None:
+        self._commands.append(SendRecord(record))
+
+    def commands(self) -> list[Command]:
+        """Return, once, what is to be done, in order."""
+        due, self._commands = self._commands, []
+        return due
+
+    def status(self) -> dict[str, object]:
+        """Return what the owner may see of this side."""
+        return {
+            "registered": self.registered,
+            "ferry": self._ferry_up,
+            "channels": {issued: entry.status for issued, entry in self._entries.items()},
+            "views": {str(call): {"channel": v.issued, "viewer": v.request.viewer} for call, v in self.views.items()},
+            "counters": dict(sorted((self.counters + Counter(self._device.counters)).items())),
+        }
+
+
+def _label(text: str) -> str:
+    kept = "".join(character for character in text if character.isprintable())
+    return kept.encode("utf-8", "ignore")[:_VIEWER_BYTES].decode("utf-8", "ignore")

@@ -1,0 +1,132 @@
+"""The city side's shell: sockets, the loop and the clock around ``core``."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+import time
+from pathlib import Path
+
+from edge.cityside.core import CitySide, OpenSink, PassSink, Say, SendRecord
+from edge.cityside.issued import IssuedIds
+from edge.gb28181.device import Device, DeviceConfig
+from edge.io.chance import SystemChance
+from edge.io.confirmed import Confirmed, Places, places
+from edge.io.seqpacket import FerryLine
+from edge.io.status import StatusFile
+from edge.io.udp import UdpShell
+from edge.records.codec import encode
+from edge.sip.address import Address
+from netconf import words
+from netconf.model import Site
+from netconf.secrets import read_password
+
+TICK_SECONDS = 0.25
+#: The tunnel takes a burst of a key frame without loss.
+SEND_BUFFER_BYTES = 1 << 20
+_USER_AGENT = "snowgate"
+
+
+class Process:
+    """One life of the city side: from a confirmed configuration until it changes."""
+
+    def __init__(self, site: Site, where: Places) -> None:
+        self._site = site
+        self._device = Device(device_config(site, where.secrets), SystemChance())
+        issued = IssuedIds(where.state / "issued-ids.json", site.site.id)
+        self._core = CitySide(site, self._device, issued, SystemChance())
+        self._sinks: dict[int, socket.socket] = {}
+        self._line = FerryLine(where.run / "ferry-city.sock", self._core.on_ferry_up, self._record, self._ferry_lost)
+        self._udp = UdpShell(self._device, device_config(site, where.secrets).local, self._event)
+        self._status = StatusFile(where.run, "cityside")
+
+    async def run(self, confirmed: Confirmed) -> None:
+        """Serve until the confirmed configuration changes."""
+        await self._udp.start()
+        line = asyncio.create_task(self._line.run())
+        self._device.start(time.monotonic())
+        try:
+            while not confirmed.changed():
+                self._act()
+                self._status.write(self._core.status())
+                done, _ = await asyncio.wait({line}, timeout=TICK_SECONDS)
+                for task in done:
+                    task.result()
+        finally:
+            line.cancel()
+            self._udp.close()
+
+    def _ferry_lost(self) -> None:
+        self._core.on_ferry_lost(time.monotonic())
+        self._act()
+
+    def _record(self, data: bytes) -> None:
+        self._core.on_record(data, time.monotonic())
+        self._act()
+
+    def _event(self, event: object, now: float) -> None:
+        self._core.on_event(event, now)
+        self._act()
+
+    def _act(self) -> None:
+        for command in self._core.commands():
+            if isinstance(command, SendRecord):
+                self._line.send(encode(command.record))
+            elif isinstance(command, OpenSink):
+                self._core.on_sink(command.call, self._open_sink(command.call, command.city), time.monotonic())
+                self._act()
+            elif isinstance(command, PassSink):
+                sink = self._sinks.pop(command.call)
+                self._line.send(encode(command.record), [sink.fileno()])
+                sink.close()
+            elif isinstance(command, Say):
+                print(f"{words.reason(command.code, 'en')} [{command.code} {command.about}]", file=sys.stderr, flush=True)
+        self._udp.flush()
+
+    def _open_sink(self, call: int, city: Address) -> Address | None:
+        """Return the address of a new socket that is connected to the city's media address and to nothing else."""
+        sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sink.bind((str(self._site.tunnel[0].address.ip), 0))
+            sink.connect((city.host, city.port))
+        except OSError:
+            sink.close()
+            return None
+        sink.setblocking(False)
+        sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._sinks[call] = sink
+        host, port = sink.getsockname()
+        return Address(host, port)
+
+
+def device_config(site: Site, secrets: Path) -> DeviceConfig:
+    """Return the device role that registers ``site`` with the city."""
+    platform = site.platform
+    return DeviceConfig(
+        id=site.site.id,
+        domain=platform.domain,
+        local=Address(str(site.tunnel[0].address.ip), platform.local_port),
+        server=Address(str(platform.address), platform.port),
+        server_id=platform.id,
+        realm=platform.realm or platform.domain,
+        password=read_password(secrets, "platform") or "",
+        expires_seconds=platform.register_expires_seconds,
+        keepalive_seconds=platform.keepalive_seconds,
+        user_agent=_USER_AGENT,
+    )
+
+
+async def _serve(where: Places) -> None:
+    confirmed = Confirmed(where.run)
+    while (site := confirmed.read()) is None:
+        await asyncio.sleep(TICK_SECONDS)
+    await Process(site, where).run(confirmed)
+
+
+def main() -> int:
+    """Run until the configuration changes; the supervisor starts us again."""
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(places("snowgate-cityside")))
+    return 0

@@ -1,0 +1,105 @@
+"""The states of a call in the ferry, as a table.
+
+A call lives between two sides that do not know each other. It begins with the city's sink and request, and it comes
+forward one step at a time: the site side reserves a port, the keeper opens the pin, the recorder answers, its first
+good packet arrives, media flows. Nothing may be skipped, so that a side that is owned cannot have media without a
+pin or a pin without a request. ``end`` is heard in every state: whoever lets go first, the rest is taken down in one
+order (pin, sockets, both legs, receipt), which ``core`` knows.
+
+An event that stands in no cell is refused by name and changes nothing.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+from edge.records.types import MediaSink, OpenMedia
+
+
+@dataclass(frozen=True, slots=True)
+class PassedSocket:
+    """A descriptor that came with a record and is a UDP socket of its sender's namespace."""
+
+    descriptor: int
+    local: tuple[str, int]
+    peer: tuple[str, int]
+
+
+class State(enum.StrEnum):
+    WAITING_PORT = "waiting_port"
+    WAITING_PIN = "waiting_pin"
+    WAITING_ANSWER = "waiting_answer"
+    WAITING_MEDIA = "waiting_media"
+    FLOWING = "flowing"
+    ENDED = "ended"
+
+
+class Event(enum.StrEnum):
+    RESERVED = "reserved"
+    PIN_OPENED = "pin_opened"
+    ANSWERED = "answered"
+    READY = "ready"
+    END = "end"
+
+
+TABLE: dict[State, dict[Event, State]] = {
+    State.WAITING_PORT: {Event.RESERVED: State.WAITING_PIN, Event.END: State.ENDED},
+    State.WAITING_PIN: {Event.PIN_OPENED: State.WAITING_ANSWER, Event.END: State.ENDED},
+    State.WAITING_ANSWER: {Event.ANSWERED: State.WAITING_MEDIA, Event.END: State.ENDED},
+    State.WAITING_MEDIA: {Event.READY: State.FLOWING, Event.END: State.ENDED},
+    State.FLOWING: {Event.END: State.ENDED},
+    State.ENDED: {},
+}
+
+#: Longest stay in a state, seconds. Too short and a slow recorder (seen: 6 s to answer after waking its disk) is cut
+#: off; too long and a city operator stares at a black tile. The site side's own limits (10 s for the answer, 10 s for
+#: the first packet) are tighter and carry the better sentence; these hold when that side hangs.
+DEADLINE_SECONDS: dict[State, float] = {
+    State.WAITING_PORT: 5.0,
+    State.WAITING_PIN: 5.0,
+    State.WAITING_ANSWER: 13.0,
+    State.WAITING_MEDIA: 13.0,
+}
+
+
+class CallRefused(Exception):
+    """An event that the state has no cell for."""
+
+    def __init__(self, state: State, event: Event) -> None:
+        super().__init__(f"{event} in {state}")
+        self.rule = f"call_{event}_in_{state}"
+
+
+@dataclass(slots=True)
+class Call:
+    """One view. The ferry owns the descriptors of ``sink`` and ``source`` until the call ends."""
+
+    request: OpenMedia
+    sink: PassedSocket
+    stamp: MediaSink
+    began: float
+    state: State = State.WAITING_PORT
+    since: float = 0.0
+    source: PassedSocket | None = None
+    lan_port: int = 0
+    renewed: float = 0.0
+    packets: int = 0
+    octets: int = 0
+    last_good: float = 0.0
+
+    def step(self, event: Event, now: float) -> None:
+        """Go to the next state.
+
+        Raises:
+            CallRefused: the table has no such cell.
+        """
+        target = TABLE[self.state].get(event)
+        if target is None:
+            raise CallRefused(self.state, event)
+        self.state, self.since = target, now
+
+    def overdue(self, now: float) -> bool:
+        """Return whether the call has stayed longer in its state than it may."""
+        limit = DEADLINE_SECONDS.get(self.state)
+        return limit is not None and now - self.since > limit

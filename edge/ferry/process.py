@@ -1,0 +1,274 @@
+"""The ferry's shell: listeners, the one blocking loop, descriptors. What happens is decided in ``core``.
+
+Order of birth, which is the order of trust: read the confirmed configuration, open the three listeners and the two
+files that are written later, fork the relay worker, and only then load the seccomp filter. From there on the process
+can make no socket, open no file and reach no address; it holds what it was handed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from edge.control.wire import (
+    ControlError,
+    Done,
+    Hello,
+    OpenPin,
+    decode_answer,
+    decode_hello,
+    encode_request,
+)
+from edge.ferry import relay, seccomp
+from edge.ferry.calls import PassedSocket
+from edge.ferry.core import (
+    AskKeeper,
+    CloseDescriptor,
+    Command,
+    DropSide,
+    Ferry,
+    Send,
+    StartRelay,
+    StopRelay,
+    WriteReceipt,
+)
+from edge.ferry.descriptor import BadDescriptor, check, receive
+from edge.ferry.verify import wire
+from edge.io.confirmed import Confirmed, Places, places
+from edge.records.types import Party
+from netconf.model import Site
+
+TICK_SECONDS = 0.5
+_MOST_DESCRIPTORS = 1
+_MOST_WAITING_REQUESTS = 256
+_MOST_RECORDS_PER_WAKE = 32
+_BACKLOG = 2
+
+
+class Process:
+    """One life of the ferry."""
+
+    def __init__(self, site: Site, where: Places, confirmed: Confirmed) -> None:
+        self._core = Ferry(site)
+        self._confirmed = confirmed
+        self._selector = selectors.EpollSelector()
+        self._sides: dict[Party, socket.socket] = {}
+        self._keeper: socket.socket | None = None
+        self._hello: Hello | None = None
+        self._asked: dict[int, AskKeeper] = {}
+        self._next_id = 1
+        self._receipts = _append(where.state / "views.jsonl")
+        self._status = _append(where.run / "ferry.status.json")
+        self._told = ""
+        self._listen(where.run / "ferry-site.sock", ("side", Party.SITE))
+        self._listen(where.run / "ferry-city.sock", ("side", Party.CITY))
+        self._listen(where.run / "ferry-keeper.sock", ("keeper", None))
+        self._worker = relay.start_worker()
+        self._selector.register(self._worker.control, selectors.EVENT_READ, ("worker", None))
+
+    def _listen(self, path: Path, meaning: tuple[str, Party | None]) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(str(path))
+        path.chmod(0o660)
+        listener.listen(_BACKLOG)
+        os.set_blocking(listener.fileno(), False)
+        self._selector.register(listener, selectors.EVENT_READ, ("listen", meaning))
+
+    def run(self) -> int:
+        """Serve until the configuration changes or the worker dies; the supervisor starts us again."""
+        seccomp.load_parent((self._worker.control.fileno(),))
+        while not self._confirmed.changed():
+            for key, _ in self._selector.select(TICK_SECONDS):
+                if not self._ready(key):
+                    return 1
+            self._core.handle_timer(time.monotonic())
+            self._act()
+            self._write_status()
+        return 0
+
+    def _ready(self, key: selectors.SelectorKey) -> bool:
+        what, detail = key.data
+        opened: Any = key.fileobj
+        if what == "listen":
+            self._accept(opened, *detail)
+        elif what == "side":
+            self._read_side(opened, detail)
+        elif what == "keeper":
+            self._read_keeper(opened)
+        else:
+            return self._read_worker()
+        self._act()
+        return True
+
+    # -- lines ---------------------------------------------------------------------------------------------------
+
+    def _accept(self, listener: socket.socket, role: str, side: Party | None) -> None:
+        try:
+            line, _ = listener.accept()
+        except OSError:
+            return
+        os.set_blocking(line.fileno(), False)
+        if role == "keeper":
+            self._lose_keeper()
+            self._keeper = line
+        elif side is not None:
+            self._lose_side(side)
+            self._sides[side] = line
+            _log(f"The {side} side is connected.")
+        self._selector.register(line, selectors.EVENT_READ, (role, side))
+
+    def _read_side(self, line: socket.socket, side: Party) -> None:
+        for _ in range(_MOST_RECORDS_PER_WAKE):
+            if self._sides.get(side) is not line:
+                return
+            try:
+                data, descriptors = receive(line, _MOST_DESCRIPTORS)
+            except BlockingIOError:
+                return
+            except BadDescriptor as bad:
+                self._core.fault(side, bad.rule)
+                self._act()
+                return
+            except OSError:
+                data, descriptors = b"", []
+            if not data and not descriptors:
+                self._lose_side(side)
+                return
+            self._take(side, data, descriptors)
+            self._act()
+
+    def _take(self, side: Party, data: bytes, descriptors: list[int]) -> None:
+        sockets = []
+        try:
+            sockets = [self._passed(side, descriptor) for descriptor in descriptors]
+        except BadDescriptor as bad:
+            for descriptor in descriptors:
+                os.close(descriptor)
+            self._core.fault(side, bad.rule)
+            return
+        self._core.on_record(side, data, tuple(sockets), time.monotonic())
+
+    def _passed(self, side: Party, descriptor: int) -> PassedSocket:
+        """Return what came, if it is a connected UDP socket of the side's own namespace.
+
+        Raises:
+            BadDescriptor: it is not, or the keeper has not yet told which namespace is whose.
+        """
+        if self._hello is None:
+            raise BadDescriptor("keeper_away")
+        cookie = self._hello.lan_cookie if side is Party.SITE else self._hello.vpn_cookie
+        check(descriptor, kind="udp", netns_cookie=cookie, local=None, peer=None)
+        copy = socket.socket(fileno=descriptor)
+        try:
+            return PassedSocket(descriptor, copy.getsockname(), copy.getpeername())
+        except OSError:
+            raise BadDescriptor("descriptor_not_connected") from None
+        finally:
+            copy.detach()
+
+    def _lose_side(self, side: Party) -> None:
+        line = self._sides.pop(side, None)
+        if line is None:
+            return
+        self._selector.unregister(line)
+        line.close()
+        _log(f"The {side} side is gone; its views end.")
+        self._core.on_side_lost(side, time.monotonic())
+        self._act()
+
+    # -- keeper --------------------------------------------------------------------------------------------------
+
+    def _read_keeper(self, line: socket.socket) -> None:
+        try:
+            data = line.recv(4096)
+            if not data:
+                raise ConnectionResetError
+            if self._hello is None or line is not self._keeper or not self._asked:
+                self._hello = decode_hello(data)
+                _log("The keeper is connected.")
+                return
+            number, answer = decode_answer(data)
+        except (OSError, ControlError):
+            self._lose_keeper()
+            return
+        asked = self._asked.pop(number, None)
+        if asked is not None and isinstance(asked.request, OpenPin):
+            self._core.on_pin(asked.call, isinstance(answer, Done), time.monotonic())
+
+    def _lose_keeper(self) -> None:
+        if self._keeper is None:
+            return
+        self._selector.unregister(self._keeper)
+        self._keeper.close()
+        self._keeper = None
+        self._asked.clear()
+        self._core.on_keeper_lost(time.monotonic())
+
+    def _ask(self, command: AskKeeper) -> None:
+        number, self._next_id = self._next_id, self._next_id + 1
+        try:
+            if self._keeper is None or len(self._asked) >= _MOST_WAITING_REQUESTS:
+                raise ConnectionResetError
+            self._keeper.send(encode_request(number, command.request))
+        except OSError:
+            if isinstance(command.request, OpenPin):
+                self._core.on_pin(command.call, False, time.monotonic())
+            return
+        self._asked[number] = command
+
+    # -- relay ---------------------------------------------------------------------------------------------------
+
+    def _read_worker(self) -> bool:
+        try:
+            data = self._worker.control.recv(65536)
+        except BlockingIOError:
+            return True
+        except OSError:
+            data = b""
+        if not data:
+            _log("The relay worker is gone; the ferry starts again.")
+            return False
+        for traffic in relay.decode_stats(data):
+            self._core.on_traffic(traffic.call, traffic.packets, traffic.octets, time.monotonic())
+            for rule, count in traffic.dropped.items():
+                self._dropped[traffic.call, rule] = count
+        self._act()
+        return True
+
+    # -- commands ------------------------------------------------------------------------------------------------
+
+    def _act(self) -> None:
+        for command in self._core.commands():
+            self._do(command)
+
+    def _do(self, command: Command) -> None:
+        if isinstance(command, Send):
+            line = self._sides.get(command.to)
+            try:
+                if line is not None:
+                    line.send(wire(command.record))
+            except OSError:
+                self._lose_side(command.to)
+        elif isinstance(command, AskKeeper):
+            self._ask(command)
+        elif isinstance(command, StartRelay):
+            relay.add(self._worker.control, command)
+        elif isinstance(command, StopRelay):
+            relay.drop(self._worker.control, command.call)
+        elif isinstance(command, CloseDescriptor):
+            os.close(command.descriptor)
+        elif isinstance(command, WriteReceipt):
+            line_ = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())} | command.line
+            os.write(self._receipts, (json.dumps(line_, ensure_ascii=False) + "\n").encode())
+        elif isinstance(command, DropSide):
+            _log(f"The {command.side} side broke the rule {command.rule}; the line is cut.")
+            self._lose_side(command.side)

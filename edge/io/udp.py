@@ -1,0 +1,91 @@
+"""The one shell around the SIP machines: a UDP socket, a timer, and nothing that thinks."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from edge.sip.address import Address
+
+#: A burst of recorders after a power cut; 64 kB a message at most.
+RECEIVE_BUFFER_BYTES = 4 << 20
+_MOST_PER_WAKE = 64
+_MOST_BYTES = 65536
+
+
+class Machine(Protocol):
+    """The five calls."""
+
+    def receive_datagram(self, data: bytes, addr: Address, now: float) -> None: ...
+    def datagrams_to_send(self, now: float) -> list[tuple[bytes, Address]]: ...
+    def get_timer(self) -> float | None: ...
+    def handle_timer(self, now: float) -> None: ...
+    def next_event(self) -> Any: ...
+
+
+class UdpShell:
+    """Run ``machine`` on one UDP socket; each of its events goes to ``on_event(event, now)``."""
+
+    def __init__(self, machine: Machine, local: Address, on_event: Callable[[Any, float], None]) -> None:
+        self._machine = machine
+        self._local = local
+        self._on_event = on_event
+        self._loop = asyncio.get_running_loop()
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> None:
+        """Bind and begin.
+
+        Raises:
+            OSError: the address is not there or taken.
+        """
+        self._socket.bind((self._local.host, self._local.port))
+        self._socket.setblocking(False)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+        self._loop.add_reader(self._socket.fileno(), self._read)
+        self.flush()
+
+    def close(self) -> None:
+        self._loop.remove_reader(self._socket.fileno())
+        if self._timer is not None:
+            self._timer.cancel()
+        self._socket.close()
+
+    def flush(self) -> None:
+        """Send what the machine wants sent and arm its timer; call after every call into the machine."""
+        for data, to in self._machine.datagrams_to_send(time.monotonic()):
+            try:
+                self._socket.sendto(data, (to.host, to.port))
+            except OSError:
+                continue  # a lost datagram: SIP sends again
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due = self._machine.get_timer()
+        if due is not None:
+            self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._machine.handle_timer(time.monotonic())
+        self._drain()
+
+    def _read(self) -> None:
+        for _ in range(_MOST_PER_WAKE):
+            try:
+                data, source = self._socket.recvfrom(_MOST_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                continue  # an ICMP error about an earlier datagram
+            self._machine.receive_datagram(data, Address(*source), time.monotonic())
+        self._drain()
+
+    def _drain(self) -> None:
+        while (event := self._machine.next_event()) is not None:
+            self._on_event(event, time.monotonic())
+        self.flush()

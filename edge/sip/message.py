@@ -1,0 +1,247 @@
+"""SIP messages (RFC 3261 7): one strict reader, one canonical writer.
+
+The reader keeps what the field really sends and refuses what two readers could read differently: bare CR or LF,
+folding, blanks before a colon, a header twice that may stand once, lengths that lie.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+
+from edge.sip.errors import RemoteSipError
+from edge.sip.uri import NameAddr, SipUri
+
+MAX_MESSAGE_BYTES = 65535
+MAX_HEADERS = 64
+MAX_LINE_BYTES = 4096
+MAX_METHOD_CHARACTERS = 32
+_TOKEN = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]{1,64}")
+_NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
+_STATUS = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?")
+_COMPACT = {
+    "v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "c": "content-type",
+    "l": "content-length", "s": "subject", "k": "supported", "e": "content-encoding", "o": "event",
+}  # fmt: skip
+#: Headers that two readers would read differently if they stood twice.
+_ONCE = frozenset(
+    ("from", "to", "call-id", "cseq", "content-length", "content-type", "max-forwards", "expires", "subject", "event",
+     "authorization", "content-encoding")
+)  # fmt: skip
+_NEEDED = ("via", "from", "to", "call-id", "cseq")
+_BREAKS = frozenset("\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+
+
+@dataclass(frozen=True, slots=True)
+class Headers:
+    """Header fields in order; names compare without case."""
+
+    fields: tuple[tuple[str, str], ...] = ()
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self.fields)
+
+    def get(self, name: str) -> str | None:
+        """Return the first value, or None."""
+        wanted = name.lower()
+        return next((value for key, value in self.fields if key.lower() == wanted), None)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        wanted = name.lower()
+        return tuple(value for key, value in self.fields if key.lower() == wanted)
+
+    def without(self, name: str) -> Headers:
+        wanted = name.lower()
+        return Headers(tuple(item for item in self.fields if item[0].lower() != wanted))
+
+    def with_(self, name: str, value: str) -> Headers:
+        """Return headers in which ``name`` stands once, at the end, with ``value``."""
+        return Headers((*self.without(name).fields, (name, value)))
+
+    def first(self, name: str, value: str) -> Headers:
+        """Return headers with one more field in front."""
+        return Headers(((name, value), *self.fields))
+
+
+@dataclass(frozen=True, slots=True)
+class CSeq:
+    number: int
+    method: str
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Message:
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
+
+    @property
+    def call_id(self) -> str:
+        return self.headers.get("call-id") or ""
+
+    @property
+    def cseq(self) -> CSeq:
+        number, _, method = (self.headers.get("cseq") or "").partition(" ")
+        if not _NUMBER.fullmatch(number) or int(number) > 0x7FFFFFFF or not method:
+            raise RemoteSipError("cseq", 400)
+        return CSeq(int(number), method.strip())
+
+    @property
+    def from_(self) -> NameAddr:
+        return NameAddr.parse(self.headers.get("from") or "")
+
+    @property
+    def to(self) -> NameAddr:
+        return NameAddr.parse(self.headers.get("to") or "")
+
+    @property
+    def content_type(self) -> str:
+        """The media type in lower case, without parameters."""
+        return (self.headers.get("content-type") or "").partition(";")[0].strip().lower()
+
+    def number(self, name: str) -> int | None:
+        """Return a header that holds a whole number.
+
+        Raises:
+            RemoteSipError: it holds something else.
+        """
+        value = self.headers.get(name)
+        if value is None:
+            return None
+        if not _NUMBER.fullmatch(value):
+            raise RemoteSipError(f"{name}_number", 400)
+        return int(value)
+
+    def _wire(self, start: str) -> bytes:
+        lines = [start]
+        lines += [f"{name}: {value}" for name, value in self.headers if name.lower() != "content-length"]
+        lines.append(f"Content-Length: {len(self.body)}")
+        return "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + self.body
+
+
+@dataclass(frozen=True, slots=True)
+class Request(_Message):
+    method: str = ""
+    uri: SipUri = SipUri("", "invalid")
+
+    def __bytes__(self) -> bytes:
+        return self._wire(f"{self.method} {self.uri} SIP/2.0")
+
+    def with_headers(self, headers: Headers) -> Request:
+        return replace(self, headers=headers)
+
+
+@dataclass(frozen=True, slots=True)
+class Response(_Message):
+    status: int = 0
+    reason: str = ""
+
+    def __bytes__(self) -> bytes:
+        return self._wire(f"SIP/2.0 {self.status} {self.reason}")
+
+
+def parse(data: bytes) -> Request | Response:
+    """Read one datagram.
+
+    Raises:
+        RemoteSipError: with the rule it breaks.
+    """
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise RemoteSipError("message_long", 513)
+    head, gap, rest = data.partition(b"\r\n\r\n")
+    if not gap:
+        raise RemoteSipError("no_end_of_headers", 400)
+    start, *lines = head.split(b"\r\n")
+    if len(lines) > MAX_HEADERS:
+        raise RemoteSipError("headers_many", 400)
+    headers = Headers(tuple(_field(line) for line in lines))
+    _once(headers)
+    body = _body(headers, rest)
+    message = _start(start, headers, body)
+    cseq = message.cseq
+    if isinstance(message, Request) and cseq.method != message.method:
+        raise RemoteSipError("cseq_method", 400)
+    return message
+
+
+def _start(line: bytes, headers: Headers, body: bytes) -> Request | Response:
+    status = _STATUS.fullmatch(line)
+    if status is not None:
+        return Response(headers, body, status=int(status[1]), reason=_text(status[2] or b""))
+    parts = line.split(b" ")
+    if len(line) > MAX_LINE_BYTES or len(parts) != 3 or not _TOKEN.fullmatch(parts[0]):
+        raise RemoteSipError("start_line", 400)
+    if parts[2] != b"SIP/2.0":
+        raise RemoteSipError("sip_version", 505)
+    if len(parts[0]) > MAX_METHOD_CHARACTERS:
+        raise RemoteSipError("method_long", 405)
+    return Request(headers, body, method=parts[0].decode("ascii"), uri=SipUri.parse(_text(parts[1])))
+
+
+def _field(line: bytes) -> tuple[str, str]:
+    if len(line) > MAX_LINE_BYTES:
+        raise RemoteSipError("header_long", 400)
+    name, colon, value = line.partition(b":")
+    if not colon or not _TOKEN.fullmatch(name):
+        raise RemoteSipError("header_name", 400)
+    text = name.decode("ascii")
+    return _COMPACT.get(text.lower(), text), _text(value).strip(" \t")
+
+
+def _text(raw: bytes) -> str:
+    """Decode a line: UTF-8, else GB18030, which old recorders use in display names."""
+    if any(octet < 0x20 and octet != 0x09 or octet == 0x7F for octet in raw):
+        raise RemoteSipError("control_character", 400)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        try:
+            text = raw.decode("gb18030")
+        except UnicodeDecodeError:
+            raise RemoteSipError("charset", 400) from None
+    if not _BREAKS.isdisjoint(text):
+        raise RemoteSipError("control_character", 400)
+    return text
+
+
+def _once(headers: Headers) -> None:
+    seen: set[str] = set()
+    for name, _ in headers:
+        lowered = name.lower()
+        if lowered in _ONCE and lowered in seen:
+            raise RemoteSipError("header_twice", 400)
+        seen.add(lowered)
+    for name in _NEEDED:
+        if name not in seen:
+            raise RemoteSipError(f"no_{name}", 400)
+
+
+def _body(headers: Headers, rest: bytes) -> bytes:
+    length = headers.get("content-length")
+    if length is None:
+        return rest
+    if not re.fullmatch(r"[0-9]{1,5}", length, re.ASCII) or int(length) != len(rest):
+        raise RemoteSipError("content_length", 400)
+    return rest
+
+
+def reply(
+    request: Request,
+    status: int,
+    reason: str,
+    *,
+    to_tag: str | None = None,
+    headers: Iterable[tuple[str, str]] = (),
+    body: bytes = b"",
+) -> Response:
+    """Return a response that copies what RFC 3261 8.2.6.2 says; ``to_tag`` is added where the request has none."""
+    kept = [("Via", value) for value in request.headers.all("via")]
+    kept.append(("From", request.headers.get("from") or ""))
+    to = request.headers.get("to") or ""
+    if to_tag is not None and request.to.tag is None:
+        to = f"{to};tag={to_tag}"
+    kept += [("To", to), ("Call-ID", request.call_id), ("CSeq", str(request.cseq)), *headers]
+    return Response(Headers(tuple(kept)), body, status=status, reason=reason)

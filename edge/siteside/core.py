@@ -1,0 +1,331 @@
+"""The site side's thinking part: records and the platform's events in, commands out.
+
+A view goes through these states: its port is reserved; the ferry has the pin opened; the recorder is invited and
+answers; the port is watched for the first good packet; the socket is passed to the ferry. CloseMedia is heard in each
+of them.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from edge.gb28181.catalog import CatalogEntry
+from edge.gb28181.platform import (
+    CallAnswered,
+    CallEnded,
+    CallFailed,
+    CatalogReceived,
+    DeviceOffline,
+    DeviceOnline,
+    Platform,
+    PlatformEvent,
+)
+from edge.records.codec import RemoteRecordError, decode
+from edge.records.types import (
+    CatalogItem,
+    ChannelState,
+    CloseMedia,
+    MediaAnswered,
+    MediaReady,
+    MediaRefused,
+    MediaReserved,
+    OpenMedia,
+    PinOpened,
+    Record,
+)
+from edge.sdp import MediaDescription
+from edge.sip.address import Address
+from netconf.model import Channel, Site
+
+#: A recorder that has not answered an INVITE after this long is taken as not answering (ARCHITECTURE 6, step 2).
+ANSWER_SECONDS = 10.0
+#: A recorder that answered and sends nothing usable for this long ends the view (ARCHITECTURE 6, step 4).
+FIRST_PACKET_SECONDS = 10.0
+PS_PAYLOAD_TYPE = 96
+_NAME_BYTES = 96
+
+
+class State(enum.StrEnum):
+    RESERVING = "reserving"
+    RESERVED = "reserved"
+    INVITED = "invited"
+    WATCHING = "watching"
+    PASSED = "passed"
+
+
+@dataclass(slots=True)
+class View:
+    request: OpenMedia
+    state: State
+    since: float
+    port: int = 0
+    leg: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendRecord:
+    """Hand a record to the ferry."""
+
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class ReservePort:
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class WatchPort:
+    """Look at the port's packets for the first good one from one of ``sources``."""
+
+    call: int
+    sources: frozenset[str]
+    payload_type: int
+
+
+@dataclass(frozen=True, slots=True)
+class PassPort:
+    """Hand the record over together with the call's socket, then close our copy."""
+
+    call: int
+    record: MediaReady
+
+
+@dataclass(frozen=True, slots=True)
+class ReleasePort:
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Something the owner should be able to read in the log: a code of ``netconf.words`` and whom it concerns."""
+
+    code: str
+    about: str
+
+
+Command = SendRecord | ReservePort | WatchPort | PassPort | ReleasePort | Say
+
+
+class SiteSide:
+    """The legs to the recorders of one confirmed configuration."""
+
+    def __init__(self, site: Site, platform: Platform) -> None:
+        self._site = site
+        self._platform = platform
+        self._recorders = {recorder.id: recorder for recorder in site.recorder}
+        self._shared: dict[tuple[str, str], Channel] = {(c.recorder, c.id): c for c in site.channel if c.share}
+        self._online: set[str] = set()
+        self._items: dict[tuple[str, str], CatalogItem] = {}
+        self._by_leg: dict[str, int] = {}
+        self._commands: list[Command] = []
+        self.views: dict[int, View] = {}
+        self.counters: Counter[str] = Counter()
+
+    # -- from the ferry ------------------------------------------------------------------------------------------
+
+    def on_ferry_up(self) -> None:
+        """Tell a new ferry what is known: it starts empty."""
+        self._commands += [SendRecord(item) for item in self._items.values()]
+
+    def on_ferry_lost(self, now: float) -> None:
+        for call in list(self.views):
+            self._close(call, now)
+
+    def on_record(self, data: bytes, now: float) -> None:
+        """Take one datagram of the ferry."""
+        try:
+            record = decode(data)
+        except RemoteRecordError as wrong:
+            self.counters[wrong.rule] += 1
+            return
+        if isinstance(record, OpenMedia):
+            self._open(record, now)
+        elif isinstance(record, PinOpened):
+            self._invite(record.call, now)
+        elif isinstance(record, CloseMedia):
+            self._close(record.call, now)
+        else:
+            self.counters["record_unexpected"] += 1
+
+    def _open(self, request: OpenMedia, now: float) -> None:
+        if request.call in self.views or (request.recorder, request.channel) not in self._shared:
+            self._send(MediaRefused(request.call, 404, "channel_unknown"))
+        elif request.recorder not in self._online:
+            self._send(MediaRefused(request.call, 480, "recorder_offline"))
+        else:
+            self.views[request.call] = View(request, State.RESERVING, now)
+            self._commands.append(ReservePort(request.call))
+
+    def on_port(self, call: int, port: int | None, now: float) -> None:
+        """Take the port that was reserved, or None when the range is used up."""
+        view = self.views.get(call)
+        if view is None:
+            return
+        if port is None:
+            self._refuse(call, 486, "too_many_calls")
+            return
+        view.state, view.since, view.port = State.RESERVED, now, port
+        self._send(MediaReserved(call, port))
+
+    def _invite(self, call: int, now: float) -> None:
+        view = self.views.get(call)
+        if view is None or view.state is not State.RESERVED:
+            return
+        offer = MediaDescription.offer(
+            session_name="Play",
+            origin_id=self._site.site.id,
+            address=str(self._site.lan.address.ip),
+            port=view.port,
+            payload_types=(PS_PAYLOAD_TYPE,),
+        )
+        view.state, view.since = State.INVITED, now
+        view.leg = self._platform.invite(view.request.recorder, view.request.channel, offer, now)
+        self._by_leg[view.leg] = call
+
+    # -- from the recorders --------------------------------------------------------------------------------------
+
+    def on_event(self, event: PlatformEvent, now: float) -> None:
+        """Take one event of the platform role."""
+        if isinstance(event, DeviceOnline):
+            self._online.add(event.id)
+            self._commands.append(Say("recorder_online", event.id))
+            self._tell_state(event.id, online=True)
+        elif isinstance(event, DeviceOffline):
+            self._online.discard(event.id)
+            self._commands.append(Say("recorder_offline", event.id))
+            self._tell_state(event.id, online=False)
+        elif isinstance(event, CatalogReceived):
+            self._catalog(event.device, event.items)
+        elif isinstance(event, CallAnswered):
+            self._answered(event, now)
+        elif isinstance(event, CallFailed):
+            self._leg_gone(event.call, event.status, "recorder_refused", now)
+        elif isinstance(event, CallEnded):
+            self._leg_gone(event.call, 480, "ended_normally" if event.cause == "bye" else "media_stopped", now)
+
+    def _catalog(self, recorder: str, entries: Iterable[CatalogEntry]) -> None:
+        for entry in entries:
+            channel = self._shared.get((recorder, entry.device_id))
+            if channel is None:
+                continue  # the recorder has it, the owner does not share it: it ends here
+            item = CatalogItem(
+                recorder=recorder,
+                channel=channel.id,
+                name=clean(channel.name or entry.name),
+                manufacturer=clean(entry.manufacturer),
+                model=clean(entry.model),
+                ptz_type=entry.ptz_type if entry.ptz_type in range(8) else 0,
+                online=int(entry.status == "ON"),
+            )
+            if self._items.get((recorder, channel.id)) != item:
+                self._items[recorder, channel.id] = item
+                self._send(item)
+
+    def _tell_state(self, recorder: str, *, online: bool) -> None:
+        for key, item in self._items.items():
+            if key[0] == recorder:
+                self._send(ChannelState(recorder, key[1], int(online and item.online)))
+
+    def _answered(self, event: CallAnswered, now: float) -> None:
+        call = self._by_leg.get(event.call)
+        view = self.views.get(call) if call is not None else None
+        if call is None or view is None or view.state is not State.INVITED:
+            self._platform.hang_up(event.call, now)
+            return
+        sources = frozenset(str(a) for a in self._recorders[view.request.recorder].media_addresses)
+        answer = event.answer
+        if answer.address not in sources or answer.transport != "RTP/AVP" or not answer.port:
+            reason = "media_address_foreign" if answer.address not in sources else "sdp_unacceptable"
+            self._commands.append(Say(reason, view.request.recorder))
+            self._refuse(call, 488, reason)
+            self._drop(call, now)
+            return
+        view.state, view.since = State.WATCHING, now
+        self._send(MediaAnswered(call))
+        self._commands.append(WatchPort(call, sources, PS_PAYLOAD_TYPE))
+
+    def on_first_packet(self, call: int, ssrc: int, payload_type: int, now: float) -> None:
+        """The recorder's first good packet stands at the head of the port's queue; the socket is connected to it."""
+        view = self.views.get(call)
+        if view is None or view.state is not State.WATCHING:
+            return
+        view.state, view.since = State.PASSED, now
+        self._commands.append(PassPort(call, MediaReady(call, ssrc, payload_type)))
+
+    def _leg_gone(self, leg: str, status: int, reason: str, now: float) -> None:
+        call = self._by_leg.pop(leg, None)
+        view = self.views.get(call) if call is not None else None
+        if call is None or view is None:
+            return
+        view.leg = ""
+        if view.state is State.INVITED:
+            self._refuse(call, status if 400 <= status <= 699 else 480, reason)
+        else:
+            self._send(CloseMedia(call, reason))
+        self._drop(call, now)
+
+    # -- time and endings ----------------------------------------------------------------------------------------
+
+    def handle_timer(self, now: float) -> None:
+        """End the views whose recorder keeps silent."""
+        for call, view in list(self.views.items()):
+            if view.state is State.INVITED and now - view.since > ANSWER_SECONDS:
+                self._commands.append(Say("recorder_no_answer", view.request.recorder))
+                self._refuse(call, 408, "recorder_no_answer")
+                self._drop(call, now)
+            elif view.state is State.WATCHING and now - view.since > FIRST_PACKET_SECONDS:
+                self._commands.append(Say("no_media", view.request.recorder))
+                self._send(CloseMedia(call, "no_media"))
+                self._drop(call, now)
+
+    def _refuse(self, call: int, status: int, reason: str) -> None:
+        self._send(MediaRefused(call, status, reason))
+        view = self.views[call]
+        if not view.leg:
+            self._forget(call)
+
+    def _close(self, call: int, now: float) -> None:
+        if call in self.views:
+            self._drop(call, now)
+
+    def _drop(self, call: int, now: float) -> None:
+        """Hang up on the recorder and give the port back."""
+        view = self.views.get(call)
+        if view is None:
+            return
+        if view.leg:
+            self._platform.hang_up(view.leg, now)
+        self._forget(call)
+
+    def _forget(self, call: int) -> None:
+        view = self.views.pop(call)
+        self._by_leg.pop(view.leg, None)
+        if view.state is not State.PASSED:
+            self._commands.append(ReleasePort(call))
+
+    def _send(self, record: Record) -> None:
+        self._commands.append(SendRecord(record))
+
+    def commands(self) -> list[Command]:
+        """Return, once, what is to be done, in order."""
+        due, self._commands = self._commands, []
+        return due
+
+    def status(self) -> dict[str, object]:
+        """Return what the owner may see of this side."""
+        return {
+            "recorders": {recorder: recorder in self._online for recorder in self._recorders},
+            "channels": sorted(f"{r}/{c}" for r, c in self._items),
+            "views": {str(call): view.state.value for call, view in self.views.items()},
+            "counters": dict(sorted((self.counters + Counter(self._platform.counters)).items())),
+        }
+
+
+def clean(text: str) -> str:
+    """Return ``text`` with everything that is not printable taken out, cut to what a record's label holds."""
+    kept = "".join(character for character in text if character.isprintable())
+    return kept.encode("utf-8", "ignore")[:_NAME_BYTES].decode("utf-8", "ignore")

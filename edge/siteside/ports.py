@@ -1,0 +1,96 @@
+"""The media ports of the site side: one UDP port a view, watched until the recorder's first good packet.
+
+The packet is looked at with MSG_PEEK and stays in the queue, so that nothing of the opening key frame is lost. It
+fixes the source port and the SSRC (recorders ignore ``y=``); then the socket is connected to that source and handed
+to the ferry. What strangers had queued before the connect is the relay's to skip: it reads the source of each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import struct
+from collections.abc import Callable
+
+#: One second of 8 Mbit/s, so that the key frame that opens a stream is not lost while the socket changes hands.
+RECEIVE_BUFFER_BYTES = 1 << 20
+_MOST_PER_WAKE = 256
+_HEADER = struct.Struct("!BBHII")
+
+
+class MediaPorts:
+    """Reserve, watch and give back ports of ``range`` on ``host``."""
+
+    def __init__(self, host: str, ports: range, on_first_packet: Callable[[int, int, int], None]) -> None:
+        self._host = host
+        self._range = ports
+        self._next = 0
+        self._on_first_packet = on_first_packet
+        self._sockets: dict[int, socket.socket] = {}
+        self._loop = asyncio.get_running_loop()
+        self.foreign = 0
+
+    def reserve(self, call: int) -> int | None:
+        """Return an even port of the range bound for ``call``, or None when none is free.
+
+        Ports are taken in turn, so that a late packet of an ended view does not meet a new one.
+        """
+        evens = self._range[self._range.start % 2 :: 2]
+        for step in range(len(evens)):
+            port = evens[(self._next + step) % len(evens)]
+            opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+            try:
+                opened.bind((self._host, port))
+            except OSError:
+                opened.close()
+                continue
+            opened.setblocking(False)
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+            self._next = (self._next + step + 1) % len(evens)
+            self._sockets[call] = opened
+            return port
+        return None
+
+    def watch(self, call: int, sources: frozenset[str], payload_type: int) -> None:
+        """Begin to look for the first good packet of ``call``."""
+        opened = self._sockets[call]
+        self._loop.add_reader(opened.fileno(), self._look, call, sources, payload_type)
+        self._look(call, sources, payload_type)
+
+    def _look(self, call: int, sources: frozenset[str], payload_type: int) -> None:
+        opened = self._sockets.get(call)
+        if opened is None:
+            return
+        for _ in range(_MOST_PER_WAKE):
+            try:
+                head, source = opened.recvfrom(_HEADER.size, socket.MSG_PEEK)
+            except OSError:
+                return
+            if source[0] in sources and good(head, payload_type):
+                self._loop.remove_reader(opened.fileno())
+                opened.connect(source)
+                self._on_first_packet(call, _HEADER.unpack(head)[4], payload_type)
+                return
+            self.foreign += 1
+            with contextlib.suppress(OSError):
+                opened.recv(1)
+
+    def descriptor(self, call: int) -> int:
+        return self._sockets[call].fileno()
+
+    def release(self, call: int) -> None:
+        """Close our copy of the call's socket."""
+        opened = self._sockets.pop(call, None)
+        if opened is not None:
+            self._loop.remove_reader(opened.fileno())
+            opened.close()
+
+    def close(self) -> None:
+        for call in list(self._sockets):
+            self.release(call)
+
+
+def good(head: bytes, payload_type: int) -> bool:
+    """Return whether ``head`` begins an RTP packet (RFC 3550 5.1) of the agreed payload type."""
+    return len(head) == _HEADER.size and head[0] >> 6 == 2 and head[1] & 0x7F == payload_type

@@ -1,0 +1,135 @@
+"""The site side's shell: sockets, the loop and the clock around ``core``."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from pathlib import Path
+
+from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
+from edge.io.chance import SystemChance
+from edge.io.confirmed import Confirmed, Places, places
+from edge.io.seqpacket import FerryLine
+from edge.io.status import StatusFile
+from edge.io.udp import UdpShell
+from edge.records.codec import encode
+from edge.sip.address import Address
+from edge.siteside.core import PassPort, ReleasePort, ReservePort, Say, SendRecord, SiteSide, WatchPort
+from edge.siteside.ports import MediaPorts
+from netconf import words
+from netconf.model import Site
+from netconf.secrets import read_password
+
+TICK_SECONDS = 0.25
+_USER_AGENT = "snowgate"
+
+
+class Process:
+    """One life of the site side: from a confirmed configuration until it changes."""
+
+    def __init__(self, site: Site, where: Places) -> None:
+        self._site = site
+        self._platform = Platform(platform_config(site, where.secrets), SystemChance())
+        self._core = SiteSide(site, self._platform)
+        self._ports = MediaPorts(str(site.lan.address.ip), site.lan.media_port_range, self._first_packet)
+        self._line = FerryLine(where.run / "ferry-site.sock", self._ferry_up, self._record, self._ferry_lost)
+        local = Address(str(site.lan.address.ip), site.lan.sip_port)
+        self._udp = UdpShell(self._platform, local, self._event)
+        self._status = StatusFile(where.run, "siteside")
+
+    async def run(self, confirmed: Confirmed) -> None:
+        """Serve until the confirmed configuration changes."""
+        await self._udp.start()
+        line = asyncio.create_task(self._line.run())
+        try:
+            while not confirmed.changed():
+                self._core.handle_timer(time.monotonic())
+                self._act()
+                self._status.write(self._core.status() | {"foreign_packets": self._ports.foreign})
+                done, _ = await asyncio.wait({line}, timeout=TICK_SECONDS)
+                for task in done:
+                    task.result()
+        finally:
+            line.cancel()
+            self._ports.close()
+            self._udp.close()
+
+    def _ferry_up(self) -> None:
+        self._core.on_ferry_up()
+        self._act()
+
+    def _ferry_lost(self) -> None:
+        self._core.on_ferry_lost(time.monotonic())
+        self._act()
+
+    def _record(self, data: bytes) -> None:
+        self._core.on_record(data, time.monotonic())
+        self._act()
+
+    def _event(self, event: object, now: float) -> None:
+        self._core.on_event(event, now)
+        self._act()
+
+    def _first_packet(self, call: int, ssrc: int, payload_type: int) -> None:
+        self._core.on_first_packet(call, ssrc, payload_type, time.monotonic())
+        self._act()
+
+    def _act(self) -> None:
+        for command in self._core.commands():
+            if isinstance(command, SendRecord):
+                self._line.send(encode(command.record))
+            elif isinstance(command, ReservePort):
+                self._core.on_port(command.call, self._ports.reserve(command.call), time.monotonic())
+                self._act()
+            elif isinstance(command, WatchPort):
+                self._ports.watch(command.call, command.sources, command.payload_type)
+            elif isinstance(command, PassPort):
+                descriptor = self._ports.descriptor(command.call)
+                self._line.send(encode(command.record), [descriptor])
+                self._ports.release(command.call)
+            elif isinstance(command, ReleasePort):
+                self._ports.release(command.call)
+            elif isinstance(command, Say):
+                say(command.code, command.about)
+        self._udp.flush()
+
+
+def say(code: str, about: str) -> None:
+    """Write one plain sentence to the log."""
+    print(f"{words.reason(code, 'en')} [{code} {about}]", file=sys.stderr, flush=True)
+
+
+def platform_config(site: Site, secrets: Path) -> PlatformConfig:
+    """Return the platform role that the recorders of ``site`` register with."""
+    known = tuple(
+        KnownDevice(
+            id=recorder.id,
+            password=read_password(secrets, f"recorder-{recorder.id}") or "",
+            addresses=frozenset({str(recorder.address)}),
+            port=recorder.port,
+        )
+        for recorder in site.recorder
+        if recorder.kind == "gb28181"
+    )
+    return PlatformConfig(
+        id=site.site.id,
+        domain=site.site.id[:10],
+        local=Address(str(site.lan.address.ip), site.lan.sip_port),
+        realm=site.site.id[:10],
+        devices=known,
+        user_agent=_USER_AGENT,
+    )
+
+
+async def _serve(where: Places) -> None:
+    confirmed = Confirmed(where.run)
+    while (site := confirmed.read()) is None:
+        await asyncio.sleep(TICK_SECONDS)
+    await Process(site, where).run(confirmed)
+
+
+def main() -> int:
+    """Run until the configuration changes; the supervisor starts us again."""
+    asyncio.run(_serve(places("snowgate-siteside")))
+    return 0

@@ -1,0 +1,200 @@
+"""One site: what the owner and the city have configured, typed.
+
+Every field says whose it is (``owner="owner"`` or ``"city"``). The model holds what a field may look like by itself;
+what fields must be to each other stands in ``check``. Secrets are not here (``secrets``).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import tomllib
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+
+from netconf.finding import Finding, finding
+
+MAX_SITE_BYTES = 1 << 20
+MAX_RECORDERS = 64
+MAX_CHANNELS = 4096
+MAX_TUNNELS = 4
+
+
+def _owned(by: Literal["city", "owner"], **rest: Any) -> Any:
+    return Field(json_schema_extra={"owner": by}, **rest)
+
+
+def _key(value: str) -> str:
+    try:
+        raw = base64.b64decode(value, validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != 32:
+        raise ValueError("a WireGuard key is 32 bytes in base64")
+    return value
+
+
+def _printable(value: str) -> str:
+    if not value.isprintable():
+        raise ValueError("only printable characters")
+    return value
+
+
+def _dotted(value: object) -> object:
+    if not isinstance(value, str | IPv4Address | IPv4Interface | IPv4Network):
+        raise ValueError("an address is written as text")
+    return value
+
+
+Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{20}\z", min_length=20, max_length=20)]
+Domain = Annotated[str, StringConstraints(pattern=r"^[0-9]{10}\z", min_length=10, max_length=10)]
+CivilCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,8}\z", max_length=8)]
+Mac = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}\z", to_lower=True)]
+PortName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.-]{0,14}\z")]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
+Key = Annotated[str, AfterValidator(_key)]
+UdpPort = Annotated[int, Field(ge=1, le=65535, strict=True)]
+Address = Annotated[IPv4Address, BeforeValidator(_dotted)]
+Interface = Annotated[IPv4Interface, BeforeValidator(_dotted)]
+Network = Annotated[IPv4Network, BeforeValidator(_dotted)]
+PortRange = Annotated[str, StringConstraints(pattern=r"^[0-9]{4,5}-[0-9]{4,5}\z")]
+Endpoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}:[0-9]{1,5}\z")]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Identity(_Part):
+    """Who the site is to the city."""
+
+    id: Code = _owned("city")
+    name: Label = _owned("city")
+    civil_code: CivilCode = _owned("city")
+    site_class: Literal[1, 2, 3] = _owned("city", alias="class", default=3)
+
+
+class Uplink(_Part):
+    """The port toward the Internet, in ``wan``."""
+
+    port: PortName = _owned("owner")
+    mac: Mac | None = _owned("owner", default=None)
+    mode: Literal["dhcp", "static"] = _owned("owner", default="static")
+    address: Interface | None = _owned("owner", default=None)
+    gateway: Address | None = _owned("owner", default=None)
+    ntp: tuple[Address, ...] = _owned("owner", default=(), max_length=4)
+    dns: tuple[Address, ...] = _owned("owner", default=(), max_length=4)
+
+
+class Lan(_Part):
+    """The port toward the recorders, in ``lan``."""
+
+    port: PortName = _owned("owner")
+    mac: Mac | None = _owned("owner", default=None)
+    address: Interface = _owned("owner")
+    owner_networks: tuple[Network, ...] = _owned("owner", default=(), max_length=8)
+    sip_port: UdpPort = _owned("owner", default=5060)
+    media_ports: PortRange = _owned("owner", default="30000-30999")
+
+    @property
+    def media_port_range(self) -> range:
+        """The ports that recorders may send media to."""
+        low, high = self.media_ports.split("-")
+        return range(int(low), int(high) + 1)
+
+
+class Tunnel(_Part):
+    """One WireGuard tunnel to the city, in ``vpn``."""
+
+    name: PortName = _owned("city")
+    address: Interface = _owned("city")
+    mtu: int = _owned("city", default=1420, ge=1280, le=9000, strict=True)
+    endpoint: Endpoint = _owned("city")
+    public_key: Key = _owned("city")
+    allowed: tuple[Network, ...] = _owned("city", min_length=1, max_length=16)
+    keepalive_seconds: int = _owned("city", default=25, ge=0, le=600, strict=True)
+    listen_port: int = _owned("city", default=0, ge=0, le=65535, strict=True)
+
+    @property
+    def endpoint_host(self) -> str:
+        return self.endpoint.rpartition(":")[0]
+
+    @property
+    def endpoint_port(self) -> int:
+        return int(self.endpoint.rpartition(":")[2])
+
+
+class Platform(_Part):
+    """The city's GB/T 28181 platform, and what its layer admits."""
+
+    id: Code = _owned("city")
+    domain: Domain = _owned("city")
+    realm: Label | None = _owned("city", default=None)
+    address: Address = _owned("city")
+    port: UdpPort = _owned("city", default=5060)
+    local_port: UdpPort = _owned("city", default=5060)
+    transport: Literal["udp", "tcp"] = _owned("city", default="udp")
+    edition: Literal[2016, 2022] = _owned("city", default=2016)
+    media_networks: tuple[Network, ...] = _owned("city", min_length=1, max_length=16)
+    register_expires_seconds: int = _owned("city", default=3600, ge=60, le=604800, strict=True)
+    keepalive_seconds: int = _owned("city", default=60, ge=5, le=3600, strict=True)
+    rights: tuple[Literal["live"], ...] = _owned("city", default=())
+
+
+class Recorder(_Part):
+    """One recorder of the owner."""
+
+    id: Code = _owned("owner")
+    kind: Literal["gb28181", "onvif", "rtsp"] = _owned("owner", default="gb28181")
+    address: Address = _owned("owner")
+    port: UdpPort = _owned("owner", default=5060)
+    mac: Mac = _owned("owner")
+    media_addresses: tuple[Address, ...] = _owned("owner", min_length=1, max_length=4)
+
+
+class Channel(_Part):
+    """One camera of a recorder. ``coverage``: A 行政公共区域, B 单位内部 (never shared), C 单位内部及临街公共场所."""
+
+    recorder: Code = _owned("owner")
+    id: Code = _owned("owner")
+    name: Label = _owned("owner")
+    coverage: Literal["A", "B", "C"] = _owned("owner")
+    share: bool = _owned("owner", default=False, strict=True)
+
+
+class Site(_Part):
+    """The whole configuration of one box."""
+
+    site: Identity
+    uplink: Uplink
+    lan: Lan
+    tunnel: tuple[Tunnel, ...] = Field(min_length=1, max_length=MAX_TUNNELS)
+    platform: Platform
+    recorder: tuple[Recorder, ...] = Field(default=(), max_length=MAX_RECORDERS)
+    channel: tuple[Channel, ...] = Field(default=(), max_length=MAX_CHANNELS)
+    max_calls: int = _owned("owner", default=64, ge=1, le=1024, strict=True)
+
+
+def parse(text: str) -> tuple[Site | None, tuple[Finding, ...]]:
+    """Return the site that a TOML text says, or everything that is wrong with its single fields, all at once."""
+    if len(text.encode("utf-8", "replace")) > MAX_SITE_BYTES:
+        return None, (finding("file_too_long", most=MAX_SITE_BYTES),)
+    try:
+        raw = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as wrong:
+        return None, (finding("file_syntax", what=wrong),)
+    try:
+        return Site.model_validate(raw), ()
+    except ValidationError as wrong:
+        return None, tuple(_translate(dict(error)) for error in wrong.errors(include_url=False))
+
+
+def _translate(error: dict[str, Any]) -> Finding:
+    path = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in error["loc"])
+    if error["type"] == "missing":
+        return finding("field_missing", path)
+    if error["type"] == "extra_forbidden":
+        return finding("field_unknown", path)
+    return finding("field_value", path, what=error["msg"])

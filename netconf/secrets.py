@@ -1,0 +1,62 @@
+"""Passwords and keys: files of their own (0600) in one folder (0700), never in the site file, a log or an argument."""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from netconf import durable
+
+MAX_SECRET_BYTES = 256
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+
+
+def read_password(folder: Path, name: str) -> str | None:
+    """Return the password in ``<folder>/<name>.password`` without its line end, or None when there is no such file."""
+    try:
+        raw = durable.read(folder / f"{_checked(name)}.password", MAX_SECRET_BYTES)
+    except FileNotFoundError:
+        return None
+    return raw.decode("utf-8").rstrip("\r\n")
+
+
+def write_password(folder: Path, name: str, password: str) -> None:
+    """Keep a password."""
+    _ensure(folder)
+    durable.write(folder / f"{_checked(name)}.password", password.encode("utf-8") + b"\n")
+
+
+def ensure_wireguard_key(folder: Path, tunnel: str) -> str:
+    """Make the tunnel's private key if there is none, and return its public key (base64)."""
+    _ensure(folder)
+    path = folder / f"{_checked(tunnel)}.key"
+    if not path.exists():
+        made = X25519PrivateKey.generate().private_bytes_raw()
+        durable.write(path, base64.b64encode(made) + b"\n")
+    return public_key(read_wireguard_key(folder, tunnel))
+
+
+def read_wireguard_key(folder: Path, tunnel: str) -> str:
+    """Return the tunnel's private key (base64). Keep it out of every repr, log and argument."""
+    return durable.read(folder / f"{_checked(tunnel)}.key", MAX_SECRET_BYTES).decode("ascii").strip()
+
+
+def public_key(private: str) -> str:
+    """Return the public key of a private one, both base64."""
+    key = X25519PrivateKey.from_private_bytes(base64.b64decode(private, validate=True))
+    return base64.b64encode(key.public_key().public_bytes_raw()).decode("ascii")
+
+
+def _checked(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"not a secret's name: {name!r}")
+    return name
+
+
+def _ensure(folder: Path) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chmod(folder, 0o700)
