@@ -1,0 +1,324 @@
+"""All legs of one role: SIP calls carried out as the table in ``call`` says."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edge.gb28181.call import TABLE, Action, Event, State
+from edge.gb28181.ids import is_code
+from edge.sdp.description import MediaDescription, RemoteSdpError
+from edge.sdp.description import parse as parse_sdp
+from edge.sip.address import Address
+from edge.sip.chance import Chance
+from edge.sip.dialog import Dialog
+from edge.sip.endpoint import Endpoint, TransactionKey
+from edge.sip.errors import RemoteSipError
+from edge.sip.message import CSeq, Headers, Request, Response, reply
+from edge.sip.uri import NameAddr, SipUri
+
+MAX_LEGS = 4096
+SDP_TYPE = "application/sdp"
+
+
+@dataclass(frozen=True, slots=True)
+class InviteReceived:
+    """Somebody wants media of ``channel``; answer with accept or refuse. ``viewer`` is "" when undeclared."""
+
+    call: str
+    channel: str
+    offer: MediaDescription
+    subject: str
+    viewer: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallProgress:
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """Our INVITE was accepted and acknowledged."""
+
+    call: str
+    answer: MediaDescription
+
+
+@dataclass(frozen=True, slots=True)
+class CallFailed:
+    """Our INVITE came to nothing; ``status`` is theirs, or 408 when none came."""
+
+    call: str
+    status: int
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEstablished:
+    """Our acceptance was acknowledged."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """The other end ended it: cause is bye, cancel or no_ack."""
+
+    call: str
+    cause: str
+
+
+CallEvent = InviteReceived | CallProgress | CallAnswered | CallFailed | CallEstablished | CallEnded
+
+
+@dataclass(slots=True)
+class _Leg:
+    name: str
+    state: State
+    key: TransactionKey
+    invite: Request
+    peer: Address
+    dialog: Dialog
+    answer: MediaDescription | None = None
+    status: int = 0
+    cause: str = ""
+    body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are in From and Contact."""
+
+    id: str
+    domain: str
+    local: Address
+
+    def name_addr(self, tag: str | None = None) -> NameAddr:
+        return NameAddr(SipUri(self.id, self.domain), tag)
+
+    def contact(self) -> str:
+        return f"<sip:{self.id}@{self.local}>"
+
+
+@dataclass(slots=True)
+class Legs:
+    """Legs by name, by their INVITE's transaction and by Call-ID."""
+
+    endpoint: Endpoint
+    chance: Chance
+    identity: Identity
+    counters: Counter[str]
+    tell: Callable[[CallEvent], None]
+    _by_name: dict[str, _Leg] = field(default_factory=dict)
+    _by_key: dict[TransactionKey, _Leg] = field(default_factory=dict)
+
+    # -- asking --------------------------------------------------------------------------------------------------
+
+    def invite(self, device: str, channel: str, offer: MediaDescription, to: Address, now: float) -> str:
+        """Ask ``channel`` of the peer at ``to`` for media; return the leg's name."""
+        name = self.chance.token(128)
+        local, remote = self.identity.name_addr(self.chance.token(64)), NameAddr(SipUri(channel, self.identity.domain))
+        dialog = Dialog(name, local, remote, SipUri(channel, to.host, to.port))
+        subject = f"{channel}:0{self.chance.token(32)},{self.identity.id}:0"
+        headers = (("Contact", self.identity.contact()), ("Content-Type", "APPLICATION/SDP"), ("Subject", subject))
+        request = dialog.request("INVITE", *headers, body=bytes(offer))
+        key = self.endpoint.send_request(request, to, now)
+        leg = _Leg(name, State.INVITING, key, request, to, dialog)
+        self._by_name[name] = self._by_key[key] = leg
+        return name
+
+    def on_response(self, key: TransactionKey, response: Response, now: float) -> bool:
+        """Take an answer; False when it is to no leg of ours."""
+        leg = self._by_key.get(key)
+        if leg is None:
+            return False
+        leg.status, leg.cause = response.status, response.reason
+        if response.status < 200:
+            self._step(leg, Event.PROGRESS, now)
+        elif response.status >= 300:
+            self._step(leg, Event.FAILED, now)
+        else:
+            self._accepted(leg, response, now)
+        return True
+
+    def _accepted(self, leg: _Leg, response: Response, now: float) -> None:
+        leg.dialog.remote = response.to
+        contact = response.headers.get("contact")
+        try:
+            # Only the user part counts: the next hop is the registered address, whatever a Contact says.
+            user = NameAddr.parse(contact).uri.user if contact else ""
+            leg.answer = parse_sdp(response.body)
+        except (RemoteSipError, RemoteSdpError) as wrong:
+            self.counters[wrong.rule] += 1
+            leg.status, leg.cause = 488, wrong.rule
+            self._do(leg, Action.SEND_ACK, now)
+            self._do(leg, Action.SEND_BYE, now)
+            self._finish(leg, Event.FAILED, now)
+            return
+        if is_code(user):
+            leg.dialog.target = SipUri(user, leg.peer.host, leg.peer.port)
+        self._step(leg, Event.ANSWERED, now)
+
+    def _finish(self, leg: _Leg, event: Event, now: float) -> None:
+        if event in TABLE[leg.state]:
+            self._step(leg, event, now)
+
+    def on_timeout(self, key: TransactionKey, now: float) -> bool:
+        leg = self._by_key.get(key)
+        if leg is None:
+            return False
+        leg.status, leg.cause = 408, "timeout"
+        self._step(leg, Event.FAILED, now)
+        return True
+
+    # -- asked ---------------------------------------------------------------------------------------------------
+
+    def on_invite(self, key: TransactionKey, request: Request, source: Address, now: float) -> None:
+        """Take an INVITE of a peer that is known to be one."""
+        refusal = self._objection(request)
+        if refusal is not None:
+            self.counters[refusal[1]] += 1
+            self.endpoint.respond(key, reply(request, *refusal, to_tag=self.chance.token(64)), now)
+            return
+        offer = parse_sdp(request.body)
+        name = self.chance.token(128)
+        tag = self.chance.token(64)
+        remote = request.from_
+        target = SipUri(remote.uri.user, source.host, source.port)
+        dialog = Dialog(request.call_id, self.identity.name_addr(tag), remote, target, 0, request.cseq.number)
+        dialog.local = NameAddr(request.to.uri, tag)
+        leg = _Leg(name, State.OFFERED, key, request, source, dialog)
+        self._by_name[name] = self._by_key[key] = leg
+        viewer = request.headers.get("monitor-user-identity") or ""
+        self.tell(InviteReceived(name, request.uri.user, offer, request.headers.get("subject") or "", viewer))
+
+    def _objection(self, request: Request) -> tuple[int, str] | None:
+        if request.to.tag is not None:
+            return (488, "re_invite") if self._dialog_of(request) is not None else (481, "no_such_call")
+        if len(self._by_name) >= MAX_LEGS:
+            return 486, "too_many_legs"
+        if request.content_type != SDP_TYPE:
+            return 415, "content_type"
+        try:
+            parse_sdp(request.body)
+        except RemoteSdpError as wrong:
+            return 488, wrong.rule
+        return None
+
+    def _dialog_of(self, request: Request) -> _Leg | None:
+        return next((leg for leg in self._by_name.values() if leg.dialog.accepts(request)), None)
+
+    def accept(self, name: str, answer: MediaDescription, now: float) -> None:
+        leg = self._by_name.get(name)
+        if leg is not None:
+            leg.body = bytes(answer)
+            self._step(leg, Event.ACCEPT, now)
+
+    def refuse(self, name: str, status: int, reason: str, now: float) -> None:
+        leg = self._by_name.get(name)
+        if leg is not None:
+            leg.status, leg.cause = status, reason
+            self._step(leg, Event.REFUSE, now)
+
+    def on_cancel(self, key: TransactionKey, now: float) -> None:
+        leg = self._by_key.get(key)
+        if leg is not None:
+            leg.cause = "cancel"
+            self._step(leg, Event.CANCELLED, now)
+
+    def on_ack(self, key: TransactionKey, now: float) -> None:
+        leg = self._by_key.get(key)
+        if leg is not None:
+            self._step(leg, Event.ACKED, now)
+
+    def on_ack_missing(self, key: TransactionKey, now: float) -> None:
+        leg = self._by_key.get(key)
+        if leg is not None:
+            leg.cause = "no_ack"
+            self._step(leg, Event.ACK_MISSING, now)
+
+    # -- both ----------------------------------------------------------------------------------------------------
+
+    def on_bye(self, key: TransactionKey, request: Request, source: Address, now: float) -> None:
+        leg = self._dialog_of(request)
+        if leg is None or leg.peer.host != source.host:
+            self.counters["no_such_call"] += 1
+            answer = reply(request, 481, "Call/Transaction Does Not Exist", to_tag=self.chance.token(64))
+            self.endpoint.respond(key, answer, now)
+            return
+        self.endpoint.respond(key, reply(request, 200, "OK"), now)
+        leg.cause = "bye"
+        self._step(leg, Event.BYE, now)
+
+    def hang_up(self, name: str, now: float) -> None:
+        """End a leg as its state requires: CANCEL, refusal, or BYE; an unknown one is gone already."""
+        leg = self._by_name.get(name)
+        if leg is not None:
+            leg.status, leg.cause = leg.status or 480, leg.cause or "hung up"
+            self._step(leg, Event.HANG_UP, now)
+
+    def names(self, peer: str) -> list[str]:
+        """Return the legs to the peer at an address."""
+        return [leg.name for leg in self._by_name.values() if leg.peer.host == peer]
+
+    def _step(self, leg: _Leg, event: Event, now: float) -> None:
+        cell = TABLE[leg.state].get(event)
+        if cell is None:
+            self.counters[f"leg_{event}_in_{leg.state}"] += 1
+            return
+        leg.state, actions = cell
+        for action in actions:
+            self._do(leg, action, now)
+        if leg.state is State.ENDED:
+            self._by_name.pop(leg.name, None)
+            self._by_key.pop(leg.key, None)
+
+    def _do(self, leg: _Leg, action: Action, now: float) -> None:
+        if action in _TOLD:
+            self.tell(_TOLD[action](leg))
+        elif action is Action.SEND_ACK:
+            ack = leg.dialog.request("ACK", cseq=leg.invite.cseq.number)
+            self.endpoint.send_ack(leg.key, ack, leg.peer, now)
+        elif action is Action.SEND_CANCEL:
+            self.endpoint.cancel(leg.key, now)
+        elif action is Action.SEND_BYE:
+            self.endpoint.send_request(leg.dialog.request("BYE"), leg.peer, now)
+        else:
+            self.endpoint.respond(leg.key, self._answer(leg, action), now)
+
+    def _answer(self, leg: _Leg, action: Action) -> Response:
+        tag = leg.dialog.local.tag
+        if action is Action.RESPOND_OK:
+            headers = (("Contact", self.identity.contact()), ("Content-Type", "APPLICATION/SDP"))
+            return reply(leg.invite, 200, "OK", to_tag=tag, headers=headers, body=leg.body)
+        if action is Action.RESPOND_TERMINATED:
+            return reply(leg.invite, 487, "Request Terminated", to_tag=tag)
+        return reply(leg.invite, leg.status, leg.cause, to_tag=tag)
+
+
+def _answered(leg: _Leg) -> CallEvent:
+    assert leg.answer is not None  # ANSWERED comes only with one
+    return CallAnswered(leg.name, leg.answer)
+
+
+_TOLD: dict[Action, Callable[[_Leg], CallEvent]] = {
+    Action.TELL_PROGRESS: lambda leg: CallProgress(leg.name),
+    Action.TELL_ANSWERED: _answered,
+    Action.TELL_FAILED: lambda leg: CallFailed(leg.name, leg.status, leg.cause),
+    Action.TELL_ESTABLISHED: lambda leg: CallEstablished(leg.name),
+    Action.TELL_ENDED: lambda leg: CallEnded(leg.name, leg.cause),
+}
+
+
+def message(identity: Identity, peer_id: str, to: Address, number: int, tag: str, call_id: str, body: bytes) -> Request:
+    """Return a MESSAGE that carries a MANSCDP body (GB/T 28181 9.5)."""
+    fields = (
+        ("From", str(identity.name_addr(tag))),
+        ("To", str(NameAddr(SipUri(peer_id, identity.domain)))),
+        ("Call-ID", call_id),
+        ("CSeq", str(CSeq(number, "MESSAGE"))),
+        ("Content-Type", "Application/MANSCDP+xml"),
+    )
+    return Request(Headers(fields), body, method="MESSAGE", uri=SipUri(peer_id, to.host, to.port))

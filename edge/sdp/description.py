@@ -1,0 +1,153 @@
+"""One GB/T 28181 session description: read leniently, written in one canonical order (v o s c t m a y)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address, IPv4Network
+
+MAX_SDP_BYTES = 4096
+MAX_LINES = 64
+_CODE = re.compile(r"[0-9A-Za-z_.\-]{1,32}", re.ASCII)
+_RTPMAP = re.compile(r"rtpmap:([0-9]{1,3}) ([A-Za-z0-9\-]{1,16}/[0-9]{1,6}(?:/[0-9])?)", re.ASCII)
+_MEDIA = re.compile(r"(video|audio) ([0-9]{1,5}) ([A-Z/0-9]{1,24})((?: [0-9]{1,3}){1,16})\s*", re.ASCII)
+_TRANSPORTS = {"RTP/AVP": "RTP/AVP", "TCP/RTP/AVP": "TCP/RTP/AVP", "RTP/AVP/TCP": "TCP/RTP/AVP"}
+_NOT_UNICAST = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
+#: What GB/T 28181 calls the usual dynamic payload types (2016 annex C.2.4).
+NAMES = {96: "PS/90000", 97: "MPEG4/90000", 98: "H264/90000"}
+
+
+class RemoteSdpError(Exception):
+    """They sent what is no usable description; ``rule`` names why."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+
+@dataclass(frozen=True, slots=True)
+class MediaDescription:
+    """What both sides of a call agree about. ``ssrc`` is ``y=`` as a number, None when absent or malformed."""
+
+    session_name: str
+    origin_id: str
+    address: str
+    port: int
+    transport: str = "RTP/AVP"
+    media: str = "video"
+    payload_types: tuple[int, ...] = (96,)
+    rtpmap: tuple[tuple[int, str], ...] = ()
+    direction: str = "recvonly"
+    setup: str | None = None
+    ssrc: int | None = None
+
+    @classmethod
+    def offer(
+        cls, *, session_name: str, origin_id: str, address: str, port: int, payload_types: tuple[int, ...], ssrc: int
+    ) -> MediaDescription:
+        """Return what a receiver asks for."""
+        names = tuple((pt, NAMES[pt]) for pt in payload_types if pt in NAMES)
+        return cls(session_name, origin_id, address, port, payload_types=payload_types, rtpmap=names, ssrc=ssrc)
+
+    def answer(self, *, origin_id: str, address: str, port: int, payload_type: int, ssrc: int) -> MediaDescription:
+        """Return the sender's answer to this offer, with one payload type of it."""
+        names = tuple((pt, name) for pt, name in self.rtpmap if pt == payload_type)
+        names = names or tuple((pt, name) for pt, name in NAMES.items() if pt == payload_type)
+        return replace(
+            self,
+            origin_id=origin_id,
+            address=address,
+            port=port,
+            payload_types=(payload_type,),
+            rtpmap=names,
+            direction="sendonly",
+            ssrc=ssrc,
+        )
+
+    def __bytes__(self) -> bytes:
+        lines = [
+            "v=0",
+            f"o={self.origin_id} 0 0 IN IP4 {self.address}",
+            f"s={self.session_name}",
+            f"c=IN IP4 {self.address}",
+            "t=0 0",
+            f"m={self.media} {self.port} {self.transport} {' '.join(map(str, self.payload_types))}",
+            f"a={self.direction}",
+        ]
+        lines += [f"a=rtpmap:{pt} {name}" for pt, name in self.rtpmap]
+        if self.setup is not None:
+            lines += [f"a=setup:{self.setup}", "a=connection:new"]
+        if self.ssrc is not None:
+            lines.append(f"y={self.ssrc:010d}")
+        return "\r\n".join(lines).encode("ascii") + b"\r\n"
+
+
+def parse(data: bytes) -> MediaDescription:
+    """Read a description; what is not of use is not kept.
+
+    Raises:
+        RemoteSdpError: with the rule it breaks.
+    """
+    if len(data) > MAX_SDP_BYTES:
+        raise RemoteSdpError("sdp_long")
+    lines = data.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
+    if len(lines) > MAX_LINES or not lines[0].startswith(b"v=0"):
+        raise RemoteSdpError("sdp_start")
+    values = [_line(line) for line in lines if line.strip()]
+    media = [value for key, value in values if key == "m"]
+    if len(media) != 1:
+        raise RemoteSdpError("sdp_media_lines")
+    found = _MEDIA.fullmatch(media[0])
+    if found is None or found[3] not in _TRANSPORTS or int(found[2]) > 65535:
+        raise RemoteSdpError("sdp_media")
+    attributes = [value for key, value in values if key == "a"]
+    return MediaDescription(
+        session_name=_first(values, "s") or "",
+        origin_id=_origin(values),
+        address=_address(values),
+        port=int(found[2]),
+        transport=_TRANSPORTS[found[3]],
+        media=found[1],
+        payload_types=tuple(int(pt) for pt in found[4].split()),
+        rtpmap=tuple((int(m[1]), m[2]) for a in attributes if (m := _RTPMAP.fullmatch(a.strip()))),
+        direction=next((a for a in attributes if a in ("sendonly", "recvonly", "sendrecv", "inactive")), "sendrecv"),
+        setup=next((a[6:] for a in attributes if a in ("setup:active", "setup:passive", "setup:actpass")), None),
+        ssrc=_ssrc(_first(values, "y")),
+    )
+
+
+def _line(line: bytes) -> tuple[str, str]:
+    text = line.decode("utf-8", "replace")
+    if len(text) < 2 or text[1] != "=" or any(ord(c) < 0x20 and c != "\t" for c in text):
+        raise RemoteSdpError("sdp_line")
+    return text[0], text[2:]
+
+
+def _first(values: list[tuple[str, str]], key: str) -> str | None:
+    return next((value.strip() for k, value in values if k == key), None)
+
+
+def _origin(values: list[tuple[str, str]]) -> str:
+    origin = (_first(values, "o") or "").partition(" ")[0]
+    return origin if _CODE.fullmatch(origin) else ""
+
+
+def _address(values: list[tuple[str, str]]) -> str:
+    """Return the unicast IPv4 address of the connection line; every such line must say the same one."""
+    named = {value.strip() for key, value in values if key == "c"}
+    if len(named) != 1:
+        raise RemoteSdpError("sdp_connection")
+    parts = named.pop().split(" ")
+    try:
+        address = IPv4Address(parts[2]) if parts[:2] == ["IN", "IP4"] and len(parts) == 3 else None
+    except ValueError:
+        address = None
+    if address is None or any(address in network for network in _NOT_UNICAST):
+        raise RemoteSdpError("sdp_connection")
+    return str(address)
+
+
+def _ssrc(value: str | None) -> int | None:
+    if value is None or not re.fullmatch(r"[0-9]{1,10}", value, re.ASCII) or int(value) > 0xFFFFFFFF:
+        return None
+    return int(value)
