@@ -1,0 +1,183 @@
+"""Real video whose pictures carry their number, and a judge who reads the numbers from the decoded pixels.
+
+A picture is 640 x 360, gray. Its upper part is eight by four squares of 64 x 48, black or white: 24 bits of number and
+8 of checksum, most significant first. Below a bar moves, so that no two pictures are alike, and
+noise at the bottom makes the stream as heavy as that of a real sub-stream (about 1.5 Mbit/s).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import IO
+
+from edge.rtp.ps import Units
+
+WIDTH, HEIGHT, RATE = 640, 360, 25
+_COLUMNS, _ROWS, _CELL_WIDTH, _CELL_HEIGHT, _LEFT = 8, 4, 64, 48, 64
+_BLACK, _WHITE, _MIDDLE = 16, 235, 126
+_NOISE_ROWS = 16
+_NOISE = b"".join(hashlib.sha512(bytes([at])).digest() for at in range(256)) * 8
+_CHROMA = bytes([128]) * (WIDTH * HEIGHT // 2)
+
+
+def draw(number: int) -> bytes:
+    """Return picture ``number`` as yuv420p."""
+    code = _code(number)
+    rows = []
+    for row in range(_ROWS):
+        line = bytearray([_MIDDLE]) * WIDTH
+        for column in range(_COLUMNS):
+            bit = code >> (31 - row * _COLUMNS - column) & 1
+            start = _LEFT + column * _CELL_WIDTH
+            line[start : start + _CELL_WIDTH] = bytes([_WHITE if bit else _BLACK]) * _CELL_WIDTH
+        rows.append(bytes(line) * _CELL_HEIGHT)
+    bar = bytearray([_MIDDLE]) * WIDTH
+    at = number * 8 % (WIDTH - 40)
+    bar[at : at + 40] = bytes([_WHITE]) * 40
+    noise_at = number * 7919 % (len(_NOISE) - WIDTH * _NOISE_ROWS)
+    rows.append(bytes(bar) * (HEIGHT - _ROWS * _CELL_HEIGHT - _NOISE_ROWS))
+    rows.append(_NOISE[noise_at : noise_at + WIDTH * _NOISE_ROWS])
+    return b"".join(rows) + _CHROMA
+
+
+def number_in(gray: bytes) -> int | None:
+    """Return the number that a decoded gray picture carries, None when its checksum is wrong."""
+    code = 0
+    for row in range(_ROWS):
+        for column in range(_COLUMNS):
+            y, x = row * _CELL_HEIGHT + _CELL_HEIGHT // 2, _LEFT + column * _CELL_WIDTH + _CELL_WIDTH // 2
+            code = code << 1 | (gray[y * WIDTH + x] > _MIDDLE)
+    return code >> 8 if _code(code >> 8) == code else None
+
+
+def _code(number: int) -> int:
+    number &= 0xFFFFFF
+    return number << 8 | zlib.crc32(number.to_bytes(3, "big")) & 0xFF
+
+
+class Camera:
+    """ffmpeg encoding our pictures to H.264 in real time: access units as they come."""
+
+    def __init__(self) -> None:
+        command = ["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}",
+                   "-r", str(RATE), "-i", "pipe:0", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency",
+                   "-threads", "1", "-g", str(RATE), "-x264-params", "aud=1:scenecut=0:repeat-headers=1",
+                   "-f", "h264", "pipe:1"]  # fmt: skip
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._stopped = threading.Event()
+        self._painter = threading.Thread(target=self._paint, daemon=True)
+        self._painter.start()
+
+    def _paint(self) -> None:
+        pipe = self._process.stdin
+        assert pipe is not None  # asked for above
+        began, number = time.monotonic(), 0
+        try:
+            while not self._stopped.wait(max(0.0, began + number / RATE - time.monotonic())):
+                pipe.write(draw(number))
+                pipe.flush()
+                number += 1
+            pipe.close()
+        except OSError:
+            return  # ffmpeg was stopped
+
+    def units(self) -> Iterator[bytes]:
+        """Yield access units until stopped."""
+        pipe = self._process.stdout
+        assert pipe is not None  # asked for above
+        splitter = Units()
+        while data := pipe.read1(65536):  # type: ignore[attr-defined]
+            yield from splitter.feed(data)
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._process.terminate()
+        self._process.wait(5)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What the judge saw so far."""
+
+    right: int = 0
+    wrong: int = 0
+    errors: list[str] = field(default_factory=list)
+    first_at: float | None = None
+    last_number: int = -1
+
+
+class Judge:
+    """ffmpeg decoding a program stream; each picture's number must rise.
+
+    It joins at the first key picture.
+    """
+
+    def __init__(self) -> None:
+        command = ["ffmpeg", "-loglevel", "error", "-fflags", "nobuffer", "-flags", "low_delay", "-probesize", "32768",
+                   "-analyzeduration", "0", "-threads", "1", "-f", "mpeg", "-i", "pipe:0", "-fps_mode", "passthrough",
+                   "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]  # fmt: skip
+        pipe = subprocess.PIPE
+        self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
+        self._joined = False
+        self.verdict = Verdict()
+        self._threads = [
+            threading.Thread(target=self._watch, args=(self._process.stdout,), daemon=True),
+            threading.Thread(target=self._listen, args=(self._process.stderr,), daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def feed(self, ps: bytes) -> None:
+        """Give it the payload of the next packet; what comes before the first key picture is let pass."""
+        if not self._joined:
+            self._joined = ps[:4] == b"\x00\x00\x01\xba" and ps[14:18] == b"\x00\x00\x01\xbb"
+        if not self._joined or self._process.poll() is not None:
+            return
+        pipe = self._process.stdin
+        assert pipe is not None  # asked for above
+        try:
+            pipe.write(ps)
+            pipe.flush()
+        except OSError:
+            self._joined = False
+            self.verdict.errors.append("the decoder ended")
+
+    def _watch(self, pipe: IO[bytes]) -> None:
+        size = WIDTH * HEIGHT
+        while len(gray := pipe.read(size)) == size:
+            number = number_in(gray)
+            if number is None or number <= self.verdict.last_number:
+                self.verdict.wrong += 1
+                continue
+            if self.verdict.first_at is None:
+                self.verdict.first_at = time.monotonic()
+            self.verdict.last_number = number
+            self.verdict.right += 1
+
+    def _listen(self, pipe: IO[bytes]) -> None:
+        for line in pipe:
+            if len(self.verdict.errors) < 100:
+                self.verdict.errors.append(line.decode("utf-8", "replace").strip())
+
+    def finish(self) -> Verdict:
+        """End the stream and return what was seen."""
+        pipe = self._process.stdin
+        assert pipe is not None  # asked for above
+        try:
+            pipe.close()
+        except OSError:
+            self.verdict.errors.append("the decoder ended")
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(5)
+        for thread in self._threads:
+            thread.join(5)
+        return self.verdict
