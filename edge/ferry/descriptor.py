@@ -1,0 +1,66 @@
+"""What a side may hand over: a connected UDP socket of its own namespace, and nothing else (ARCHITECTURE 1)."""
+
+from __future__ import annotations
+
+import array
+import os
+import socket
+import stat
+
+#: linux/socket.h; Python has no name for it.
+SO_NETNS_COOKIE = 71
+_MOST_BYTES = 4096
+
+
+class BadDescriptor(Exception):
+    """What came is not what may come; ``rule`` names why. Whoever raised it has closed nothing."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+
+def netns_cookie(opened: socket.socket) -> int:
+    """Return the cookie of the namespace that a socket was made in; it keeps it wherever it is passed."""
+    return int.from_bytes(opened.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")
+
+
+def addresses(descriptor: int, cookie: int) -> tuple[tuple[str, int], tuple[str, int]]:
+    """Return the local and the peer address of a connected UDP socket of the namespace with ``cookie``.
+
+    Raises:
+        BadDescriptor: with the rule it breaks.
+    """
+    if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+        raise BadDescriptor("descriptor_not_socket")
+    opened = socket.socket(fileno=descriptor)
+    try:
+        if opened.family != socket.AF_INET or opened.type != socket.SOCK_DGRAM:
+            raise BadDescriptor("descriptor_not_udp")
+        if netns_cookie(opened) != cookie:
+            raise BadDescriptor("descriptor_foreign_namespace")
+        return opened.getsockname(), opened.getpeername()
+    except OSError:
+        raise BadDescriptor("descriptor_not_connected") from None
+    finally:
+        opened.detach()
+
+
+def receive(line: socket.socket, most_descriptors: int) -> tuple[bytes, list[int]]:
+    """Return one datagram and the descriptors that came with it; b"" at the end of the line.
+
+    Raises:
+        BadDescriptor: it was cut short, or more came than may; all that came is closed.
+        OSError: as recvmsg does.
+    """
+    room = socket.CMSG_SPACE((most_descriptors + 1) * array.array("i").itemsize)
+    data, ancillary, flags, _ = line.recvmsg(_MOST_BYTES, room)
+    came = array.array("i")
+    for level, kind, value in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            came.frombytes(value[: len(value) - len(value) % came.itemsize])
+    if flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC) or len(came) > most_descriptors:
+        for descriptor in came:
+            os.close(descriptor)
+        raise BadDescriptor("record_cut")
+    return data, list(came)
