@@ -109,7 +109,9 @@ def _recorders(site: Site) -> Iterator[Finding]:
 
 def _channels(site: Site) -> Iterator[Finding]:
     known = {recorder.id for recorder in site.recorder}
-    yield from _repeated("channel_repeated", "/channel/{}/id", ((c.recorder, c.id) for c in site.channel), lambda k: k[1])
+    yield from _repeated(
+        "channel_repeated", "/channel/{}/id", ((c.recorder, c.id) for c in site.channel), lambda k: k[1]
+    )
     for at, channel in enumerate(site.channel):
         if channel.recorder not in known:
             yield finding("channel_without_recorder", f"/channel/{at}/recorder", recorder=channel.recorder)

@@ -7,16 +7,10 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 
 from edge.cityside.issued import IssuedIds
-from edge.gb28181.catalog import CatalogEntry
-from edge.gb28181.device import (
-    CallEnded,
-    CallEstablished,
-    Device,
-    DeviceEvent,
-    InviteReceived,
-    Registered,
-    RegistrationLost,
-)
+from edge.gb28181.device import Device, Registered, RegistrationLost
+from edge.gb28181.legs import CallEnded, CallEstablished, InviteReceived
+from edge.gb28181.role import Refused
+from edge.manscdp.messages import CatalogEntry
 from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
     CatalogItem,
@@ -28,7 +22,7 @@ from edge.records.types import (
     OpenMedia,
     Record,
 )
-from edge.sdp import MediaDescription
+from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
 from edge.sip.chance import Chance
 from netconf import words
@@ -101,7 +95,7 @@ class CitySide:
 
     # -- from the city -------------------------------------------------------------------------------------------
 
-    def on_event(self, event: DeviceEvent, now: float) -> None:
+    def on_event(self, event: object, now: float) -> None:
         """Take one event of the device role."""
         if isinstance(event, Registered):
             self.registered = True
@@ -117,6 +111,8 @@ class CitySide:
             call = self._by_leg.pop(event.call, None)
             if call is not None and self.views.pop(call, None) is not None:
                 self._send(CloseMedia(call, "cancelled" if event.cause == "cancel" else "ended_normally"))
+        elif isinstance(event, Refused):
+            self._commands.append(Say(event.rule, event.about or str(event.source)))
 
     def _channel_of(self, leg: str) -> str:
         call = self._by_leg.get(leg)
@@ -231,12 +227,11 @@ class CitySide:
         if view is None or view.answered:
             return
         view.answered = True
-        answer = MediaDescription.answer(
-            view.offer,
+        answer = view.offer.answer(
             origin_id=view.issued,
             address=str(self._site.tunnel[0].address.ip),
             port=view.port,
-            payload_types=(PS_PAYLOAD_TYPE,),
+            payload_type=PS_PAYLOAD_TYPE,
             ssrc=view.ssrc,
         )
         self._device.accept(view.leg, answer, now)

@@ -82,7 +82,9 @@ class Process:
                 self._line.send(encode(command.record), [sink.fileno()])
                 sink.close()
             elif isinstance(command, Say):
-                print(f"{words.reason(command.code, 'en')} [{command.code} {command.about}]", file=sys.stderr, flush=True)
+                print(
+                    f"{words.reason(command.code, 'en')} [{command.code} {command.about}]", file=sys.stderr, flush=True
+                )
         self._udp.flush()
 
     def _open_sink(self, call: int, city: Address) -> Address | None:

@@ -13,7 +13,7 @@ from ipaddress import IPv4Address
 from typing import Any
 
 from edge.access import Access
-from edge.control.wire import ClosePin, OpenPin, Pin, RenewPin
+from edge.control.wire import ClosePin, OpenPin, RenewPin
 from edge.ferry.calls import Call, CallRefused, Event, PassedSocket, State
 from edge.ferry.verify import VerifyRefused, verify
 from edge.records.types import (
@@ -172,7 +172,7 @@ class Ferry:
             if call.state is State.FLOWING:
                 if now - call.last_good > SILENCE_SECONDS:
                     self._end(number, "media_stopped", now)
-                elif now - call.renewed >= PIN_RENEW_SECONDS and call.last_good > call.renewed:
+                elif now - call.renewed >= PIN_RENEW_SECONDS and call.last_good >= call.renewed:
                     call.renewed = now
                     self._commands.append(AskKeeper(number, RenewPin(str(number), PIN_TTL_SECONDS)))
             elif call.overdue(now):
@@ -242,10 +242,10 @@ class Ferry:
             raise VerifyRefused("port_not_free")
         call.step(Event.RESERVED, now)
         call.lan_port = reserved.port
-        self._commands.append(AskKeeper(reserved.call, OpenPin(self._pin(reserved.call, call))))
+        self._commands.append(AskKeeper(reserved.call, self._pin(reserved.call, call)))
 
-    def _pin(self, number: int, call: Call) -> Pin:
-        return Pin(
+    def _pin(self, number: int, call: Call) -> OpenPin:
+        return OpenPin(
             call=str(number),
             recorder=call.request.recorder,
             lan_port=call.lan_port,
@@ -302,9 +302,7 @@ class Ferry:
         self._commands.append(Send(Party.CITY, MediaRefused(number, status, reason)))
         self._end(number, reason, now, gone, told=Party.CITY)
 
-    def _end(
-        self, number: int, reason: str, now: float, gone: Party | None = None, told: Party | None = None
-    ) -> None:
+    def _end(self, number: int, reason: str, now: float, gone: Party | None = None, told: Party | None = None) -> None:
         """Take a call down: pin, sockets, both legs, receipt. ``gone`` ended it, ``told`` knows already."""
         call = self.calls.pop(number, None)
         if call is None:

@@ -39,7 +39,7 @@ from edge.ferry.core import (
     StopRelay,
     WriteReceipt,
 )
-from edge.ferry.descriptor import BadDescriptor, check, receive
+from edge.ferry.descriptor import BadDescriptor, addresses, receive
 from edge.ferry.verify import wire
 from edge.io.confirmed import Confirmed, Places, places
 from edge.records.types import Party
@@ -61,16 +61,18 @@ class Process:
         self._selector = selectors.EpollSelector()
         self._sides: dict[Party, socket.socket] = {}
         self._keeper: socket.socket | None = None
+        self._greeted = False
         self._hello: Hello | None = None
         self._asked: dict[int, AskKeeper] = {}
         self._next_id = 1
         self._receipts = _append(where.state / "views.jsonl")
-        self._status = _append(where.run / "ferry.status.json")
+        self._status = os.open(where.run / "ferry.status.json", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._dropped: dict[int, dict[str, int]] = {}
         self._told = ""
         self._listen(where.run / "ferry-site.sock", ("side", Party.SITE))
         self._listen(where.run / "ferry-city.sock", ("side", Party.CITY))
         self._listen(where.run / "ferry-keeper.sock", ("keeper", None))
-        self._worker = relay.start_worker()
+        self._worker = relay.start_worker(seccomp.load_worker)
         self._selector.register(self._worker.control, selectors.EVENT_READ, ("worker", None))
 
     def _listen(self, path: Path, meaning: tuple[str, Party | None]) -> None:
@@ -119,7 +121,7 @@ class Process:
         os.set_blocking(line.fileno(), False)
         if role == "keeper":
             self._lose_keeper()
-            self._keeper = line
+            self._keeper, self._greeted = line, False
         elif side is not None:
             self._lose_side(side)
             self._sides[side] = line
@@ -166,14 +168,8 @@ class Process:
         if self._hello is None:
             raise BadDescriptor("keeper_away")
         cookie = self._hello.lan_cookie if side is Party.SITE else self._hello.vpn_cookie
-        check(descriptor, kind="udp", netns_cookie=cookie, local=None, peer=None)
-        copy = socket.socket(fileno=descriptor)
-        try:
-            return PassedSocket(descriptor, copy.getsockname(), copy.getpeername())
-        except OSError:
-            raise BadDescriptor("descriptor_not_connected") from None
-        finally:
-            copy.detach()
+        local, peer = addresses(descriptor, cookie)
+        return PassedSocket(descriptor, local, peer)
 
     def _lose_side(self, side: Party) -> None:
         line = self._sides.pop(side, None)
@@ -192,8 +188,8 @@ class Process:
             data = line.recv(4096)
             if not data:
                 raise ConnectionResetError
-            if self._hello is None or line is not self._keeper or not self._asked:
-                self._hello = decode_hello(data)
+            if not self._greeted:
+                self._hello, self._greeted = decode_hello(data), True
                 _log("The keeper is connected.")
                 return
             number, answer = decode_answer(data)
@@ -237,10 +233,9 @@ class Process:
         if not data:
             _log("The relay worker is gone; the ferry starts again.")
             return False
-        for traffic in relay.decode_stats(data):
+        for traffic in relay.reports(data):
             self._core.on_traffic(traffic.call, traffic.packets, traffic.octets, time.monotonic())
-            for rule, count in traffic.dropped.items():
-                self._dropped[traffic.call, rule] = count
+            self._dropped[traffic.call] = traffic.dropped
         self._act()
         return True
 
@@ -261,7 +256,15 @@ class Process:
         elif isinstance(command, AskKeeper):
             self._ask(command)
         elif isinstance(command, StartRelay):
-            relay.add(self._worker.control, command)
+            offsets = (int.from_bytes(os.urandom(2), "big"), int.from_bytes(os.urandom(4), "big"))
+            relay.add(
+                self._worker.control,
+                command.call,
+                (command.source, command.sink),
+                (command.source_ssrc, command.source_payload_type),
+                (command.sink_ssrc, command.sink_payload_type),
+                offsets,
+            )
         elif isinstance(command, StopRelay):
             relay.drop(self._worker.control, command.call)
         elif isinstance(command, CloseDescriptor):
@@ -272,3 +275,53 @@ class Process:
         elif isinstance(command, DropSide):
             _log(f"The {command.side} side broke the rule {command.rule}; the line is cut.")
             self._lose_side(command.side)
+
+    # -- what is told --------------------------------------------------------------------------------------------
+
+    def _write_status(self) -> None:
+        """Write into the file that was opened before the filter: truncate, then write from the start."""
+        now = time.monotonic()
+        views = {
+            str(number): {
+                "channel": call.request.channel,
+                "viewer": call.request.viewer,
+                "state": call.state.value,
+                "seconds": int(now - call.began),
+                "packets": call.packets,
+                "dropped": self._dropped.get(number, {}),
+                "lan_port": call.lan_port,
+                "source": list(call.source.peer) if call.source else None,
+                "sink": [list(call.sink.local), list(call.sink.peer)],
+            }
+            for number, call in self._core.calls.items()
+        }
+        self._dropped = {number: rules for number, rules in self._dropped.items() if number in self._core.calls}
+        facts = {
+            "keeper": self._keeper is not None and self._greeted,
+            "sides": sorted(side.value for side in self._sides),
+            "faulty": {side.value: count for side, count in self._core.faulty.items()},
+            "counters": dict(self._core.counters),
+            "views": views,
+        }
+        text = json.dumps(facts, ensure_ascii=False, sort_keys=True)
+        if text != self._told:
+            os.ftruncate(self._status, 0)
+            os.pwrite(self._status, text.encode("utf-8") + b"\n", 0)
+            self._told = text
+
+
+def _append(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+
+
+def _log(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def main() -> int:
+    """Run one life; the supervisor starts the next."""
+    where = places("snowgate-ferry")
+    confirmed = Confirmed(where.run)
+    while (site := confirmed.read()) is None:
+        time.sleep(TICK_SECONDS)
+    return Process(site, where, confirmed).run()

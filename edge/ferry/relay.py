@@ -165,7 +165,9 @@ def _take_order(control: socket.socket, poll: select.epoll, calls: dict[int, tup
         came = array.array("i")
         came.frombytes(ancillary[0][2])
         source, sink = socket.socket(fileno=came[0]), socket.socket(fileno=came[1])
-        made = Relayed(source, sink, source.getpeername(), ssrc, payload_type, out_ssrc, out_payload_type, sequence, timestamp)
+        made = Relayed(
+            source, sink, source.getpeername(), ssrc, payload_type, out_ssrc, out_payload_type, sequence, timestamp
+        )
         calls[source.fileno()] = (call, made)
         poll.register(source.fileno(), select.EPOLLIN)
         return True

@@ -114,7 +114,9 @@ class Role(abc.ABC):
         self._own[rule] += 1
         self._tell(Refused(rule, source, about))
 
-    def _send_message(self, peer_id: str, to: Address, body: Message, now: float, edition: int = 2016) -> TransactionKey:
+    def _send_message(
+        self, peer_id: str, to: Address, body: Message, now: float, edition: int = 2016
+    ) -> TransactionKey:
         tag, call_id, number = self._chance.token(64), self._chance.token(128), 1 + self._chance.number(1 << 16)
         request = message(self._identity, peer_id, to, number, tag, call_id, encode(body, CHARSETS[edition]))
         return self._endpoint.send_request(request, to, now)

@@ -63,7 +63,9 @@ class Label:
     most_bytes: int
 
     def holds(self, value: object) -> bool:
-        return isinstance(value, str) and value.isprintable() and len(value.encode("utf-8", "replace")) <= self.most_bytes
+        return (
+            isinstance(value, str) and value.isprintable() and len(value.encode("utf-8", "replace")) <= self.most_bytes
+        )
 
 
 Alphabet = Digits | Whole | Choice | Label

@@ -349,7 +349,9 @@ class Endpoint:
         """Acknowledge a refusal within its transaction (RFC 3261 17.1.1.3)."""
         if response is None:
             return
-        kept = tuple(item for item in t.request.headers if item[0].lower() in ("via", "from", "call-id", "max-forwards"))
+        kept = tuple(
+            item for item in t.request.headers if item[0].lower() in ("via", "from", "call-id", "max-forwards")
+        )
         to = ("To", response.headers.get("to") or "")
         cseq = ("CSeq", str(CSeq(t.request.cseq.number, "ACK")))
         self._out.append((bytes(Request(Headers((*kept, to, cseq)), method="ACK", uri=t.request.uri)), t.peer))

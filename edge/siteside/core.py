@@ -12,17 +12,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from edge.gb28181.catalog import CatalogEntry
-from edge.gb28181.platform import (
-    CallAnswered,
-    CallEnded,
-    CallFailed,
-    CatalogReceived,
-    DeviceOffline,
-    DeviceOnline,
-    Platform,
-    PlatformEvent,
-)
+from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed
+from edge.gb28181.platform import CatalogReceived, DeviceOffline, DeviceOnline, Platform
+from edge.gb28181.role import Refused
+from edge.manscdp.messages import CatalogEntry
 from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
     CatalogItem,
@@ -36,8 +29,8 @@ from edge.records.types import (
     PinOpened,
     Record,
 )
-from edge.sdp import MediaDescription
-from edge.sip.address import Address
+from edge.sdp.description import MediaDescription
+from edge.sip.chance import Chance
 from netconf.model import Channel, Site
 
 #: A recorder that has not answered an INVITE after this long is taken as not answering (ARCHITECTURE 6, step 2).
@@ -113,9 +106,10 @@ Command = SendRecord | ReservePort | WatchPort | PassPort | ReleasePort | Say
 class SiteSide:
     """The legs to the recorders of one confirmed configuration."""
 
-    def __init__(self, site: Site, platform: Platform) -> None:
+    def __init__(self, site: Site, platform: Platform, chance: Chance) -> None:
         self._site = site
         self._platform = platform
+        self._chance = chance
         self._recorders = {recorder.id: recorder for recorder in site.recorder}
         self._shared: dict[tuple[str, str], Channel] = {(c.recorder, c.id): c for c in site.channel if c.share}
         self._online: set[str] = set()
@@ -181,14 +175,18 @@ class SiteSide:
             address=str(self._site.lan.address.ip),
             port=view.port,
             payload_types=(PS_PAYLOAD_TYPE,),
+            ssrc=int(f"0{self._site.site.id[3:8]}{self._chance.number(10000):04d}"),
         )
-        view.state, view.since = State.INVITED, now
-        view.leg = self._platform.invite(view.request.recorder, view.request.channel, offer, now)
-        self._by_leg[view.leg] = call
+        leg = self._platform.invite(view.request.recorder, view.request.channel, offer, now)
+        if leg is None:
+            self._refuse(call, 480, "recorder_offline")
+            return
+        view.state, view.since, view.leg = State.INVITED, now, leg
+        self._by_leg[leg] = call
 
     # -- from the recorders --------------------------------------------------------------------------------------
 
-    def on_event(self, event: PlatformEvent, now: float) -> None:
+    def on_event(self, event: object, now: float) -> None:
         """Take one event of the platform role."""
         if isinstance(event, DeviceOnline):
             self._online.add(event.id)
@@ -206,6 +204,8 @@ class SiteSide:
             self._leg_gone(event.call, event.status, "recorder_refused", now)
         elif isinstance(event, CallEnded):
             self._leg_gone(event.call, 480, "ended_normally" if event.cause == "bye" else "media_stopped", now)
+        elif isinstance(event, Refused):
+            self._commands.append(Say(event.rule, event.about or str(event.source)))
 
     def _catalog(self, recorder: str, entries: Iterable[CatalogEntry]) -> None:
         for entry in entries:
@@ -218,7 +218,7 @@ class SiteSide:
                 name=clean(channel.name or entry.name),
                 manufacturer=clean(entry.manufacturer),
                 model=clean(entry.model),
-                ptz_type=entry.ptz_type if entry.ptz_type in range(8) else 0,
+                ptz_type=entry.ptz_type or 0,
                 online=int(entry.status == "ON"),
             )
             if self._items.get((recorder, channel.id)) != item:

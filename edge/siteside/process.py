@@ -31,7 +31,7 @@ class Process:
     def __init__(self, site: Site, where: Places) -> None:
         self._site = site
         self._platform = Platform(platform_config(site, where.secrets), SystemChance())
-        self._core = SiteSide(site, self._platform)
+        self._core = SiteSide(site, self._platform, SystemChance())
         self._ports = MediaPorts(str(site.lan.address.ip), site.lan.media_port_range, self._first_packet)
         self._line = FerryLine(where.run / "ferry-site.sock", self._ferry_up, self._record, self._ferry_lost)
         local = Address(str(site.lan.address.ip), site.lan.sip_port)

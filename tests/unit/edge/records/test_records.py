@@ -127,7 +127,9 @@ def test_a_code_is_twenty_ascii_digits(channel: str) -> None:
 @pytest.mark.parametrize("number", ["01", "+1", "-1", "1_0", " 1", "4294967296", "", "1e3", "９"])
 def test_a_number_has_one_form(number: str) -> None:
     raw = number.encode()
-    body = len(raw).to_bytes(2, "big") + raw + b"\x00\x14" + b"3" * 20 + b"\x00\x14" + b"4" * 20 + b"\x00\x04live\x00\x00"
+    body = (
+        len(raw).to_bytes(2, "big") + raw + b"\x00\x14" + b"3" * 20 + b"\x00\x14" + b"4" * 20 + b"\x00\x04live\x00\x00"
+    )
     with pytest.raises(VerifyRefused):
         verify(Party.CITY, b"\x01\x04" + body, 0)
     with pytest.raises(RemoteRecordError):

@@ -1,0 +1,31 @@
+"""The ``snowgate`` command. Each subcommand's room is imported only when it is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+#: name -> (module, function that adds arguments, function that runs, help)
+_COMMANDS = {
+    "check": ("edge.control.commands", "add_check", "check", "say everything that is wrong with a site file"),
+    "apply": ("edge.control.commands", "add_apply", "apply", "make a site file the box's configuration"),
+    "status": ("edge.control.commands", "add_status", "status", "say what stands now"),
+    "lab": ("edge.lab.command", "add_arguments", "run", "a whole street in namespaces, to try things in"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one subcommand; the process's exit status is its result."""
+    given = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="snowgate", description="Gate between a site's recorder and the city.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (module, add, _, help_) in _COMMANDS.items():
+        sub = commands.add_parser(name, help=help_, description=help_)
+        if given[:1] == [name]:
+            getattr(importlib.import_module(module), add)(sub)
+    args = parser.parse_args(given)
+    module, _, run, _ = _COMMANDS[args.command]
+    result: int = getattr(importlib.import_module(module), run)(args)
+    return result

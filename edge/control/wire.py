@@ -1,0 +1,211 @@
+"""Requests and answers as one JSON datagram each, bounded, with an id that the answer echoes."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, fields
+from ipaddress import IPv4Address
+from typing import Any
+
+from netconf.finding import Finding, Severity
+
+MAX_REQUEST_BYTES = 1 << 17
+MAX_FINDINGS = 200
+_CALL = re.compile(r"[0-9]{1,10}", re.ASCII)
+_CODE = re.compile(r"[0-9]{20}", re.ASCII)
+
+
+class ControlError(Exception):
+    """What came is none of the requests or answers that may come here; ``rule`` names why."""
+
+    def __init__(self, rule: str) -> None:
+        super().__init__(rule)
+        self.rule = rule
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The keeper's first word to the ferry: the cookies of both namespaces (SO_NETNS_COOKIE)."""
+
+    lan_cookie: int
+    vpn_cookie: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPin:
+    """Open one media path: from the recorder's media addresses to ``lan_port``, and on to the city's address.
+
+    The keeper looks the recorder's addresses up itself, in the confirmed configuration.
+    """
+
+    call: str
+    recorder: str
+    lan_port: int
+    city_address: str
+    city_port: int
+    city_local_port: int
+    payload_type: int
+    max_kbytes_per_second: int
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class RenewPin:
+    call: str
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClosePin:
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Make this site file the confirmed configuration."""
+
+    site_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What stands now?"""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """It is so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """It is not so, and nothing was changed."""
+
+    rule: str
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    facts: dict[str, Any]
+
+
+FerryRequest = OpenPin | RenewPin | ClosePin
+OperatorRequest = Apply | Status
+Request = FerryRequest | OperatorRequest
+Answer = Done | Refusal | StatusReport
+
+#: Who may ask what.
+CALLERS: dict[str, tuple[type[Any], ...]] = {"ferry": (OpenPin, RenewPin, ClosePin), "operator": (Apply, Status)}
+
+
+def encode_hello(hello: Hello) -> bytes:
+    return _dump(hello.__class__.__name__, 0, asdict(hello))
+
+
+def decode_hello(data: bytes) -> Hello:
+    """Raises:
+    ControlError: it is no Hello.
+    """
+    name, _, body = _load(data)
+    if name != "Hello":
+        raise ControlError("hello_expected")
+    return _make(Hello, body)
+
+
+def encode_request(number: int, request: Request) -> bytes:
+    return _dump(type(request).__name__, number, asdict(request))
+
+
+def decode_request(caller: str, data: bytes) -> tuple[int, Request]:
+    """Return the id and the request, if ``caller`` may ask it.
+
+    Raises:
+        ControlError: with the rule it breaks.
+    """
+    name, number, body = _load(data)
+    for kind in CALLERS[caller]:
+        if kind.__name__ == name:
+            request: Request = _make(kind, body)
+            _bounds(request)
+            return number, request
+    raise ControlError("request_unknown")
+
+
+def encode_answer(number: int, answer: Answer) -> bytes:
+    if isinstance(answer, Refusal):
+        kept = [[f.code, f.path, str(f.severity), list(map(list, f.args))] for f in answer.findings[:MAX_FINDINGS]]
+        return _dump("Refusal", number, {"rule": answer.rule, "findings": kept})
+    return _dump(type(answer).__name__, number, asdict(answer))
+
+
+def decode_answer(data: bytes) -> tuple[int, Answer]:
+    """Return the id and the answer.
+
+    Raises:
+        ControlError: with the rule it breaks.
+    """
+    name, number, body = _load(data)
+    if name == "Done":
+        return number, Done()
+    if name == "StatusReport" and isinstance(body.get("facts"), dict):
+        return number, StatusReport(body["facts"])
+    if name == "Refusal" and isinstance(body.get("findings"), list):
+        findings = tuple(
+            Finding(str(code), str(path), Severity(severity), tuple((str(k), str(v)) for k, v in args))
+            for code, path, severity, args in body["findings"]
+        )
+        return number, Refusal(str(body.get("rule", "")), findings)
+    raise ControlError("answer_unknown")
+
+
+def _dump(name: str, number: int, body: dict[str, Any]) -> bytes:
+    return json.dumps([name, number, body], ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+
+
+def _load(data: bytes) -> tuple[str, int, dict[str, Any]]:
+    if len(data) > MAX_REQUEST_BYTES:
+        raise ControlError("request_long")
+    try:
+        name, number, body = json.loads(data, object_pairs_hook=_once)
+    except (ValueError, TypeError, RecursionError):
+        raise ControlError("request_syntax") from None
+    if not isinstance(name, str) or type(number) is not int or not isinstance(body, dict):
+        raise ControlError("request_syntax")
+    return name, number, body
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key twice")
+    return made
+
+
+def _make(kind: type[Any], body: dict[str, Any]) -> Any:
+    wanted = {field.name: field.type for field in fields(kind)}
+    if body.keys() != wanted.keys():
+        raise ControlError("request_fields")
+    for name, value in body.items():
+        if type(value).__name__ != str(wanted[name]):
+            raise ControlError("request_types")
+    return kind(**body)
+
+
+def _bounds(request: Request) -> None:
+    if isinstance(request, FerryRequest) and not _CALL.fullmatch(request.call):
+        raise ControlError("request_call")
+    if isinstance(request, RenewPin | OpenPin) and not 1 <= request.ttl_seconds <= 30:
+        raise ControlError("request_ttl")
+    if isinstance(request, OpenPin):
+        try:
+            IPv4Address(request.city_address)
+        except ValueError:
+            raise ControlError("request_address") from None
+        ports = (request.lan_port, request.city_port, request.city_local_port)
+        rate, payload_type = request.max_kbytes_per_second, request.payload_type
+        if not all(1024 <= port <= 65535 for port in ports) or not _CODE.fullmatch(request.recorder):
+            raise ControlError("request_range")
+        if not 1 <= rate <= 20_000 or not 96 <= payload_type <= 127:
+            raise ControlError("request_range")

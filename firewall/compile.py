@@ -1,0 +1,103 @@
+"""Policy to rules: what a site's configuration lets pass in ``lan``, ``vpn`` and ``wan``. Pure.
+
+No rule asks ``ct state``: an *established* accept keeps a closed pin open and makes one-way media two-way, and a
+*related* one lets ICMP errors carry foreign bytes (both measured). Everything that is not said is dropped, the box's own
+RST and ICMP errors with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from ipaddress import IPv4Network
+
+from firewall.ruleset import Rule, Ruleset
+from netconf.model import Recorder, Site
+
+#: What a ping carries on every system that an installer's telephone runs; more would be a road for data.
+_PING = "ip length <= 92"
+#: First four octets of a WireGuard message: type 1 to 4 and three zeros.
+_WIREGUARD = "@th,64,32 { 0x1000000, 0x2000000, 0x3000000, 0x4000000 }"
+#: RTP version 2 in a datagram that has a whole header and something behind it.
+_RTP = "udp length > 20 @th,64,2 2"
+_LAN_MEDIA_KEY = "ip saddr . udp dport . @th,73,7"
+_VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
+
+
+def rulesets(site: Site) -> tuple[Ruleset, Ruleset, Ruleset]:
+    """Return the rules of ``lan``, ``vpn`` and ``wan``."""
+    return _lan(site), _vpn(site), _wan(site)
+
+
+def _raw(ports: Iterable[str]) -> list[Rule]:
+    """Before anything else: no fragment, no IPv6, no option, no address that is not the port's own (weak host)."""
+    return [
+        Rule("meta nfproto ipv6", "drop", "no IPv6"),
+        Rule("ip frag-off & 0x3fff != 0", "drop", "no fragments"),
+        Rule("ip hdrlength != 5", "drop", "no IP options"),
+        Rule(f"iifname != {_names(ports)}", "drop", "no other port"),
+        Rule("fib daddr . iif type != local", "drop", "only to the port's own address"),
+        Rule("fib saddr type local", "drop", "nobody speaks with our own address"),
+    ]
+
+
+def _names(ports: Iterable[str]) -> str:
+    return "{ " + ", ".join(f'"{port}"' for port in ports) + " }"
+
+
+def _networks(networks: Iterable[IPv4Network]) -> str:
+    return "{ " + ", ".join(str(network) for network in sorted(networks)) + " }"
+
+
+def _recorders(site: Site) -> list[Recorder]:
+    return [recorder for recorder in site.recorder if recorder.kind == "gb28181"]
+
+
+def _lan(site: Site) -> Ruleset:
+    port, sip = site.lan.port, site.lan.sip_port
+    raw, input_, output, egress = _raw([port]), [], [], []
+    own = site.lan.address.ip
+    egress.append(Rule(f"arp saddr ip {own}", "accept", "ARP"))
+    for recorder in _recorders(site):
+        for address in sorted({recorder.address, *recorder.media_addresses}):
+            raw.append(Rule(f"ip saddr {address} ether saddr != {recorder.mac}", "drop", f"spoofed {recorder.id}"))
+        peer = f"SIP of {recorder.id}"
+        input_.append(Rule(f"ip saddr {recorder.address} udp dport {sip}", "accept", peer))
+        output.append(Rule(f'oifname "{port}" ip daddr {recorder.address} udp sport {sip}', "accept", peer))
+        frame = f"ether daddr {recorder.mac} ip saddr {own} ip daddr {recorder.address} udp sport {sip}"
+        egress.append(Rule(frame, "accept", peer))
+    input_.append(Rule(f"{_RTP} {_LAN_MEDIA_KEY} @media", "accept", "media of open views"))
+    if site.lan.owner_networks:
+        owners = _networks(site.lan.owner_networks)
+        ping = f"icmp type echo-request {_PING} limit rate 10/second"
+        pong = f"icmp type echo-reply {_PING}"
+        input_.append(Rule(f"ip saddr {owners} {ping}", "accept", "ping from the owner"))
+        output.append(Rule(f'oifname "{port}" ip daddr {owners} {pong}', "accept", "answer to the owner's ping"))
+        egress.append(Rule(f"ip saddr {own} ip daddr {owners} {pong}", "accept", "answer to the owner's ping"))
+    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), _LAN_MEDIA_KEY, port, tuple(egress))
+
+
+def _vpn(site: Site) -> Ruleset:
+    tunnels = [tunnel.name for tunnel in site.tunnel]
+    city = site.platform
+    out = f"oifname {_names(tunnels)}"
+    peer = f"SIP of {city.id}"
+    input_ = [Rule(f"ip saddr {city.address} udp sport {city.port} udp dport {city.local_port}", "accept", peer)]
+    output = [
+        Rule(f"{out} ip daddr {city.address} udp sport {city.local_port} udp dport {city.port}", "accept", peer),
+        Rule(f"{out} {_RTP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"),
+    ]
+    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), _VPN_MEDIA_KEY)
+
+
+def _wan(site: Site) -> Ruleset:
+    port = site.uplink.port
+    input_, output = [], []
+    for tunnel in site.tunnel:
+        host, udp, policy = tunnel.endpoint_host, tunnel.endpoint_port, f"WireGuard {tunnel.name}"
+        input_.append(Rule(f"ip saddr {host} udp sport {udp} {_WIREGUARD}", "accept", policy))
+        output.append(Rule(f'oifname "{port}" ip daddr {host} udp dport {udp} {_WIREGUARD}', "accept", policy))
+    for name, udp, servers in (("NTP", 123, site.uplink.ntp), ("DNS", 53, site.uplink.dns)):
+        for server in servers:
+            input_.append(Rule(f"ip saddr {server} udp sport {udp}", "accept", name))
+            output.append(Rule(f'oifname "{port}" ip daddr {server} udp dport {udp}', "accept", name))
+    return Ruleset("wan", tuple(_raw([port])), tuple(input_), tuple(output))

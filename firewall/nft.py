@@ -1,0 +1,72 @@
+"""libnftables through ctypes: text transactions in the namespace of the process (the JSON form loses element limits)."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import re
+
+_NAMES = ("libnftables.so.1", "libnftables.so")
+_COMMENT = re.compile(r'comment "([^"]*)"')
+
+
+class NftRefused(Exception):
+    """The kernel or the parser does not take the text; the message is theirs."""
+
+
+class NftMissing(RuntimeError):
+    """libnftables is not installed."""
+
+
+class Nft:
+    """One libnftables context."""
+
+    def __init__(self) -> None:
+        self._library = _load()
+        self._context = ctypes.c_void_p(self._library.nft_ctx_new(0))
+        self._library.nft_ctx_buffer_output(self._context)
+        self._library.nft_ctx_buffer_error(self._context)
+
+    def run(self, text: str) -> str:
+        """Run one transaction; return what it prints.
+
+        Raises:
+            NftRefused: nothing was changed.
+        """
+        failed = self._library.nft_run_cmd_from_buffer(self._context, text.encode("utf-8"))
+        printed: bytes = self._library.nft_ctx_get_output_buffer(self._context) or b""
+        complaint: bytes = self._library.nft_ctx_get_error_buffer(self._context) or b""
+        if failed:
+            raise NftRefused(complaint.decode("utf-8", "replace").strip()[:400])
+        return printed.decode("utf-8", "replace")
+
+    def check(self, text: str) -> None:
+        """Ask the kernel whether it would take the text, changing nothing.
+
+        Raises:
+            NftRefused: it would not.
+        """
+        self._library.nft_ctx_set_dry_run(self._context, True)
+        try:
+            self.run(text)
+        finally:
+            self._library.nft_ctx_set_dry_run(self._context, False)
+
+    def policies(self) -> frozenset[str]:
+        """Return the comments of all loaded rules."""
+        return frozenset(_COMMENT.findall(self.run("list ruleset\n")))
+
+
+def _load() -> ctypes.CDLL:
+    for name in _NAMES:
+        try:
+            library = ctypes.CDLL(name)
+        except OSError:
+            continue
+        library.nft_ctx_new.restype = ctypes.c_void_p
+        library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
+        library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+        library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+        library.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
+        return library
+    raise NftMissing("libnftables")

@@ -1,0 +1,76 @@
+"""Rules as values, and their one text form."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+TABLE = "inet snowgate"
+_HOOKS = {"raw": ("prerouting", -500), "input": ("input", 0), "output": ("output", 0), "forward": ("forward", 0)}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """``match`` and ``verdict`` in nft's words; ``policy`` is the comment that says why it is there."""
+
+    match: str
+    verdict: str
+    policy: str
+
+    def __str__(self) -> str:
+        head = f"{self.match} " if self.match else ""
+        return f'{head}counter {self.verdict} comment "{self.policy}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Ruleset:
+    """One namespace: the four chains of the gate, the media set, and what may leave a port as a frame."""
+
+    namespace: str
+    raw: tuple[Rule, ...]
+    input: tuple[Rule, ...]
+    output: tuple[Rule, ...]
+    media_key: str = ""
+    egress_port: str = ""
+    egress: tuple[Rule, ...] = ()
+
+    def text(self) -> str:
+        """Return the transaction that puts these rules in place of those before; byte-stable.
+
+        Chains are kept and flushed, and each ends with an explicit drop (measured: exchanging a table that has only
+        policies leaks packets in every run).
+        """
+        lines = [f"# {self.namespace}", f"add table {TABLE}"]
+        if self.media_key:
+            lines.append(f"add set {TABLE} media {{ typeof {self.media_key}; flags timeout; size 4096; limit rate 2048 kbytes/second burst 2048 kbytes; }}")
+        for name, rules in (("raw", self.raw), ("input", self.input), ("output", self.output), ("forward", ())):
+            hook, priority = _HOOKS[name]
+            lines.append(f"add chain {TABLE} {name} {{ type filter hook {hook} priority {priority}; policy drop; }}")
+            lines.append(f"flush chain {TABLE} {name}")
+            lines += [f"add rule {TABLE} {name} {rule}" for rule in (*rules, _last(name))]
+        lines += self._frames()
+        return "\n".join(lines) + "\n"
+
+    def _frames(self) -> list[str]:
+        if not self.egress_port:
+            return []
+        table, chain = "netdev snowgate", "egress"
+        lines = [
+            f"add table {table}",
+            f'add chain {table} {chain} {{ type filter hook egress device "{self.egress_port}" priority 0; policy drop; }}',
+            f"flush chain {table} {chain}",
+        ]
+        return lines + [f"add rule {table} {chain} {rule}" for rule in (*self.egress, _last("egress"))]
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the text: the name of exactly these rules."""
+        return hashlib.sha256(self.text().encode("utf-8")).hexdigest()
+
+    def policies(self) -> frozenset[str]:
+        """Return the comments that a loaded ruleset must show."""
+        rules = (*self.raw, *self.input, *self.output, *self.egress)
+        return frozenset(rule.policy for rule in rules)
+
+
+def _last(chain: str) -> Rule:
+    return Rule("", "accept", "local, whole, IPv4") if chain == "raw" else Rule("", "drop", "closed")
