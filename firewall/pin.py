@@ -48,7 +48,8 @@ def closed(pin: Pin) -> dict[str, str]:
     """Return the script that closes a pin whether it still lives or not, per namespace."""
     return {
         namespace: "".join(
-            f"add element {TABLE} media {{ {key} timeout 1s }}\ndelete element {TABLE} media {{ {key} }}\n" for key in keys
+            f"add element {TABLE} media {{ {key} timeout 1s }}\ndelete element {TABLE} media {{ {key} }}\n"
+            for key in keys
         )
         for namespace, keys in pin.keys().items()
     }

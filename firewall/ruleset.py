@@ -42,7 +42,9 @@ class Ruleset:
         """
         lines = [f"# {self.namespace}", f"add table {TABLE}"]
         if self.media_key:
-            lines.append(f"add set {TABLE} media {{ typeof {self.media_key}; flags timeout; size 4096; limit rate 2048 kbytes/second burst 2048 kbytes; }}")
+            lines.append(
+                f"add set {TABLE} media {{ typeof {self.media_key}; flags timeout; size 4096; limit rate 2048 kbytes/second burst 2048 kbytes; }}"
+            )
         for name, rules in (("raw", self.raw), ("input", self.input), ("output", self.output), ("forward", ())):
             hook, priority = _HOOKS[name]
             lines.append(f"add chain {TABLE} {name} {{ type filter hook {hook} priority {priority}; policy drop; }}")

@@ -111,7 +111,8 @@ def decode_hello(data: bytes) -> Hello:
     name, _, body = _load(data)
     if name != "Hello":
         raise ControlError("hello_expected")
-    return _make(Hello, body)
+    hello: Hello = _make(Hello, body)
+    return hello
 
 
 def encode_request(number: int, request: Request) -> bytes:

@@ -1,0 +1,137 @@
+"""The keeper's shell: hands, sockets, one loop. What is decided is decided in ``keeper``."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import struct
+import sys
+import time
+from pathlib import Path
+
+from edge.control.wire import (
+    MAX_REQUEST_BYTES,
+    ControlError,
+    Hello,
+    Refusal,
+    decode_request,
+    encode_answer,
+    encode_hello,
+)
+from edge.io.confirmed import places
+from edge.keeper.hand import Hand
+from edge.keeper.keeper import Folders, Keeper
+from edge.keeper.rights import keep_net_admin
+
+TICK_SECONDS = 2.0
+NAMESPACES = Path("/run/netns")
+MAX_CALLERS = 16
+
+
+class Process:
+    """One life of the keeper."""
+
+    def __init__(self, keeper: Keeper, run: Path) -> None:
+        self._keeper = keeper
+        self._selector = selectors.DefaultSelector()
+        self._ferry_path = run / "ferry-keeper.sock"
+        self._ferry: socket.socket | None = None
+        self._callers = 0
+        self._listener = _listen(run / "keeper-operator.sock")
+        self._selector.register(self._listener, selectors.EVENT_READ, "listen")
+
+    def run(self) -> None:
+        """Serve for ever."""
+        due = time.monotonic()
+        while True:
+            for key, _ in self._selector.select(max(0.0, due - time.monotonic())):
+                opened = key.fileobj
+                assert isinstance(opened, socket.socket)  # nothing else is registered
+                if key.data == "listen":
+                    self._accept()
+                else:
+                    self._serve(opened, key.data)
+            if time.monotonic() >= due:
+                self._keeper.tick()
+                self._dial_ferry()
+                due = time.monotonic() + TICK_SECONDS / 4
+
+    def _accept(self) -> None:
+        line, _ = self._listener.accept()
+        if _uid(line) != os.getuid() or self._callers >= MAX_CALLERS:
+            line.close()
+            return
+        self._callers += 1
+        self._selector.register(line, selectors.EVENT_READ, "operator")
+
+    def _serve(self, line: socket.socket, caller: str) -> None:
+        try:
+            data = line.recv(MAX_REQUEST_BYTES)
+        except OSError:
+            data = b""
+        if not data:
+            self._hang_up(line, caller)
+            return
+        number = 0
+        try:
+            number, request = decode_request(caller, data)
+            answer = self._keeper.ferry(request) if caller == "ferry" else self._keeper.operator(request)  # type: ignore[arg-type]
+        except ControlError as wrong:
+            self._keeper.counters[wrong.rule] += 1
+            answer = Refusal(wrong.rule)
+        with contextlib.suppress(OSError):
+            line.send(encode_answer(number, answer))
+
+    def _hang_up(self, line: socket.socket, caller: str) -> None:
+        self._selector.unregister(line)
+        line.close()
+        if caller == "ferry":
+            self._ferry = None
+        else:
+            self._callers -= 1
+
+    def _dial_ferry(self) -> None:
+        """The ferry can dial nobody once it is confined: we dial it, and say hello with the namespaces' cookies."""
+        if self._ferry is not None:
+            return
+        line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            line.connect(str(self._ferry_path))
+            line.send(encode_hello(Hello(*self._keeper.cookies())))
+        except OSError:
+            line.close()
+            return
+        self._ferry = line
+        self._selector.register(line, selectors.EVENT_READ, "ferry")
+
+
+def _listen(path: Path) -> socket.socket:
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(MAX_CALLERS)
+    return listener
+
+
+def _uid(line: socket.socket) -> int:
+    peer = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", peer)[1])
+
+
+def main() -> int:
+    """Fork the hands, give rights up, restore what was confirmed, serve."""
+    where = places("snowgate-keeper")
+    descriptors = {name: os.open(NAMESPACES / name, os.O_RDONLY | os.O_CLOEXEC) for name in ("lan", "vpn")}
+    hands = {"lan": Hand("lan", descriptors["lan"]), "vpn": Hand("vpn", descriptors["vpn"]), "wan": Hand("wan", None)}
+    keep_net_admin()
+    folders = Folders(where.run, where.state, where.secrets)
+    keeper = Keeper(hands, descriptors["vpn"], descriptors["lan"], folders)
+    process = Process(keeper, where.run)
+    keeper.restore()
+    print("The keeper is ready.", file=sys.stderr, flush=True)
+    process.run()
+    return 0
