@@ -29,3 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     module, _, run, _ = _COMMANDS[args.command]
     result: int = getattr(importlib.import_module(module), run)(args)
     return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

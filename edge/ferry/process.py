@@ -8,6 +8,7 @@ can make no socket, open no file and reach no address; it holds what it was hand
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import selectors
@@ -118,7 +119,8 @@ class Process:
             line, _ = listener.accept()
         except OSError:
             return
-        os.set_blocking(line.fileno(), False)
+        # os.set_blocking is an ioctl, which the filter refuses.
+        fcntl.fcntl(line.fileno(), fcntl.F_SETFL, os.O_NONBLOCK)
         if role == "keeper":
             self._lose_keeper()
             self._keeper, self._greeted = line, False

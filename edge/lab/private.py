@@ -1,0 +1,37 @@
+"""Private namespaces for the whole bench: user (when not root), network, mount and process; nothing of it is left.
+
+The bench re-executes itself under util-linux' ``unshare``; when its first process ends, the kernel ends all others.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+_MARK = "SNOWGATE_LAB_INSIDE"
+_PREPARE = (
+    "mount -t tmpfs -o mode=755 tmpfs /run && mkdir -p /run/netns /run/snowgate /run/wireguard /run/lock "
+    "&& ip link set lo up && exec \"$@\""
+)  # fmt: skip
+
+
+def is_inside() -> bool:
+    return os.environ.get(_MARK) == "1"
+
+
+def command(words: Sequence[str]) -> list[str]:
+    """Return the command that runs ``words`` in fresh private namespaces."""
+    user = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
+    unshare = ["unshare", *user, "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+    return [*unshare, "sh", "-c", _PREPARE, "sh", *words]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, _MARK: "1", "PYTHONUNBUFFERED": "1"}
+
+
+def run_inside(module: str, *words: str) -> int:
+    """Run ``python -m module words`` in private namespaces and return its exit status."""
+    return subprocess.run(command([sys.executable, "-m", module, *words]), env=environment(), check=False).returncode
