@@ -15,7 +15,7 @@ from edge.gb28181.legs import CallEnded, CallEstablished, InviteReceived
 from edge.io.chance import SystemChance
 from edge.io.udp import UdpShell
 from edge.lab.topology import LAN_IP, NVR_IP
-from edge.lab.video import Camera, RATE
+from edge.lab.video import RATE, Camera
 from edge.manscdp.messages import CatalogEntry
 from edge.rtp.packet import packetise
 from edge.rtp.ps import CLOCK, mux
@@ -97,9 +97,7 @@ class Recorder:
                 return
             self._senders[event.call] = Sender(event.offer)
             ssrc = event.offer.ssrc or 1
-            answer = event.offer.answer(
-                origin_id=ID, address=NVR_IP, port=MEDIA_PORT, payload_type=96, ssrc=ssrc
-            )
+            answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=MEDIA_PORT, payload_type=96, ssrc=ssrc)
             self._device.accept(event.call, answer, now)
         elif isinstance(event, CallEstablished):
             self._senders[event.call].start()

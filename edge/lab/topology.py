@@ -22,7 +22,12 @@ HOSTS = ("nvr", "nvr2", "pc", "router", "internet", "city")
 TWIN = ("t-sw-lan", "twin", "t-nvr", "t-nvr2", "t-pc", "t-router", "t-internet", "t-city")
 ALL = ("sw-lan", *BOX, *HOSTS, *TWIN)
 
-LAN0_MAC, WAN0_MAC, NVR_MAC, ROUTER_MAC = "02:00:00:00:00:02", "02:00:00:00:01:02", "02:00:00:00:00:10", "02:00:00:00:00:01"
+LAN0_MAC, WAN0_MAC, NVR_MAC, ROUTER_MAC = (
+    "02:00:00:00:00:02",
+    "02:00:00:00:01:02",
+    "02:00:00:00:00:10",
+    "02:00:00:00:00:01",
+)
 LAN_IP, WAN_IP, TUNNEL_IP = "192.168.1.2", "198.51.100.2", "100.64.0.10"
 NVR_IP, NVR2_IP, PC_IP, ROUTER_IP = "192.168.1.10", "192.168.1.11", "192.168.1.66", "192.168.1.1"
 CITY_IP, CITY_PUBLIC, INTERNET_IP = "100.64.255.10", "203.0.113.10", "198.51.100.1"
