@@ -79,7 +79,13 @@ class Street:
     _thread: threading.Thread | None = None
 
     def open(self) -> None:
-        """Build the street, shut; start everything and apply the site."""
+        """Build the street, start everything, apply the site, start the city's hub."""
+        self.build()
+        self.start()
+        self.start_hub()
+
+    def build(self) -> None:
+        """Build the street with the box shut and nothing running."""
         self.logs.mkdir(parents=True, exist_ok=True)
         for old in self.logs.glob("*.log"):
             old.unlink()
@@ -89,8 +95,10 @@ class Street:
         topology.build()
         for namespace in ("lan", "vpn", "wan"):
             _must(topology.inside(namespace, "nft", "-f", str(CLOSED)))
+
+    def start(self) -> None:
+        """Start the programs and apply the site; the city's hub is still away."""
         text = self._secrets_and_site()
-        self._wireguard_hub()
         self._thread = threading.Thread(target=self._tend, daemon=True)
         self._start_programs()
         self._thread.start()
@@ -112,7 +120,8 @@ class Street:
         (folder / "key").write_text(base64.b64encode(hub.private_bytes_raw()).decode("ascii"), encoding="ascii")
         return text
 
-    def _wireguard_hub(self) -> None:
+    def start_hub(self) -> None:
+        """Start the city's end of the tunnel."""
         assert self.site is not None  # made before
         tunnel = self.site.tunnel[0]
         public = secrets.ensure_wireguard_key(SECRETS, tunnel.name)
@@ -125,7 +134,6 @@ class Street:
         )
         if not self._kernel_wireguard("city", "wg0"):
             self.program("wg-hub", "city", "wireguard-go", "-f", "wg0")
-            self._programs["wg-hub"].tend()
             eventually(lambda: _ok(["wg", "show", "wg0"]), 10, "the hub's device")
         _must(topology.inside("city", "wg", "setconf", "wg0", str(config)))
         for words in (

@@ -31,6 +31,7 @@ LAN0_MAC, WAN0_MAC, NVR_MAC, ROUTER_MAC = (
 LAN_IP, WAN_IP, TUNNEL_IP = "192.168.1.2", "198.51.100.2", "100.64.0.10"
 NVR_IP, NVR2_IP, PC_IP, ROUTER_IP = "192.168.1.10", "192.168.1.11", "192.168.1.66", "192.168.1.1"
 CITY_IP, CITY_PUBLIC, INTERNET_IP = "100.64.255.10", "203.0.113.10", "198.51.100.1"
+TWIN_VPN_MAC, TWIN_CITY_MAC = "02:00:00:00:02:0a", "02:00:00:00:02:10"
 HUB_PORT = 51820
 _TIMEOUT_SECONDS = 30
 
@@ -72,7 +73,7 @@ def build() -> None:
     for cable in [*_cables("", ("wan", "lan0"), ("wan", "wan0")), *_cables("t-", ("twin", "lan0"), ("twin", "wan0"))]:
         _plug(cable)
     _plug(_Cable(("internet", "c0", ""), ("city", "c0", "")))
-    _plug(_Cable(("twin", "vpn0", ""), ("t-city", "wg0", "")))
+    _plug(_Cable(("twin", "vpn0", TWIN_VPN_MAC), ("t-city", "wg0", TWIN_CITY_MAC)))
     for name in ALL:
         sysctl(name, "net/ipv6/conf/all/disable_ipv6", "0" if name not in BOX else "1")
     for prefix in ("", "t-"):
@@ -115,6 +116,13 @@ def _twin() -> None:
         f"addr add {CITY_IP}/24 dev wg0", "link set wg0 up", "route add 100.64.0.0/16 dev wg0",
         f"route add 192.168.1.0/24 via {TUNNEL_IP} dev wg0",
     ])  # fmt: skip
+    for name, link, address in (
+        ("twin", "lan0", "fd00:1::2"),
+        ("twin", "vpn0", "fd00:255::1"),
+        ("t-city", "wg0", "fd00:255::10"),
+    ):
+        ip("-n", name, "addr", "add", f"{address}/64", "dev", link, "nodad")
+    ip("-n", "twin", "neigh", "add", "fd00:255::10", "lladdr", TWIN_CITY_MAC, "dev", "vpn0", "nud", "permanent")
     for key in ("net/ipv4/ip_forward", "net/ipv6/conf/all/forwarding"):
         sysctl("twin", key, "1")
     for conf in ("all", "lan0", "wan0", "vpn0"):
@@ -160,4 +168,4 @@ def _run(command: list[str], text: str = "") -> None:
         raise LabBroken(f"{' '.join(command)}: {done.stderr.strip()[:400]} {text[:200]}")
 
 
-DRAWING = "\n".join((__doc__ or "").split("\n")[2:11])
+DRAWING = "\n".join((__doc__ or "").split("\n")[2:10])

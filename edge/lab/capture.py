@@ -1,0 +1,127 @@
+"""The judges: packet captures at the victims' ends, and the watch on the uplink. They believe nobody."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from edge.lab.sockets import packet_in
+
+#: Every probe's payload begins with these bytes, then four of its own.
+PREFIX = b"sNgT"
+MARKER_BYTES = 8
+MAX_VIOLATIONS = 50
+_OUTGOING = 4
+_ARP, _IPV4 = 0x0806, 0x0800
+
+Watch = Callable[[bytes], bool]
+
+
+class Capture:
+    """What comes into one host, on every link: markers counted, and what a watch wants to see."""
+
+    def __init__(self, namespace: str, *, outgoing: bool = False) -> None:
+        self.namespace = namespace
+        self._outgoing = outgoing
+        self._rtp: dict[int, tuple[int, int, int]] = {}
+        self.markers: Counter[bytes] = Counter()
+        self.watches: dict[bytes, Watch] = {}
+        self._socket = packet_in(namespace)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        self._socket.settimeout(0.2)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._ended.is_set():
+            try:
+                frame, about = self._socket.recvfrom(65536)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if self._outgoing:
+                self._note(frame)
+            elif about[2] != _OUTGOING:
+                self._look(frame)
+
+    def _note(self, frame: bytes) -> None:
+        """Remember the last RTP numbers by the UDP port that they go to."""
+        if frame[12:14] == b"\x08\0" and frame[23] == 17 and len(frame) > 54 and frame[42] >> 6 == 2:
+            sequence, timestamp, ssrc = struct.unpack_from("!HII", frame, 44)
+            self._rtp[int.from_bytes(frame[36:38], "big")] = (sequence, timestamp, ssrc)
+
+    def last_rtp(self, port: int) -> tuple[int, int, int] | None:
+        """Return (sequence, timestamp, SSRC) of the last packet that went to ``port``."""
+        return self._rtp.get(port)
+
+    def _look(self, frame: bytes) -> None:
+        at = frame.find(PREFIX)
+        if at >= 0:
+            self.markers[frame[at : at + MARKER_BYTES]] += 1
+        for marker, watch in list(self.watches.items()):
+            if watch(frame):
+                self.markers[marker] += 1
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join(2)
+        self._socket.close()
+
+
+@dataclass(slots=True)
+class Uplink:
+    """Every frame that leaves the box on ``wan0``: ARP, or WireGuard to the hub, else it is a leak."""
+
+    hub: tuple[str, int]
+    frames: int = 0
+    wireguard: int = 0
+    violations: list[str] = field(default_factory=list)
+    _socket: socket.socket | None = None
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def open(self, namespace: str, link: str) -> None:
+        opened = packet_in(namespace)
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        opened.settimeout(0.2)
+        self._socket = opened
+        self._thread = threading.Thread(target=self._run, args=(opened, link), daemon=True)
+        self._thread.start()
+
+    def _run(self, opened: socket.socket, link: str) -> None:
+        while not self._ended.is_set():
+            try:
+                frame, about = opened.recvfrom(65536)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if about[0] == link and about[2] != _OUTGOING:
+                self.frames += 1
+                if not self._allowed(frame) and len(self.violations) < MAX_VIOLATIONS:
+                    self.violations.append(f"{time.monotonic():.3f} {frame[:64].hex(' ')}")
+
+    def _allowed(self, frame: bytes) -> bool:
+        kind = int.from_bytes(frame[12:14], "big")
+        if kind == _ARP:
+            return True
+        if kind != _IPV4 or frame[14] != 0x45 or frame[23] != 17 or frame[20] & 0x3F or frame[21]:
+            return False
+        to = (socket.inet_ntoa(frame[30:34]), int.from_bytes(frame[36:38], "big"))
+        wireguard = to == self.hub and frame[42] in (1, 2, 3, 4) and frame[43:46] == b"\0\0\0"
+        self.wireguard += wireguard
+        return wireguard
+
+    def close(self) -> None:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(2)
+        if self._socket is not None:
+            self._socket.close()

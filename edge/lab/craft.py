@@ -1,0 +1,85 @@
+"""Packets made by hand, octet by octet: an attacker does not ask his kernel."""
+
+from __future__ import annotations
+
+import socket
+import struct
+
+UDP, TCP, ICMP = 17, 6, 1
+SYN = 0x02
+
+
+def checksum(data: bytes) -> int:
+    """RFC 1071."""
+    data += b"\0" * (len(data) % 2)
+    total: int = sum(struct.unpack(f"!{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return ~total & 0xFFFF
+
+
+def ipv4(source: str, target: str, protocol: int, payload: bytes, *, fragment: int = 0, number: int = 1) -> bytes:
+    """Return an IPv4 packet; ``fragment`` is the flags-and-offset field."""
+
+    def header(check: int) -> bytes:
+        return struct.pack(
+            "!BBHHHBBH4s4s", 0x45, 0, 20 + len(payload), number, fragment, 64, protocol, check,
+            socket.inet_aton(source), socket.inet_aton(target),
+        )  # fmt: skip
+
+    return header(checksum(header(0))) + payload
+
+
+def _pseudo(source: str, target: str, protocol: int, size: int) -> bytes:
+    return socket.inet_aton(source) + socket.inet_aton(target) + struct.pack("!BBH", 0, protocol, size)
+
+
+def udp(source: tuple[str, int], target: tuple[str, int], payload: bytes) -> bytes:
+    return ipv4(source[0], target[0], UDP, udp_datagram(source, target, payload))
+
+
+def udp_datagram(source: tuple[str, int], target: tuple[str, int], payload: bytes) -> bytes:
+    head = struct.pack("!HHHH", source[1], target[1], 8 + len(payload), 0)
+    check = checksum(_pseudo(source[0], target[0], UDP, 8 + len(payload)) + head + payload) or 0xFFFF
+    return head[:6] + check.to_bytes(2, "big") + payload
+
+
+def tcp_syn(source: tuple[str, int], target: tuple[str, int], sequence: int, payload: bytes) -> bytes:
+    head = struct.pack("!HHIIBBHHH", source[1], target[1], sequence, 0, 0x50, SYN, 65535, 0, 0)
+    check = checksum(_pseudo(source[0], target[0], TCP, len(head) + len(payload)) + head + payload)
+    return ipv4(source[0], target[0], TCP, head[:16] + check.to_bytes(2, "big") + head[18:] + payload)
+
+
+def icmp_error(source: str, target: str, inner: bytes) -> bytes:
+    """Return "port unreachable" about ``inner``."""
+    head = struct.pack("!BBHI", 3, 3, 0, 0)
+    check = checksum(head + inner)
+    return ipv4(source, target, ICMP, head[:2] + check.to_bytes(2, "big") + head[4:] + inner)
+
+
+def fragments(source: tuple[str, int], target: tuple[str, int], payload: bytes, size: int) -> list[bytes]:
+    """Return the fragments of a UDP packet, ``size`` octets each (a multiple of eight)."""
+    whole = udp_datagram(source, target, payload)
+    parts = [whole[at : at + size] for at in range(0, len(whole), size)]
+    return [
+        ipv4(source[0], target[0], UDP, part, number=4711,
+             fragment=(0x2000 if at < len(parts) - 1 else 0) | at * size // 8)
+        for at, part in enumerate(parts)
+    ]  # fmt: skip
+
+
+def ipv6_udp(source: str, target: str, port: int, payload: bytes) -> bytes:
+    ends = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
+    head = struct.pack("!HHHH", port, port, 8 + len(payload), 0)
+    pseudo = ends + struct.pack("!II", 8 + len(payload), UDP)
+    check = checksum(pseudo + head + payload) or 0xFFFF
+    body = head[:6] + check.to_bytes(2, "big") + payload
+    return struct.pack("!IHBB", 0x60000000, len(body), UDP, 64) + ends + body
+
+
+def rtp(sequence: int, timestamp: int, ssrc: int, payload: bytes, *, version: int = 2, payload_type: int = 96) -> bytes:
+    return struct.pack("!BBHII", version << 6, payload_type, sequence, timestamp, ssrc) + payload
+
+
+def ethernet(target: str, source: str, kind: int, packet: bytes) -> bytes:
+    return bytes.fromhex(target.replace(":", "") + source.replace(":", "")) + kind.to_bytes(2, "big") + packet
