@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -107,6 +107,7 @@ class Ferry:
         self._recorders = {recorder.id: recorder for recorder in site.recorder}
         self._tunnel_addresses = {str(tunnel.address.ip) for tunnel in site.tunnel}
         self._sinks: dict[int, tuple[MediaSink, PassedSocket]] = {}
+        self._published: dict[tuple[str, str], CatalogItem] = {}
         self._commands: list[Command] = []
         self.calls: dict[int, Call] = {}
         self.counters: Counter[str] = Counter()
@@ -151,8 +152,17 @@ class Ferry:
             call.last_good = now
         call.packets, call.octets = packets, octets
 
+    def on_side_up(self, side: Party) -> None:
+        """A side is there: the city side hears what is published now, whenever the site side said it."""
+        if side is Party.CITY:
+            self._commands += [Send(Party.CITY, item) for item in self._published.values()]
+
     def on_side_lost(self, side: Party, now: float) -> None:
         """A side hung up or was hung up on: every call ends, for one of its legs is gone."""
+        if side is Party.SITE:
+            for recorder, channel in self._published:
+                self._commands.append(Send(Party.CITY, ChannelState(recorder, channel, 0)))
+            self._published.clear()
         for number in list(self.calls):
             self._end(number, "side_lost", now, gone=side)
         if side is Party.CITY:
@@ -202,10 +212,17 @@ class Ferry:
         handlers[type(record)](record)
 
     def _publish(self, record: CatalogItem | ChannelState) -> None:
-        if self._access.publishes(record.recorder, record.channel):
-            self._commands.append(Send(Party.CITY, record))
-        else:
+        key = (record.recorder, record.channel)
+        if not self._access.publishes(*key):
             self.counters["channel_not_shared"] += 1
+            return
+        if isinstance(record, CatalogItem):
+            self._published[key] = record
+        elif key in self._published:
+            self._published[key] = replace(self._published[key], online=record.online)
+        else:
+            return  # a state of what was never shown means nothing to the city
+        self._commands.append(Send(Party.CITY, record))
 
     def _hold_sink(self, sink: MediaSink, passed: PassedSocket) -> None:
         if sink.call in self._sinks or sink.call in self.calls or len(self._sinks) >= self._site.max_calls:

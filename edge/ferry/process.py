@@ -127,8 +127,10 @@ class Process:
         elif side is not None:
             self._lose_side(side)
             self._sides[side] = line
+            self._core.on_side_up(side)
             _log(f"The {side} side is connected.")
         self._selector.register(line, selectors.EVENT_READ, (role, side))
+        self._act()
 
     def _read_side(self, line: socket.socket, side: Party) -> None:
         for _ in range(_MOST_RECORDS_PER_WAKE):

@@ -1,0 +1,242 @@
+"""The ferry as a script: what the sides say, what it does. Every road in and every road out of a view."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edge.control.wire import ClosePin, OpenPin, RenewPin
+from edge.ferry.calls import TABLE, Call, CallRefused, Event, PassedSocket, State
+from edge.ferry.core import (
+    SILENCE_SECONDS,
+    AskKeeper,
+    CloseDescriptor,
+    DropSide,
+    Ferry,
+    Send,
+    StartRelay,
+    StopRelay,
+    WriteReceipt,
+)
+from edge.records.codec import encode
+from edge.records.types import (
+    CatalogItem,
+    ChannelState,
+    CloseMedia,
+    MediaAnswered,
+    MediaReady,
+    MediaRefused,
+    MediaReserved,
+    MediaSink,
+    OpenMedia,
+    Party,
+    PinOpened,
+    Record,
+)
+from netconf.check import read_site
+
+SITE, _ = read_site((Path(__file__).parents[2] / "edge/lab/site.toml").read_text(encoding="utf-8"))
+assert SITE is not None
+NVR, SHARED, PRIVATE = "34020000001180000001", "34020000001310000001", "34020000001310000002"
+SINK = PassedSocket(10, ("100.64.0.10", 41000), ("100.64.255.10", 40000))
+SOURCE = PassedSocket(11, ("192.168.1.2", 30000), ("192.168.1.10", 15060))
+ITEM = CatalogItem(NVR, SHARED, "北门", "", "", 0, 1)
+OPEN = OpenMedia(7, NVR, SHARED, "live", "")
+
+
+class Script:
+    """A ferry, a clock, and what it did last."""
+
+    def __init__(self) -> None:
+        assert SITE is not None
+        self.ferry = Ferry(SITE)
+        self.now = 100.0
+
+    def says(self, who: Party, record: Record, *sockets: PassedSocket) -> list[object]:
+        self.ferry.on_record(who, encode(record), sockets, self.now)
+        return list(self.ferry.commands())
+
+    def opened(self) -> Script:
+        self.says(Party.CITY, MediaSink(7, 200001, 96), SINK)
+        assert self.says(Party.CITY, OPEN) == [Send(Party.SITE, OPEN)]
+        return self
+
+    def reserved(self) -> Script:
+        (asked,) = self.opened().says(Party.SITE, MediaReserved(7, 30000))
+        assert isinstance(asked, AskKeeper)
+        assert asked.request == OpenPin("7", NVR, 30000, "100.64.255.10", 40000, 41000, 96, 2048, 30)
+        return self
+
+    def pinned(self) -> Script:
+        self.reserved().ferry.on_pin(7, True, self.now)
+        assert self.ferry.commands() == [Send(Party.SITE, PinOpened(7))]
+        return self
+
+    def answered(self) -> Script:
+        assert self.pinned().says(Party.SITE, MediaAnswered(7)) == [Send(Party.CITY, MediaAnswered(7))]
+        return self
+
+    def flowing(self) -> Script:
+        done = self.answered().says(Party.SITE, MediaReady(7, 55, 96), SOURCE)
+        assert done == [StartRelay(7, 11, 10, 55, 96, 200001, 96)]
+        return self
+
+    def wait(self, seconds: float) -> list[object]:
+        self.now += seconds
+        self.ferry.handle_timer(self.now)
+        return list(self.ferry.commands())
+
+
+def ending(commands: list[object]) -> list[object]:
+    return [c if not isinstance(c, WriteReceipt) else c.line["reason"] for c in commands]
+
+
+def test_a_view_from_request_to_the_city_hanging_up() -> None:
+    script = Script().flowing()
+    assert ending(script.says(Party.CITY, CloseMedia(7, "ended_normally"))) == [
+        AskKeeper(7, ClosePin("7")),
+        StopRelay(7),
+        CloseDescriptor(11),
+        CloseDescriptor(10),
+        Send(Party.SITE, CloseMedia(7, "ended_normally")),
+        "ended_normally",
+    ]
+
+
+@pytest.mark.parametrize("stage", ["opened", "reserved", "pinned", "answered", "flowing"])
+@pytest.mark.parametrize("who", [Party.SITE, Party.CITY])
+def test_either_side_may_close_in_every_state(stage: str, who: Party) -> None:
+    script: Script = getattr(Script(), stage)()
+    done = script.says(who, CloseMedia(7, "cancelled"))
+    other = Party.CITY if who is Party.SITE else Party.SITE
+    assert Send(other, CloseMedia(7, "cancelled")) in done
+    assert CloseDescriptor(10) in done
+    assert (AskKeeper(7, ClosePin("7")) in done) == (stage != "opened")
+    assert not script.ferry.calls
+
+
+@pytest.mark.parametrize("stage", ["opened", "reserved", "pinned", "answered", "flowing"])
+@pytest.mark.parametrize("who", [Party.SITE, Party.CITY])
+def test_a_lost_side_ends_the_view_in_every_state(stage: str, who: Party) -> None:
+    script: Script = getattr(Script(), stage)()
+    script.ferry.on_side_lost(who, script.now)
+    done = list(script.ferry.commands())
+    other = Party.CITY if who is Party.SITE else Party.SITE
+    assert Send(other, CloseMedia(7, "side_lost")) in done
+    assert CloseDescriptor(10) in done
+    assert not script.ferry.calls
+
+
+def test_an_unshared_channel_is_refused_and_its_socket_closed() -> None:
+    script = Script()
+    script.says(Party.CITY, MediaSink(7, 1, 96), SINK)
+    done = script.says(Party.CITY, replace(OPEN, channel=PRIVATE))
+    assert done[:2] == [CloseDescriptor(10), Send(Party.CITY, MediaRefused(7, 403, "channel_not_shared"))]
+    assert not script.ferry.calls
+
+
+def test_an_unknown_channel_is_404() -> None:
+    script = Script()
+    script.says(Party.CITY, MediaSink(7, 1, 96), SINK)
+    done = script.says(Party.CITY, replace(OPEN, channel="3" * 20))
+    assert Send(Party.CITY, MediaRefused(7, 404, "channel_unknown")) in done
+
+
+def test_a_refused_pin_refuses_the_view() -> None:
+    script = Script().reserved()
+    script.ferry.on_pin(7, False, script.now)
+    done = list(script.ferry.commands())
+    assert done[0] == Send(Party.CITY, MediaRefused(7, 503, "pin_refused"))
+    assert Send(Party.SITE, CloseMedia(7, "pin_refused")) in done
+
+
+def test_steps_may_not_be_skipped() -> None:
+    """A site side that is owned has no media without the answer, and no answer without the pin."""
+    script = Script().reserved()
+    done = script.says(Party.SITE, MediaReady(7, 55, 96), SOURCE)
+    assert done == [CloseDescriptor(11), DropSide(Party.SITE, "call_ready_in_waiting_pin")]
+    assert script.ferry.faulty[Party.SITE] == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(SOURCE, local=("192.168.1.2", 30002)),
+        replace(SOURCE, local=("192.168.1.66", 30000)),
+        replace(SOURCE, peer=("192.168.1.11", 15060)),
+        replace(SOURCE, peer=("100.64.255.10", 40000)),
+    ],
+)
+def test_a_source_that_was_not_reserved_is_closed_and_the_side_dropped(wrong: PassedSocket) -> None:
+    done = Script().answered().says(Party.SITE, MediaReady(7, 55, 96), wrong)
+    assert done == [CloseDescriptor(11), DropSide(Party.SITE, "source_not_reserved")]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [replace(SINK, peer=("192.168.1.10", 40000)), replace(SINK, peer=("100.65.0.1", 40000)),
+     replace(SINK, local=("192.168.1.2", 41000))],
+)  # fmt: skip
+def test_a_sink_outside_the_citys_media_network_is_closed_and_the_side_dropped(wrong: PassedSocket) -> None:
+    done = Script().says(Party.CITY, MediaSink(7, 1, 96), wrong)
+    assert done == [CloseDescriptor(10), DropSide(Party.CITY, "sink_foreign_address")]
+
+
+def test_silence_ends_a_view_on_both_sides() -> None:
+    script = Script().flowing()
+    script.ferry.on_traffic(7, 100, 100_000, script.now)
+    done = script.wait(SILENCE_SECONDS + 0.1)
+    assert Send(Party.CITY, CloseMedia(7, "media_stopped")) in done
+    assert Send(Party.SITE, CloseMedia(7, "media_stopped")) in done
+
+
+def test_the_pin_is_renewed_only_while_good_packets_come() -> None:
+    script = Script().flowing()
+    script.now += 9
+    script.ferry.on_traffic(7, 100, 100_000, script.now)
+    assert script.wait(1.1) == [AskKeeper(7, RenewPin("7", 30))]
+    assert script.wait(10.1) == [], "no good packet since"
+
+
+@pytest.mark.parametrize(("stage", "reason"), [("opened", "recorder_no_answer"), ("pinned", "recorder_no_answer")])
+def test_a_side_that_hangs_cannot_hold_a_view_for_ever(stage: str, reason: str) -> None:
+    script: Script = getattr(Script(), stage)()
+    assert Send(Party.CITY, MediaRefused(7, 408, reason)) in script.wait(14)
+
+
+def test_what_is_not_shared_never_reaches_the_city() -> None:
+    script = Script()
+    assert script.says(Party.SITE, ITEM) == [Send(Party.CITY, ITEM)]
+    assert script.says(Party.SITE, replace(ITEM, channel=PRIVATE)) == []
+    assert script.ferry.counters["channel_not_shared"] == 1
+
+
+def test_a_city_side_that_comes_later_hears_what_was_said_before() -> None:
+    script = Script()
+    script.says(Party.SITE, ITEM)
+    script.says(Party.SITE, ChannelState(NVR, SHARED, 0))
+    script.ferry.on_side_up(Party.CITY)
+    assert script.ferry.commands() == [Send(Party.CITY, replace(ITEM, online=0))]
+
+
+def test_a_lost_site_side_takes_its_channels_offline() -> None:
+    script = Script()
+    script.says(Party.SITE, ITEM)
+    script.ferry.on_side_lost(Party.SITE, script.now)
+    assert script.ferry.commands() == [Send(Party.CITY, ChannelState(NVR, SHARED, 0))]
+
+
+def test_every_state_and_event_stands_in_the_table_or_is_refused_by_name() -> None:
+    for state in State:
+        for event in Event:
+            call = Call(OPEN, SINK, MediaSink(7, 1, 96), 0.0, state=state)
+            if event in TABLE[state]:
+                call.step(event, 1.0)
+                assert call.state is TABLE[state][event]
+            else:
+                with pytest.raises(CallRefused) as refused:
+                    call.step(event, 1.0)
+                assert refused.value.rule == f"call_{event}_in_{state}"
+                assert call.state is state
