@@ -34,7 +34,7 @@ demo: setup ## the main job, live: the picture through the gap, and everything e
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m edge.lab.demo
 
 test: setup ## all tests: unit, golden, playbook, property, lab
-	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m pytest
+	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests
 
 check: setup ## format, lint, types, and who may import whom
 	@.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from netconf.finding import Finding, Severity, finding
-from netconf.model import Site, parse
+from netconf.model import MAX_FINDINGS, Site, Tunnel, parse
+
+_THIS_NETWORK = IPv4Network("0.0.0.0/8")
 
 
 def read_site(text: str) -> tuple[Site | None, tuple[Finding, ...]]:
@@ -14,13 +17,24 @@ def read_site(text: str) -> tuple[Site | None, tuple[Finding, ...]]:
     site, wrong = parse(text)
     if site is None:
         return None, wrong
-    found = tuple(check(site))
+    found = tuple(itertools.islice(check(site), MAX_FINDINGS))
     return (None if any(f.severity is Severity.ERROR for f in found) else site), found
 
 
 def check(site: Site) -> Iterator[Finding]:
     """Yield what does not fit together."""
-    for rule in (_ports, _networks, _tunnels, _platform, _recorders, _channels, _not_yet):
+    for rule in (
+        _ports,
+        _uplink,
+        _addresses,
+        _networks,
+        _tunnels,
+        _platform,
+        _identities,
+        _recorders,
+        _channels,
+        _not_yet,
+    ):
         yield from rule(site)
 
 
@@ -36,11 +50,64 @@ def _ports(site: Site) -> Iterator[Finding]:
         yield finding("media_ports_hold_sip", "/lan/media_ports", port=site.lan.sip_port)
     elif (high - low + 1) // 2 < site.max_calls:
         yield finding("media_ports_few", "/lan/media_ports", calls=site.max_calls)
-    if site.uplink.mode == "static":
-        if site.uplink.address is None:
-            yield finding("field_missing", "/uplink/address")
-        elif site.uplink.gateway is not None and site.uplink.gateway not in site.uplink.address.network:
-            yield finding("gateway_outside", "/uplink/gateway", gateway=site.uplink.gateway)
+
+
+def _uplink(site: Site) -> Iterator[Finding]:
+    uplink = site.uplink
+    if uplink.mode != "static":
+        return
+    if uplink.address is None:
+        yield finding("field_missing", "/uplink/address")
+        return
+    if uplink.gateway is None:
+        for tunnel in site.tunnel:
+            host = _endpoint(tunnel)
+            if host is not None and host not in uplink.address.network:
+                yield finding("gateway_missing", "/uplink/gateway", address=host)
+    elif uplink.gateway not in uplink.address.network:
+        yield finding("gateway_outside", "/uplink/gateway", gateway=uplink.gateway)
+    other_side = [site.lan.address.network, *(network for tunnel in site.tunnel for network in tunnel.allowed)]
+    for field, named in (("ntp", uplink.ntp), ("dns", uplink.dns)):
+        for at, address in enumerate(named):
+            if any(address in network for network in other_side):
+                yield finding("address_other_side", f"/uplink/{field}/{at}", address=address)
+
+
+def _addresses(site: Site) -> Iterator[Finding]:
+    """An address that a host can have, is its network's, and is not the box's own."""
+    own = {site.lan.address.ip, *(tunnel.address.ip for tunnel in site.tunnel)}
+    own |= {site.uplink.address.ip} if site.uplink.address else set()
+    mine: list[tuple[str, IPv4Interface]] = [("/lan/address", site.lan.address)]
+    mine += [("/uplink/address", site.uplink.address)] if site.uplink.address else []
+    mine += [(f"/tunnel/{at}/address", tunnel.address) for at, tunnel in enumerate(site.tunnel)]
+    for path, interface in mine:
+        if not _is_host(interface.ip) or _is_end(interface.ip, interface.network):
+            yield finding("address_no_host", path, address=interface)
+    theirs = [("/platform/address", site.platform.address)]
+    theirs += [("/uplink/gateway", site.uplink.gateway)] if site.uplink.gateway else []
+    theirs += [(f"/recorder/{at}/address", recorder.address) for at, recorder in enumerate(site.recorder)]
+    theirs += [(f"/tunnel/{at}/endpoint", host) for at, tunnel in enumerate(site.tunnel) if (host := _endpoint(tunnel))]
+    for path, address in theirs:
+        if address in own:
+            yield finding("address_own", path, address=address)
+        elif not _is_host(address):
+            yield finding("address_no_host", path, address=address)
+
+
+def _is_host(address: IPv4Address) -> bool:
+    return not (address.is_loopback or address.is_multicast or address.is_reserved or address in _THIS_NETWORK)
+
+
+def _is_end(address: IPv4Address, network: IPv4Network) -> bool:
+    """A network's first and last address are nobody's, unless it is a /31 or /32 (RFC 3021)."""
+    return network.prefixlen < 31 and address in (network.network_address, network.broadcast_address)
+
+
+def _endpoint(tunnel: Tunnel) -> IPv4Address | None:
+    try:
+        return IPv4Address(tunnel.endpoint_host)
+    except ValueError:
+        return None
 
 
 def _networks(site: Site) -> Iterator[Finding]:
@@ -62,19 +129,29 @@ def _networks(site: Site) -> Iterator[Finding]:
 
 def _tunnels(site: Site) -> Iterator[Finding]:
     yield from _repeated("tunnel_repeated", "/tunnel/{}/name", (t.name for t in site.tunnel))
+    networks = [
+        (f"/tunnel/{at}/allowed/{n}", net) for at, t in enumerate(site.tunnel) for n, net in enumerate(t.allowed)
+    ]
+    for place, (path, network) in enumerate(networks):
+        # Two routes to one network take turns in pushing each other out.
+        if network in (other for _, other in networks[:place]):
+            yield finding("tunnel_network_repeated", path, network=network)
+    ports = [(at, tunnel.listen_port) for at, tunnel in enumerate(site.tunnel) if tunnel.listen_port]
+    for place, (at, port) in enumerate(ports):
+        if port in (other for _, other in ports[:place]):
+            yield finding("listen_port_repeated", f"/tunnel/{at}/listen_port", port=port)
+    inside = [site.lan.address.network, *(network for _, network in networks)]
     for at, tunnel in enumerate(site.tunnel):
-        if tunnel.name in (site.lan.port, site.uplink.port, "lo"):
+        if tunnel.name in (site.lan.port, site.uplink.port):
             yield finding("tunnel_name_is_port", f"/tunnel/{at}/name", name=tunnel.name)
         if tunnel.address.network.prefixlen != 32:
             yield finding("tunnel_address_wide", f"/tunnel/{at}/address", address=tunnel.address)
         if not 1 <= tunnel.endpoint_port <= 65535:
-            yield finding("field_value", f"/tunnel/{at}/endpoint", what="port 1 to 65535")
-        try:
-            host = IPv4Address(tunnel.endpoint_host)
-        except ValueError:
+            yield finding("endpoint_form", f"/tunnel/{at}/endpoint")
+        host = _endpoint(tunnel)
+        if host is None:
             yield finding("endpoint_name_not_yet", f"/tunnel/{at}/endpoint", name=tunnel.endpoint_host)
-            continue
-        if any(host in network for network in (site.lan.address.network, *tunnel.allowed)):
+        elif any(host in network for network in inside):
             yield finding("endpoint_inside", f"/tunnel/{at}/endpoint", address=host)
         yield from (
             finding("allowed_everything", f"/tunnel/{at}/allowed/{n}", network=net)
@@ -92,16 +169,28 @@ def _platform(site: Site) -> Iterator[Finding]:
             yield finding("media_outside_tunnel", f"/platform/media_networks/{at}", network=media)
 
 
+def _identities(site: Site) -> Iterator[Finding]:
+    """Site, platform and recorders speak to each other by their ids."""
+    if site.platform.id == site.site.id:
+        yield finding("id_taken", "/platform/id", value=site.platform.id)
+    for at, recorder in enumerate(site.recorder):
+        if recorder.id in (site.site.id, site.platform.id):
+            yield finding("id_taken", f"/recorder/{at}/id", value=recorder.id)
+
+
 def _recorders(site: Site) -> Iterator[Finding]:
     yield from _repeated("recorder_id_repeated", "/recorder/{}/id", (r.id for r in site.recorder))
     yield from _repeated("recorder_mac_repeated", "/recorder/{}/mac", (r.mac for r in site.recorder))
     yield from _repeated("recorder_address_repeated", "/recorder/{}/address", (r.address for r in site.recorder))
     lan = site.lan.address
     for at, recorder in enumerate(site.recorder):
+        if recorder.mac in (site.lan.mac, site.uplink.mac):
+            yield finding("address_own", f"/recorder/{at}/mac", address=recorder.mac)
+    for at, recorder in enumerate(site.recorder):
         named = [("address", recorder.address)]
         named += [(f"media_addresses/{n}", address) for n, address in enumerate(recorder.media_addresses)]
         for field, address in named:
-            if address not in lan.network or address == lan.ip:
+            if address not in lan.network or address == lan.ip or _is_end(address, lan.network):
                 yield finding("outside_lan", f"/recorder/{at}/{field}", address=address)
             elif any(address in network for network in site.lan.owner_networks):
                 yield finding("recorder_among_owner", f"/recorder/{at}/{field}", address=address)

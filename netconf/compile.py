@@ -4,35 +4,51 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from netconf.model import Site
-from netconf.state import LinkState, Neighbour, NetworkState, Route
+from netconf.model import Site, Tunnel
+from netconf.state import LinkState, Neighbour, NetworkState, Peer, Route, WireguardState
 
 _DEFAULT = IPv4Network("0.0.0.0/0")
-_ALL = (
+
+#: Set in ``all``, in ``default`` (for a link that appears later) and in each of our links. ``all`` alone is not enough:
+#: while forwarding is off the kernel takes redirects when ``all`` OR the link allows them, sends redirects likewise, and
+#: uses the larger rp_filter of the two (Linux, Documentation/networking/ip-sysctl.rst).
+_EVERY_LINK = (
+    ("net/ipv4/conf/{}/forwarding", "0"),
+    ("net/ipv4/conf/{}/accept_redirects", "0"),
+    ("net/ipv4/conf/{}/send_redirects", "0"),
+    ("net/ipv4/conf/{}/accept_source_route", "0"),
+    ("net/ipv4/conf/{}/route_localnet", "0"),
+    ("net/ipv4/conf/{}/rp_filter", "1"),
+    ("net/ipv4/conf/{}/arp_ignore", "1"),
+    ("net/ipv4/conf/{}/arp_announce", "2"),
+    # Without it, deleting a link's first address takes the new one along, and with it every static neighbour.
+    ("net/ipv4/conf/{}/promote_secondaries", "1"),
+    ("net/ipv6/conf/{}/disable_ipv6", "1"),
+)
+#: ip_forward stands first: writing it makes the kernel write others (``plan``).
+_NAMESPACE = (
     ("net/ipv4/ip_forward", "0"),
-    ("net/ipv4/conf/all/accept_redirects", "0"),
-    ("net/ipv4/conf/all/send_redirects", "0"),
-    ("net/ipv4/conf/all/accept_source_route", "0"),
-    ("net/ipv4/conf/all/rp_filter", "1"),
-    ("net/ipv4/conf/all/arp_ignore", "1"),
-    ("net/ipv4/conf/all/arp_announce", "2"),
-    ("net/ipv4/icmp_echo_ignore_broadcasts", "1"),
-    ("net/ipv6/conf/all/disable_ipv6", "1"),
-    ("net/ipv6/conf/default/disable_ipv6", "1"),
     ("net/ipv6/conf/all/forwarding", "0"),
+    ("net/ipv4/icmp_echo_ignore_broadcasts", "1"),
+    *((key.format(place), value) for place in ("all", "default") for key, value in _EVERY_LINK),
 )
 
 
 def desired(site: Site) -> tuple[NetworkState, NetworkState, NetworkState]:
     """Return what ``lan``, ``vpn`` and ``wan`` should be. ``lan`` has no default route; ``vpn`` only the city's."""
-    recorders = frozenset(Neighbour(recorder.address, recorder.mac) for recorder in site.recorder)
-    lan = LinkState(site.lan.port, addresses=frozenset({site.lan.address}), neighbours=recorders)
+    lan = LinkState(
+        site.lan.port,
+        addresses=frozenset({site.lan.address}),
+        neighbours=frozenset(Neighbour(recorder.address, recorder.mac) for recorder in site.recorder),
+        sysctls=_link_sysctls(site.lan.port),
+    )
     tunnels = tuple(
         LinkState(
             tunnel.name,
             mtu=tunnel.mtu,
             addresses=frozenset({tunnel.address}),
             routes=frozenset(Route(network) for network in tunnel.allowed),
+            sysctls=_link_sysctls(tunnel.name),
         )
         for tunnel in site.tunnel
     )
@@ -40,5 +56,20 @@ def desired(site: Site) -> tuple[NetworkState, NetworkState, NetworkState]:
         site.uplink.port,
         addresses=frozenset({site.uplink.address} if site.uplink.address else ()),
         routes=frozenset({Route(_DEFAULT, site.uplink.gateway)} if site.uplink.gateway else ()),
+        sysctls=_link_sysctls(site.uplink.port),
     )
-    return NetworkState("lan", (lan,), _ALL), NetworkState("vpn", tunnels, _ALL), NetworkState("wan", (uplink,), _ALL)
+    return (
+        NetworkState("lan", (lan,), _NAMESPACE),
+        NetworkState("vpn", tunnels, _NAMESPACE),
+        NetworkState("wan", (uplink,), _NAMESPACE),
+    )
+
+
+def wireguard_device(tunnel: Tunnel, public_key: str) -> WireguardState:
+    """Return what a tunnel's device should be: one peer, its networks exactly as configured, our own key."""
+    peer = Peer(tunnel.public_key, tuple(sorted(tunnel.allowed, key=str)), tunnel.keepalive_seconds)
+    return WireguardState(tunnel.name, public_key, frozenset({peer}), tunnel.listen_port or None)
+
+
+def _link_sysctls(link: str) -> tuple[tuple[str, str], ...]:
+    return tuple((key.format(link), value) for key, value in _EVERY_LINK)

@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_core import PydanticCustomError
 
 from netconf.finding import Finding, finding
 
@@ -20,6 +21,8 @@ MAX_SITE_BYTES = 1 << 20
 MAX_RECORDERS = 64
 MAX_CHANNELS = 4096
 MAX_TUNNELS = 4
+MAX_FINDINGS = 200
+_OWN_NAMES = ("lo", "all", "default")
 
 
 def _owned(by: Literal["city", "owner"], **rest: Any) -> Any:
@@ -31,36 +34,95 @@ def _key(value: str) -> str:
         raw = base64.b64decode(value, validate=True)
     except (binascii.Error, ValueError):
         raw = b""
-    if len(raw) != 32:
-        raise ValueError("a WireGuard key is 32 bytes in base64")
+    # wg(8) takes the one canonical spelling only.
+    if len(raw) != 32 or base64.b64encode(raw).decode("ascii") != value:
+        raise PydanticCustomError("key_form", "key_form")
     return value
 
 
 def _printable(value: str) -> str:
     if not value.isprintable():
-        raise ValueError("only printable characters")
+        raise PydanticCustomError("label_form", "label_form")
     return value
 
 
 def _dotted(value: object) -> object:
     if not isinstance(value, str | IPv4Address | IPv4Interface | IPv4Network):
-        raise ValueError("an address is written as text")
+        raise PydanticCustomError("address_form", "address_form")
     return value
 
 
-Code = Annotated[str, StringConstraints(pattern=r"^[0-9]{20}\z", min_length=20, max_length=20)]
-Domain = Annotated[str, StringConstraints(pattern=r"^[0-9]{10}\z", min_length=10, max_length=10)]
-CivilCode = Annotated[str, StringConstraints(pattern=r"^[0-9]{2,8}\z", max_length=8)]
-Mac = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}\z", to_lower=True)]
-PortName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9.-]{0,14}\z")]
+def _not_kernels(value: str) -> str:
+    # /proc/sys/net/ipv4/conf has a folder for each link, and these.
+    if value in _OWN_NAMES:
+        raise PydanticCustomError("port_name_form", "port_name_form")
+    return value
+
+
+def _unicast(value: str) -> str:
+    if int(value[:2], 16) & 1 or value == "00:00:00:00:00:00":
+        raise PydanticCustomError("mac_form", "mac_form")
+    return value
+
+
+def _text(pattern: str, **rest: Any) -> Any:
+    return StringConstraints(pattern=pattern, **rest)
+
+
+_CODE, _DOMAIN, _CIVIL = r"^[0-9]{20}\z", r"^[0-9]{10}\z", r"^[0-9]{2,8}\z"
+_MAC, _PORT, _TUNNEL = r"^[0-9a-f]{2}(:[0-9a-f]{2}){5}\z", r"^[a-z][a-z0-9.-]{0,14}\z", r"^[a-z][a-z0-9-]{0,14}\z"
+_RANGE, _ENDPOINT = r"^[0-9]{4,5}-[0-9]{4,5}\z", r"^[A-Za-z0-9.-]{1,253}:[0-9]{1,5}\z"
+
+#: What a finding calls a text that does not fit a pattern.
+_FORMS = {
+    _CODE: "id_form",
+    _DOMAIN: "domain_form",
+    _CIVIL: "civil_code_form",
+    _MAC: "mac_form",
+    _PORT: "port_name_form",
+    _TUNNEL: "port_name_form",
+    _RANGE: "media_ports_form",
+    _ENDPOINT: "endpoint_form",
+}
+#: What a finding calls pydantic's own errors that name no facts.
+_CODES = {
+    "missing": "field_missing",
+    "extra_forbidden": "field_unknown",
+    "ip_v4_address": "address_form",
+    "ip_v4_interface": "interface_form",
+    "ip_v4_network": "network_form",
+    "string_too_short": "label_form",
+    "string_too_long": "label_form",
+    "string_unicode": "label_form",
+    "too_short": "list_empty",
+} | {form: form for form in ("key_form", "label_form", "address_form", "port_name_form", "mac_form")}
+#: How TOML writes what was expected.
+_KINDS = {
+    "int_type": "1",
+    "int_from_float": "1",
+    "bool_type": "true, false",
+    "string_type": '"…"',
+    "tuple_type": "[…]",
+    "model_type": "[table]",
+    "model_attributes_type": "[table]",
+}
+
+
+Code = Annotated[str, _text(_CODE)]
+Domain = Annotated[str, _text(_DOMAIN)]
+CivilCode = Annotated[str, _text(_CIVIL)]
+Mac = Annotated[str, _text(_MAC, to_lower=True), AfterValidator(_unicast)]
+PortName = Annotated[str, _text(_PORT), AfterValidator(_not_kernels)]
+#: No dot: the name is also its key's file.
+TunnelName = Annotated[str, _text(_TUNNEL), AfterValidator(_not_kernels)]
 Label = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(_printable)]
 Key = Annotated[str, AfterValidator(_key)]
 UdpPort = Annotated[int, Field(ge=1, le=65535, strict=True)]
 Address = Annotated[IPv4Address, BeforeValidator(_dotted)]
 Interface = Annotated[IPv4Interface, BeforeValidator(_dotted)]
 Network = Annotated[IPv4Network, BeforeValidator(_dotted)]
-PortRange = Annotated[str, StringConstraints(pattern=r"^[0-9]{4,5}-[0-9]{4,5}\z")]
-Endpoint = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9.-]{1,253}:[0-9]{1,5}\z")]
+PortRange = Annotated[str, _text(_RANGE)]
+Endpoint = Annotated[str, _text(_ENDPOINT)]
 
 
 class _Part(BaseModel):
@@ -108,7 +170,7 @@ class Lan(_Part):
 class Tunnel(_Part):
     """One WireGuard tunnel to the city, in ``vpn``."""
 
-    name: PortName = _owned("city")
+    name: TunnelName = _owned("city")
     address: Interface = _owned("city")
     mtu: int = _owned("city", default=1420, ge=1280, le=9000, strict=True)
     endpoint: Endpoint = _owned("city")
@@ -188,13 +250,33 @@ def parse(text: str) -> tuple[Site | None, tuple[Finding, ...]]:
     try:
         return Site.model_validate(raw), ()
     except ValidationError as wrong:
-        return None, tuple(_translate(dict(error)) for error in wrong.errors(include_url=False))
+        errors = [dict(error) for error in wrong.errors(include_url=False, include_input=False)]
+    return None, tuple(_translate(error) for error in errors if not _follows(error, errors))[:MAX_FINDINGS]
+
+
+def _follows(error: dict[str, Any], errors: list[dict[str, Any]]) -> bool:
+    """A list whose only entry is wrong is also told to be empty: that is no second fault."""
+    place = error["loc"]
+    return error["type"] == "too_short" and any(
+        len(other["loc"]) > len(place) and other["loc"][: len(place)] == place for other in errors
+    )
 
 
 def _translate(error: dict[str, Any]) -> Finding:
     path = "".join(f"/{str(step).replace('~', '~0').replace('/', '~1')}" for step in error["loc"])
-    if error["type"] == "missing":
-        return finding("field_missing", path)
-    if error["type"] == "extra_forbidden":
-        return finding("field_unknown", path)
+    kind, facts = error["type"], error.get("ctx", {})
+    if kind == "string_pattern_mismatch":
+        return finding(_FORMS[facts["pattern"]], path)
+    if kind in _CODES:
+        return finding(_CODES[kind], path)
+    if kind in _KINDS:
+        return finding("field_kind", path, expected=_KINDS[kind])
+    if kind == "literal_error":
+        return finding("field_choice", path, expected=facts["expected"].replace(" or ", ", "))
+    if kind == "greater_than_equal":
+        return finding("number_low", path, least=facts["ge"])
+    if kind == "less_than_equal":
+        return finding("number_high", path, most=facts["le"])
+    if kind == "too_long":
+        return finding("list_long", path, most=facts["max_length"])
     return finding("field_value", path, what=error["msg"])

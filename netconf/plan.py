@@ -6,7 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
-from netconf.state import LinkState, Neighbour, NetworkState, Route
+from netconf.state import LinkState, Neighbour, NetworkState, Peer, Route, WireguardState
+
+#: A kernel started with ipv6.disable=1 has none of these, and has what they ask for.
+_MAY_BE_ABSENT = "net/ipv6/"
+#: Switching forwarding off makes the kernel set accept_redirects of ``all`` to 1 (inet_forward_change), after we looked.
+_WRITES_OTHERS = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
+_IS_WRITTEN = "net/ipv4/conf/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +21,9 @@ class SetSysctl:
     value: str
 
     def __str__(self) -> str:
-        return f"sysctl -w {self.key.replace('/', '.')}={self.value}"
+        # sysctl(8) takes slashes too, and a VLAN's name holds a dot.
+        key = self.key if "." in self.key else self.key.replace("/", ".")
+        return f"sysctl -w {key}={self.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +67,7 @@ class SetRoute:
     route: Route
 
     def __str__(self) -> str:
-        via = f"via {self.route.via} " if self.route.via else ""
-        return f"ip route replace {self.route.network} {via}dev {self.link}"
+        return f"ip route replace {_words(self.route)} dev {self.link}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +76,7 @@ class DeleteRoute:
     route: Route
 
     def __str__(self) -> str:
-        return f"ip route del {self.route.network} dev {self.link}"
+        return f"ip route del {_words(self.route)} dev {self.link}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +89,22 @@ class SetNeighbour:
         return f"ip neighbour replace {who.address} lladdr {who.mac} dev {self.link} nud permanent"
 
 
-Step = SetSysctl | SetUp | SetMtu | AddAddress | DeleteAddress | SetRoute | DeleteRoute | SetNeighbour
+@dataclass(frozen=True, slots=True)
+class DeleteNeighbour:
+    link: str
+    neighbour: Neighbour
+
+    def __str__(self) -> str:
+        return f"ip neighbour del {self.neighbour.address} dev {self.link}"
+
+
+LinkStep = SetUp | SetMtu | AddAddress | DeleteAddress | SetRoute | DeleteRoute | SetNeighbour | DeleteNeighbour
+Step = SetSysctl | LinkStep
 
 
 def diff(wanted: NetworkState, actual: NetworkState) -> list[Step]:
     """Return the steps from ``actual`` to ``wanted``; links that are not there have none."""
-    now = dict(actual.sysctls)
-    steps: list[Step] = [SetSysctl(key, value) for key, value in wanted.sysctls if now.get(key) != value]
+    steps: list[Step] = list(_sysctls(wanted.sysctls, actual.sysctls))
     for link in wanted.links:
         found = actual.link(link.name)
         if found is not None:
@@ -97,12 +113,18 @@ def diff(wanted: NetworkState, actual: NetworkState) -> list[Step]:
 
 
 def _link(wanted: LinkState, actual: LinkState) -> Iterator[Step]:
-    """Up comes before routes, which the kernel only takes on a link that is up."""
+    """The new stands before the old goes, so that a link never loses its last address, nor a namespace its route.
+
+    Up comes before routes, which the kernel only takes on a link that is up.
+    """
     name = wanted.name
+    yield from _sysctls(wanted.sysctls, actual.sysctls)
     if wanted.mtu is not None and wanted.mtu != actual.mtu:
         yield SetMtu(name, wanted.mtu)
     yield from (AddAddress(name, address) for address in sorted(wanted.addresses - actual.addresses))
     yield from (DeleteAddress(name, address) for address in sorted(actual.addresses - wanted.addresses))
+    held = {who.address for who in wanted.neighbours}
+    yield from (DeleteNeighbour(name, who) for who in sorted(actual.neighbours) if who.address not in held)
     yield from (SetNeighbour(name, who) for who in sorted(wanted.neighbours - actual.neighbours))
     if wanted.up and not actual.up:
         yield SetUp(name)
@@ -110,7 +132,53 @@ def _link(wanted: LinkState, actual: LinkState) -> Iterator[Step]:
     yield from (DeleteRoute(name, route) for route in sorted(actual.routes - wanted.routes, key=str))
 
 
+def _sysctls(wanted: tuple[tuple[str, str], ...], actual: tuple[tuple[str, str], ...]) -> Iterator[SetSysctl]:
+    """``actual`` says "" of a sysctl that this kernel does not have."""
+    now = dict(actual)
+    rewritten = any(key in _WRITES_OTHERS and now.get(key) != value for key, value in wanted)
+    for key, value in wanted:
+        found = now.get(key, "")
+        if found == "" and key.startswith(_MAY_BE_ABSENT):
+            continue
+        if found != value or (rewritten and key.startswith(_IS_WRITTEN)):
+            yield SetSysctl(key, value)
+
+
+def _words(route: Route) -> str:
+    via = f" via {route.via}" if route.via else ""
+    return f"{route.network}{via}{f' metric {route.metric}' if route.metric else ''}"
+
+
 def missing(wanted: NetworkState, actual: NetworkState) -> list[str]:
     """Return what of ``wanted`` does not hold, in words; empty when all does."""
     gone = [f"no link {link.name}" for link in wanted.links if actual.link(link.name) is None]
     return gone + [str(step) for step in diff(wanted, actual)]
+
+
+def holds(wanted: NetworkState, actual: NetworkState) -> bool:
+    """Say whether ``wanted`` is contained in ``actual``; what is not ours is not looked at."""
+    return not missing(wanted, actual)
+
+
+def wireguard_missing(wanted: WireguardState, actual: WireguardState) -> list[str]:
+    """Return what of a device does not hold, as ``wg`` commands; ``wg syncconf`` of its whole text puts it right."""
+    name = wanted.name
+    steps = [] if wanted.public_key == actual.public_key else [f"wg set {name} private-key FILE"]
+    if wanted.listen_port is not None and wanted.listen_port != actual.listen_port:
+        steps.append(f"wg set {name} listen-port {wanted.listen_port}")
+    known = {peer.public_key for peer in wanted.peers}
+    steps += [
+        f"wg set {name} peer {peer.public_key} remove"
+        for peer in sorted(actual.peers, key=_key)
+        if peer.public_key not in known
+    ]
+    return steps + [_peer_words(name, peer) for peer in sorted(wanted.peers - actual.peers, key=_key)]
+
+
+def _key(peer: Peer) -> str:
+    return peer.public_key
+
+
+def _peer_words(device: str, peer: Peer) -> str:
+    allowed = ",".join(str(network) for network in peer.allowed)
+    return f"wg set {device} peer {peer.public_key} allowed-ips {allowed} persistent-keepalive {peer.keepalive_seconds}"

@@ -15,13 +15,26 @@ MAX_SECRET_BYTES = 256
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
+class SecretDamaged(ValueError):
+    """A secret's file holds something else; the message names the file, never what it holds."""
+
+
 def read_password(folder: Path, name: str) -> str | None:
-    """Return the password in ``<folder>/<name>.password`` without its line end, or None when there is no such file."""
+    """Return the password in ``<folder>/<name>.password`` without its line end, or None when there is no such file.
+
+    Raises:
+        SecretDamaged: it is no text, or too long.
+    """
     try:
         raw = durable.read(folder / f"{_checked(name)}.password", MAX_SECRET_BYTES)
     except FileNotFoundError:
         return None
-    return raw.decode("utf-8").rstrip("\r\n")
+    except durable.TooLong:
+        raise SecretDamaged(f"{name}.password") from None
+    try:
+        return raw.decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise SecretDamaged(f"{name}.password") from None
 
 
 def write_password(folder: Path, name: str, password: str) -> None:
@@ -31,7 +44,14 @@ def write_password(folder: Path, name: str, password: str) -> None:
 
 
 def ensure_wireguard_key(folder: Path, tunnel: str) -> str:
-    """Make the tunnel's private key if there is none, and return its public key (base64)."""
+    """Make the tunnel's private key if there is none, and return its public key (base64).
+
+    A damaged key is not replaced by itself: the city knows the box by it.
+
+    Raises:
+        SecretDamaged: the file holds no key.
+        OSError: it can be neither read nor made.
+    """
     _ensure(folder)
     path = folder / f"{_checked(tunnel)}.key"
     if not path.exists():
@@ -41,12 +61,27 @@ def ensure_wireguard_key(folder: Path, tunnel: str) -> str:
 
 
 def read_wireguard_key(folder: Path, tunnel: str) -> str:
-    """Return the tunnel's private key (base64). Keep it out of every repr, log and argument."""
-    return durable.read(folder / f"{_checked(tunnel)}.key", MAX_SECRET_BYTES).decode("ascii").strip()
+    """Return the tunnel's private key (base64). Keep it out of every repr, log and argument.
+
+    Raises:
+        SecretDamaged: the file holds no key.
+        OSError: it cannot be read.
+    """
+    path = folder / f"{_checked(tunnel)}.key"
+    try:
+        private = durable.read(path, MAX_SECRET_BYTES).decode("ascii").strip()
+        public_key(private)
+    except ValueError:
+        raise SecretDamaged(path.name) from None
+    return private
 
 
 def public_key(private: str) -> str:
-    """Return the public key of a private one, both base64."""
+    """Return the public key of a private one, both base64.
+
+    Raises:
+        ValueError: it is none.
+    """
     key = X25519PrivateKey.from_private_bytes(base64.b64decode(private, validate=True))
     return base64.b64encode(key.public_key().public_bytes_raw()).decode("ascii")
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Route:
+    """A route of the main table; two that differ in ``metric`` alone stand side by side in the kernel."""
+
     network: IPv4Network
     via: IPv4Address | None = None
+    metric: int = 0
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -22,12 +25,34 @@ class Neighbour:
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
+    """One link; ``sysctls`` are the link's own, as paths below /proc/sys."""
+
     name: str
     up: bool = True
     mtu: int | None = None
     addresses: frozenset[IPv4Interface] = frozenset()
     routes: frozenset[Route] = frozenset()
     neighbours: frozenset[Neighbour] = frozenset()
+    sysctls: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """A WireGuard peer; ``allowed`` sorted by text. Its endpoint is not here: it follows the peer's last good packet, and rightly so."""
+
+    public_key: str
+    allowed: tuple[IPv4Network | IPv6Network, ...] = ()
+    keepalive_seconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class WireguardState:
+    """One WireGuard device; of its own key only the public half. ``listen_port`` None is any."""
+
+    name: str
+    public_key: str
+    peers: frozenset[Peer] = frozenset()
+    listen_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

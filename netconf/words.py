@@ -40,6 +40,94 @@ _SITE = {
     "field_unknown": Words(
         "There is no such field.", "Check its spelling or remove it.", "没有这个字段。", "请检查拼写或删除。"
     ),
+    "field_kind": Words(
+        "This value is of the wrong kind; it is written as {expected}.",
+        "Correct it.",
+        "该值类型不对，应写成 {expected}。",
+        "请更正。",
+    ),
+    "field_choice": Words(
+        "This value is none of {expected}.", "Choose one of them.", "该值只能是 {expected} 之一。", "请从中选择。"
+    ),
+    "number_low": Words("This number is below {least}.", "Write a larger one.", "该数小于 {least}。", "请改大。"),
+    "number_high": Words("This number is above {most}.", "Write a smaller one.", "该数大于 {most}。", "请改小。"),
+    "list_empty": Words("This list is empty.", "Add at least one entry.", "此列表为空。", "请至少填写一项。"),
+    "list_long": Words("This list has more than {most} entries.", "Shorten it.", "此列表超过 {most} 项。", "请减少。"),
+    "id_form": Words(
+        "This is not a GB/T 28181 id of 20 digits.", "Copy it anew.", "这不是 20 位数字的国标编码。", "请重新抄写。"
+    ),
+    "domain_form": Words(
+        "This is not a domain of 10 digits.", "Copy it anew.", "这不是 10 位数字的 SIP 域。", "请重新抄写。"
+    ),
+    "civil_code_form": Words(
+        "This is not a civil code of 2 to 8 digits.",
+        "Copy it anew.",
+        "这不是 2 至 8 位的行政区划代码。",
+        "请重新抄写。",
+    ),
+    "mac_form": Words(
+        "This is not the MAC of one device.",
+        "Write it as 02:00:00:00:00:10, from the device's label.",
+        "这不是单台设备的 MAC 地址。",
+        "请按设备标签写成 02:00:00:00:00:10 的形式。",
+    ),
+    "port_name_form": Words(
+        "This name cannot be a network port's: small letters, digits and hyphens, 15 at most, a letter first.",
+        "Choose another name.",
+        "该名称不能用作网口名：小写字母、数字、连字符，最多 15 个，以字母开头。",
+        "请换一个名称。",
+    ),
+    "media_ports_form": Words(
+        "This is not a range of ports.", "Write it as 30000-30999.", "这不是端口范围。", "请写成 30000-30999 的形式。"
+    ),
+    "endpoint_form": Words(
+        "This is not an address with a port from 1 to 65535.",
+        "Write it as 192.0.2.1:51820.",
+        "这不是带端口（1-65535）的地址。",
+        "请写成 192.0.2.1:51820 的形式。",
+    ),
+    "key_form": Words(
+        "This is not a WireGuard key: 44 characters of base64.",
+        "Copy the whole line that wg pubkey prints.",
+        "这不是 WireGuard 密钥（44 个 base64 字符）。",
+        "请完整复制 wg pubkey 输出的一行。",
+    ),
+    "label_form": Words(
+        "This is not a name of 1 to 64 printable characters.",
+        "Shorten it, or remove what cannot be seen.",
+        "名称须为 1 至 64 个可显示字符。",
+        "请缩短，或去掉不可见字符。",
+    ),
+    "address_form": Words(
+        "This is not an IPv4 address.", 'Write it as "192.0.2.1".', "这不是 IPv4 地址。", '请写成 "192.0.2.1" 的形式。'
+    ),
+    "interface_form": Words(
+        "This is not an IPv4 address with its prefix.",
+        'Write it as "192.0.2.1/24".',
+        "这不是带前缀长度的 IPv4 地址。",
+        '请写成 "192.0.2.1/24" 的形式。',
+    ),
+    "network_form": Words(
+        "This is not an IPv4 network, or its host part is not zero.",
+        'Write it as "192.0.2.0/24".',
+        "这不是 IPv4 网段，或主机位不为零。",
+        '请写成 "192.0.2.0/24" 的形式。',
+    ),
+    "address_no_host": Words(
+        "{address} is not an address that a host can have.",
+        "Correct it.",
+        "{address} 不能用作主机地址。",
+        "请更正。",
+    ),
+    "address_own": Words(
+        "{address} is the box's own.", "Correct one of the two.", "{address} 是本设备自己的地址。", "请更正其中之一。"
+    ),
+    "address_other_side": Words(
+        "{address} lies in the LAN or in the tunnel, and is asked through the uplink.",
+        "Name a server that the uplink reaches.",
+        "{address} 位于内网或隧道内，上联口无法访问。",
+        "请填写上联口可达的服务器。",
+    ),
     "field_value": Words("This value cannot be used: {what}.", "Correct it.", "该值无法使用：{what}。", "请更正。"),
     "ports_same": Words(
         "The LAN and the uplink name the same port ({port}).",
@@ -65,6 +153,12 @@ _SITE = {
         "媒体端口不够 {calls} 路使用。",
         "请扩大范围：每路两个端口。",
     ),
+    "gateway_missing": Words(
+        "The hub {address} cannot be reached: there is no gateway.",
+        "Write the uplink's gateway.",
+        "没有网关，无法到达隧道端点 {address}。",
+        "请填写上联口网关。",
+    ),
     "gateway_outside": Words(
         "The gateway {gateway} is not in the uplink's network.",
         "Correct the gateway or the address.",
@@ -85,6 +179,18 @@ _SITE = {
     ),
     "tunnel_repeated": Words(
         "Two tunnels are called {value}.", "Rename one.", "两条隧道同名 {value}。", "请更改其中一条的名称。"
+    ),
+    "tunnel_network_repeated": Words(
+        "The network {network} is already behind a tunnel.",
+        "Leave it with one of them.",
+        "网段 {network} 已属于另一条隧道。",
+        "请只保留一处。",
+    ),
+    "listen_port_repeated": Words(
+        "Two tunnels listen on the port {port}.",
+        "Give each its own, or 0.",
+        "两条隧道的监听端口相同：{port}。",
+        "请分别设置，或写 0。",
     ),
     "tunnel_name_is_port": Words(
         "The tunnel is called {name}, like a port.", "Rename it.", "隧道名 {name} 与网口同名。", "请改名。"
@@ -124,6 +230,12 @@ _SITE = {
         "Add it to a tunnel.",
         "媒体网段 {network} 不在任何隧道的网段内。",
         "请加入隧道。",
+    ),
+    "id_taken": Words(
+        "The id {value} is already that of the site or the platform.",
+        "Give each its own.",
+        "编码 {value} 已用于站点或平台。",
+        "请分别编码。",
     ),
     "recorder_id_repeated": Words(
         "Two recorders have the id {value}.", "Give each its own.", "两台录像机的编码相同：{value}。", "请分别编码。"
@@ -212,6 +324,18 @@ _APPLY = {
         "Use a kernel with WireGuard.",
         "内核没有 WireGuard，且没有 {tunnel}。",
         "请使用带 WireGuard 的内核。",
+    ),
+    "key_damaged": Words(
+        "The private key of {tunnel} cannot be read.",
+        "Move the file {tunnel}.key away, apply again, and give the city the new public key.",
+        "{tunnel} 的私钥无法读取。",
+        "请移走文件 {tunnel}.key，重新应用，并把新公钥告知市级平台。",
+    ),
+    "password_damaged": Words(
+        "The password file {file} cannot be read.",
+        "Write it anew: one line of text.",
+        "密码文件 {file} 无法读取。",
+        "请重新写入一行文本。",
     ),
     "site_damaged": Words(
         "The stored configuration cannot be read; everything stays shut.",
@@ -372,29 +496,46 @@ _CALLS = {
 TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS
 
 
+class _Facts(dict[str, str]):
+    """The facts of a finding, fit for a terminal; one that is missing is a question mark, never an error."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
 def sentence(found: Finding, language: Language = "en") -> str:
-    """Return what is wrong, in one sentence."""
-    words = TABLE[found.code]
-    return (words.en if language == "en" else words.zh).format(**dict(found.args))
+    """Return what is wrong, in one sentence; a code without words (of another version) is its own sentence."""
+    words = TABLE.get(found.code)
+    if words is None:
+        return found.code
+    return _filled(words.en if language == "en" else words.zh, found)
 
 
 def advice(found: Finding, language: Language = "en") -> str:
     """Return what to do about it; may be empty."""
-    words = TABLE[found.code]
-    return (words.en_advice if language == "en" else words.zh_advice).format(**dict(found.args))
+    words = TABLE.get(found.code)
+    if words is None:
+        return ""
+    return _filled(words.en_advice if language == "en" else words.zh_advice, found)
+
+
+def _filled(words: str, found: Finding) -> str:
+    return words.format_map(_Facts((name, _visible(value)) for name, value in found.args))
+
+
+def _visible(text: str) -> str:
+    """What a file or a tool said must not move the reader's cursor or forge a second line."""
+    return "".join(sign if sign.isprintable() else f"\\u{ord(sign):04x}" for sign in text)
 
 
 def reason(code: str, language: Language = "en") -> str:
     """Return the sentence of a code that names no facts; an unknown code is its own sentence."""
-    words = TABLE.get(code)
-    if words is None:
-        return code
-    return words.en if language == "en" else words.zh
+    return sentence(Finding(code), language)
 
 
 def report(findings: Iterable[Finding], language: Language = "en") -> list[str]:
     """Return one line a finding: where, what, what to do, code."""
     return [
-        " ".join(part for part in (f.path, sentence(f, language), advice(f, language), f"({f.code})") if part)
+        " ".join(part for part in (_visible(f.path), sentence(f, language), advice(f, language), f"({f.code})") if part)
         for f in findings
     ]

@@ -3,7 +3,7 @@
 It is forked from the ferry's parent, never executed, and shares nothing with it but one socket. A packet goes on when
 its version is 2, its payload type and SSRC are the call's, and its sequence number lies in a bounded window; then a
 header is built from the parsed values with the city's SSRC, without CSRC, extension or padding. The city's socket is
-never read: media toward the site does not exist.
+never read: media toward the site does not exist; what arrives there fills its buffer and is dropped by the kernel.
 
 Orders and reports are fixed-size; both ends check every length.
 """
@@ -12,30 +12,43 @@ from __future__ import annotations
 
 import array
 import contextlib
+import fcntl
 import os
+import resource
 import select
 import signal
 import socket
 import struct
+import sys
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from edge.rtp.packet import HEADER, PAYLOAD_BYTES, RemoteRtpError, payload_bounds
+from edge.rtp.packet import MAX_PACKET_BYTES, RemoteRtpError, RtpPacket
 
 REPORT_SECONDS = 1.0
 #: RFC 3550 A.1: what may be lost, and how late a packet may come.
 MAX_DROPOUT, MAX_MISORDER = 3000, 100
-_BATCH = 64
-_BUFFER_BYTES = 65536
+#: A longer packet (payload above 1372) does not pass a tunnel of 1412 bytes, WireGuard over PPPoE, in one piece.
+WHOLE_BYTES = 1384
+#: Longer ones take the careful way.
+_FAST_BYTES = 2048
+_MOST_READY = 64
+#: Packets read of one call a wake. A read that finds nothing costs half a packet, one more wake less than that as soon
+#: as it serves several calls: with few calls ready, read on to the end of the picture; with many, one packet of each.
+_FEW_READY, _LONG, _ONE = 2, range(64), range(1)
+_HIGHEST_DESCRIPTOR = 16_384
 _ORDER = struct.Struct("!BIIBIBHI")
 _ADD, _DROP = 1, 2
+_HEADER = struct.Struct("!HHII")
 RULES = (
-    "rtp_short", "rtp_version", "rtp_payload_type", "rtp_ssrc", "rtp_sequence", "rtp_shape", "rtp_source", "send_failed",
-    "oversize",
+    "rtp_short", "rtp_version", "rtp_payload_type", "rtp_ssrc", "rtp_sequence", "rtp_extension", "rtp_padding",
+    "rtp_source", "receive_failed", "send_failed", "oversize",
 )  # fmt: skip
 _REPORT = struct.Struct(f"!IQQ{len(RULES)}I")
 MAX_REPORTS = 1000
+_DONTWAIT = socket.MSG_DONTWAIT
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +61,7 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """A call's totals since it began."""
+    """A call's totals since it began; ``oversize`` packets went on, all else in ``dropped`` did not."""
 
     call: int
     packets: int
@@ -69,12 +82,18 @@ class Relayed:
     out_payload_type: int
     sequence_offset: int
     timestamp_offset: int
+    #: First two octets of a plain header, without and with marker, and what is written instead.
+    heads: dict[int, int] = field(default_factory=dict)
     last: int = -1
     probation: int = -1
     settled: bool = False
     packets: int = 0
     octets: int = 0
-    dropped: list[int] = field(default_factory=lambda: [0] * len(RULES))
+    dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RULES, 0))
+
+    def __post_init__(self) -> None:
+        for marker in (0, 0x80):
+            self.heads[0x8000 | marker | self.payload_type] = 0x8000 | marker | self.out_payload_type
 
 
 # -- the parent's end ------------------------------------------------------------------------------------------------
@@ -85,24 +104,45 @@ def start_worker(confine: Callable[[], None]) -> Worker:
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     pid = os.fork()
     if pid == 0:
-        status = 1
-        try:
-            _keep_only(theirs.fileno())
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
-            confine()
-            run(theirs)
-            status = 0
-        finally:
-            os._exit(status)
+        _live(theirs, confine)
     theirs.close()
     os.set_blocking(ours.fileno(), False)
-    return Worker(pid, ours)
+    return Worker(pid, _out_of_reach(ours))
+
+
+def _live(control: socket.socket, confine: Callable[[], None]) -> None:
+    """The worker's whole life; does not return."""
+    status = 1
+    try:
+        _keep_only(control.fileno())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        confine()
+        run(control)
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+        raise
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
 
 
 def _keep_only(kept: int) -> None:
     highest = os.sysconf("SC_OPEN_MAX")
     os.closerange(3, kept)
     os.closerange(kept + 1, min(highest, 1 << 16))
+
+
+def _out_of_reach(opened: socket.socket) -> socket.socket:
+    """Move a socket to a number above all that come later.
+
+    The parent's filter knows a worker's socket by its number alone, so that number must never name another socket: the
+    filter refuses to close it, and refuses it by comparing with the lowest such number (``seccomp.load_parent``).
+    """
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    high = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, min(limit, _HIGHEST_DESCRIPTOR) - 16)
+    opened.close()
+    return socket.socket(fileno=high)
 
 
 def add(
@@ -135,20 +175,21 @@ def reports(data: bytes) -> Iterator[Traffic]:
 
 
 def run(control: socket.socket) -> None:
-    """Relay until the parent is gone."""
+    """Relay until the parent is gone, or gives an order that is none."""
     calls: dict[int, tuple[int, Relayed]] = {}
     poll = select.epoll()
     poll.register(control.fileno(), select.EPOLLIN)
-    buffer = bytearray(_BUFFER_BYTES)
-    views = [memoryview(buffer)[:size] for size in range(_BUFFER_BYTES // 32 + 1)]
+    buffer = bytearray(MAX_PACKET_BYTES + 1)
+    views = [memoryview(buffer)[:size] for size in range(_FAST_BYTES + 1)]
     due = time.monotonic() + REPORT_SECONDS
     while True:
-        for descriptor, _ in poll.poll(max(0.0, due - time.monotonic()), 64):
-            if descriptor != control.fileno():
-                known = calls.get(descriptor)
-                if known is not None:
-                    pump(known[1], buffer, views)
-            elif not _take_order(control, poll, calls):
+        ready = poll.poll(max(0.0, due - time.monotonic()), _MOST_READY)
+        turns = _LONG if len(ready) <= _FEW_READY else _ONE
+        for descriptor, _ in ready:
+            known = calls.get(descriptor)
+            if known is not None:
+                pump(known[1], buffer, views, turns)
+            elif descriptor == control.fileno() and not _take_order(control, poll, calls):
                 return
         if time.monotonic() >= due:
             due = time.monotonic() + REPORT_SECONDS
@@ -156,21 +197,20 @@ def run(control: socket.socket) -> None:
 
 
 def _take_order(control: socket.socket, poll: select.epoll, calls: dict[int, tuple[int, Relayed]]) -> bool:
+    """Do what the parent says; False when it is gone or says what it cannot say."""
     room = socket.CMSG_SPACE(2 * array.array("i").itemsize)
-    data, ancillary, _, _ = control.recvmsg(256, room)
+    data, ancillary, _, _ = control.recvmsg(_ORDER.size + 1, room)
+    came = array.array("i")
+    for _, _, value in ancillary:
+        came.frombytes(value)
     if len(data) != _ORDER.size:
         return False
-    kind, call, ssrc, payload_type, out_ssrc, out_payload_type, sequence, timestamp = _ORDER.unpack(data)
-    if kind == _ADD:
-        came = array.array("i")
-        came.frombytes(ancillary[0][2])
-        source, sink = socket.socket(fileno=came[0]), socket.socket(fileno=came[1])
-        made = Relayed(
-            source, sink, source.getpeername(), ssrc, payload_type, out_ssrc, out_payload_type, sequence, timestamp
-        )
-        calls[source.fileno()] = (call, made)
-        poll.register(source.fileno(), select.EPOLLIN)
+    kind, call, *facts = _ORDER.unpack(data)
+    if kind == _ADD and len(came) == 2:
+        _take_call(call, socket.socket(fileno=came[0]), socket.socket(fileno=came[1]), facts, poll, calls)
         return True
+    if kind != _DROP or came:
+        return False
     for descriptor, (number, relayed) in list(calls.items()):
         if number == call:
             poll.unregister(descriptor)
@@ -180,128 +220,135 @@ def _take_order(control: socket.socket, poll: select.epoll, calls: dict[int, tup
     return True
 
 
+def _take_call(
+    call: int,
+    source: socket.socket,
+    sink: socket.socket,
+    facts: list[int],
+    poll: select.epoll,
+    calls: dict[int, tuple[int, Relayed]],
+) -> None:
+    try:
+        peer = source.getpeername()
+    except OSError:  # its side, which still held it, took it apart: the call will end as a silent one
+        source.close()
+        sink.close()
+        return
+    calls[source.fileno()] = (call, Relayed(source, sink, peer, *facts))
+    poll.register(source.fileno(), select.EPOLLIN)
+
+
 def _report(control: socket.socket, calls: dict[int, tuple[int, Relayed]]) -> None:
-    lines = [_REPORT.pack(call, c.packets, c.octets, *c.dropped) for call, c in calls.values()]
+    lines = [
+        _REPORT.pack(call, c.packets, c.octets, *(min(n, 0xFFFFFFFF) for n in c.dropped.values()))
+        for call, c in calls.values()
+    ]
     for at in range(0, len(lines), MAX_REPORTS):
-        with contextlib.suppress(BlockingIOError):
-            control.send(b"".join(lines[at : at + MAX_REPORTS]))
+        with contextlib.suppress(BlockingIOError):  # a parent that does not listen does not hold up the media
+            control.send(b"".join(lines[at : at + MAX_REPORTS]), _DONTWAIT)
 
 
-def pump(call: Relayed, buffer: bytearray, views: list[memoryview]) -> None:
-    """Relay what is queued for one call, up to a batch."""
+def pump(call: Relayed, buffer: bytearray, views: list[memoryview], turns: range) -> None:
+    """Relay what is queued for one call: a packet for each of ``turns``, at most to the end of a picture.
+
+    The flag, not the descriptor's own mode, keeps it from blocking: a side could change that mode at any time.
+    """
     if not call.settled:
         _settle(call, buffer)
         return
-    receive, unpack, pack, send = call.source.recv_into, HEADER.unpack_from, HEADER.pack_into, call.sink.send
-    for _ in range(_BATCH):
+    receive, heads = call.source.recv_into, call.heads
+    for _ in turns:
         try:
-            size = receive(buffer)
+            size = receive(buffer, 0, _DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
-            continue  # an ICMP error about nothing that we sent
-        if size < 13:
-            call.dropped[0] += 1
+            call.dropped["receive_failed"] += 1  # an ICMP error about nothing that we sent
             continue
-        first, second, sequence, timestamp, ssrc = unpack(buffer)
-        if first != 0x80 or second & 0x7F != call.payload_type or ssrc != call.ssrc or size >= len(views):
-            _odd(call, buffer, size)
-            continue
+        head, sequence, timestamp, ssrc = _HEADER.unpack_from(buffer)
         ahead = (sequence - call.last) & 0xFFFF
-        if not 0 < ahead < MAX_DROPOUT and not _in_window(call, sequence, ahead):
-            call.dropped[4] += 1
+        if not (12 < size <= _FAST_BYTES and head in heads and ssrc == call.ssrc and 0 < ahead < MAX_DROPOUT):
+            _pass_carefully(call, bytes(buffer[:size]))
             continue
-        if ahead < 0x8000:
-            call.last = sequence
-        pack(
+        call.last = sequence
+        _HEADER.pack_into(
             buffer,
             0,
-            0x80,
-            second & 0x80 | call.out_payload_type,
+            heads[head],
             (sequence + call.sequence_offset) & 0xFFFF,
             (timestamp + call.timestamp_offset) & 0xFFFFFFFF,
             call.out_ssrc,
         )
-        try:
-            send(views[size])
-        except OSError:
-            call.dropped[7] += 1
-            continue
-        call.packets += 1
-        call.octets += size
+        _send(call, views[size], size)
+        if head & 0x80:
+            return
+
+
+def _send(call: Relayed, packet: bytes | memoryview, size: int) -> None:
+    try:
+        call.sink.send(packet, _DONTWAIT)
+    except OSError:  # no room, or the city's host has said by ICMP that nobody listens
+        call.dropped["send_failed"] += 1
+        return
+    call.packets += 1
+    call.octets += size
+    if size > WHOLE_BYTES:
+        call.dropped["oversize"] += 1
 
 
 def _settle(call: Relayed, buffer: bytearray) -> None:
     """Read what was queued before the socket was connected, with its source: strangers' packets end here."""
-    for _ in range(_BATCH):
+    for _ in _LONG:
         try:
-            size, source = call.source.recvfrom_into(buffer)
+            size, source = call.source.recvfrom_into(buffer, 0, _DONTWAIT)
         except BlockingIOError:
             call.settled = True
             return
         except OSError:
+            call.dropped["receive_failed"] += 1
             continue
-        if source != call.peer:
-            call.dropped[6] += 1
+        if source == call.peer:
+            _pass_carefully(call, bytes(buffer[:size]))
         else:
-            _odd(call, buffer, size)
+            call.dropped["rtp_source"] += 1
 
 
-def _odd(call: Relayed, buffer: bytearray, size: int) -> None:
-    """The careful way: any shape of packet; the payload alone goes on, or the rule it breaks is counted."""
-    if not 13 <= size <= PAYLOAD_BYTES * 40:
-        call.dropped[0] += 1
-        return
-    first, second, sequence, timestamp, ssrc = HEADER.unpack_from(buffer)
-    rule = _broken(call, first, second, ssrc)
-    ahead = (sequence - call.last) & 0xFFFF
-    if rule is None and not 0 < ahead < MAX_DROPOUT and not _in_window(call, sequence, ahead):
-        rule = 4
-    start = end = 0
-    if rule is None:
-        try:
-            start, end = payload_bounds(first, buffer, size)
-        except RemoteRtpError:
-            rule = 5
-    if rule is not None:
-        call.dropped[rule] += 1
-        return
-    if ahead < 0x8000:
-        call.last = sequence
-    call.dropped[8] += end - start > PAYLOAD_BYTES + 12
-    header = HEADER.pack(
-        0x80,
-        second & 0x80 | call.out_payload_type,
-        (sequence + call.sequence_offset) & 0xFFFF,
-        (timestamp + call.timestamp_offset) & 0xFFFFFFFF,
-        call.out_ssrc,
-    )
+def _pass_carefully(call: Relayed, data: bytes) -> None:
+    """Any shape of packet: its payload alone goes on, or the rule that it breaks is counted."""
     try:
-        call.sink.send(header + bytes(buffer[start:end]))
-    except OSError:
-        call.dropped[7] += 1
+        packet = RtpPacket.parse(data)
+        _judge(call, packet)
+    except RemoteRtpError as broken:
+        call.dropped[broken.rule] += 1
         return
-    call.packets += 1
-    call.octets += 12 + end - start
+    made = RtpPacket(
+        call.out_payload_type,
+        (packet.sequence + call.sequence_offset) & 0xFFFF,
+        (packet.timestamp + call.timestamp_offset) & 0xFFFFFFFF,
+        call.out_ssrc,
+        packet.payload,
+        packet.marker,
+    )
+    _send(call, bytes(made), 12 + len(packet.payload))
 
 
-def _broken(call: Relayed, first: int, second: int, ssrc: int) -> int | None:
-    if first >> 6 != 2:
-        return 1
-    if second & 0x7F != call.payload_type:
-        return 2
-    return 3 if ssrc != call.ssrc else None
+def _judge(call: Relayed, packet: RtpPacket) -> None:
+    """Refuse what is not the call's, and keep the number of the last packet (RFC 3550 A.1).
 
+    A number that does not follow is the call's first, one a little late, or the second in order after a jump: the
+    first after a jump is lost, so that a single strange number moves nothing.
 
-def _in_window(call: Relayed, sequence: int, ahead: int) -> bool:
-    """Judge a number that does not follow: the first, one a little late, or the second in order after a jump."""
-    if call.last < 0:
-        call.last = sequence
-        return True
-    if ahead == 0 or ahead > 0x10000 - MAX_MISORDER:
-        return ahead != 0
-    if call.probation == sequence:
-        call.last, call.probation = sequence, -1
-        return True
-    call.probation = (sequence + 1) & 0xFFFF
-    return False
+    Raises:
+        RemoteRtpError: with the rule it breaks.
+    """
+    if packet.payload_type != call.payload_type:
+        raise RemoteRtpError("rtp_payload_type")
+    if packet.ssrc != call.ssrc:
+        raise RemoteRtpError("rtp_ssrc")
+    ahead = (packet.sequence - call.last) & 0xFFFF
+    if call.last < 0 or 0 < ahead < MAX_DROPOUT or call.probation == packet.sequence:
+        call.last, call.probation = packet.sequence, -1
+        return
+    if ahead <= 0x10000 - MAX_MISORDER:
+        call.probation = (packet.sequence + 1) & 0xFFFF if ahead else call.probation
+        raise RemoteRtpError("rtp_sequence")

@@ -198,8 +198,14 @@ class Device(Role):
         if key == self._register_key:
             self._on_register_answer(response, now)
         elif key == self._keepalive_key:
+            self._keepalive_key = None
             if good:
-                self._keepalive_key, self._missed = None, 0
+                self._missed = 0
+            elif response is not None and 400 <= response.status < 500:
+                # A platform that restarted has forgotten us and says so: there is no use in asking twice more.
+                self._missed = 0
+                self._lose(f"keepalive_{response.status}", now)
+                self._register(now, None)
             else:
                 self._miss(now)
         elif key == self._page_key:

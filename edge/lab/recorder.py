@@ -70,7 +70,7 @@ class Recorder:
         local, server = Address(NVR_IP, 5060), Address(LAN_IP, 5060)
         password = read_password(secrets, f"recorder-{ID}") or ""
         config = DeviceConfig(
-            ID, DOMAIN, local, server, BOX_ID, DOMAIN, password, keepalive_seconds=20, retry_seconds=1.0,
+            ID, DOMAIN, local, server, BOX_ID, DOMAIN, password, keepalive_seconds=3, retry_seconds=1.0,
             user_agent="lab recorder", manufacturer="snowgate lab", model="recorder",
         )  # fmt: skip
         self._device = Device(config, SystemChance())
@@ -92,19 +92,25 @@ class Recorder:
     def _event(self, event: Any, now: float) -> None:
         print(event, file=sys.stderr, flush=True)
         if isinstance(event, InviteReceived):
-            if event.channel not in CHANNELS or self._senders:
-                self._device.refuse(event.call, 486 if self._senders else 404, "Busy Here", now)
+            if event.channel not in CHANNELS:
+                self._device.refuse(event.call, 404, "Not Found", now)
                 return
+            # A second INVITE means: drop the old stream, start the new (GB/T 28181-2016 annex K).
+            for old in list(self._senders.values()):
+                old.stop()
+            self._senders.clear()
             self._senders[event.call] = Sender(event.offer)
             ssrc = event.offer.ssrc or 1
             answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=MEDIA_PORT, payload_type=96, ssrc=ssrc)
             self._device.accept(event.call, answer, now)
         elif isinstance(event, CallEstablished):
-            self._senders[event.call].start()
-        elif isinstance(event, CallEnded):
-            sender = self._senders.pop(event.call, None)
+            sender = self._senders.get(event.call)
             if sender is not None:
-                sender.stop()
+                sender.start()
+        elif isinstance(event, CallEnded):
+            ended = self._senders.pop(event.call, None)
+            if ended is not None:
+                ended.stop()
 
 
 if __name__ == "__main__":

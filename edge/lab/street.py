@@ -141,6 +141,10 @@ class Street:
             ("route", "add", "100.64.0.0/16", "dev", "wg0"), ("route", "add", "192.168.1.0/24", "dev", "wg0"),
         ):  # fmt: skip
             topology.ip("-n", "city", *words)
+        if "city" not in self.without:
+            orders = RUN / "city.sock"
+            self.program("city", "city", sys.executable, "-m", "edge.lab.city", str(SECRETS), str(orders))
+            eventually(orders.exists, 20, "the city's platform")
 
     def _kernel_wireguard(self, namespace: str, name: str) -> bool:
         return _ok(["ip", "-n", namespace, "link", "add", name, "type", "wireguard"])
@@ -156,8 +160,6 @@ class Street:
             self.program(name, namespace, python, "-m", f"edge.{name}", *where)
         if "nvr" not in self.without:
             self.program("nvr", "nvr", python, "-m", "edge.lab.recorder", str(SECRETS))
-        if "city" not in self.without:
-            self.program("city", "city", python, "-m", "edge.lab.city", str(SECRETS), str(RUN / "city.sock"))
 
     def program(self, name: str, namespace: str, *command: str) -> None:
         """Keep a program running in a host."""
@@ -167,6 +169,10 @@ class Street:
         while not self._tending.wait(0.2):
             for program in list(self._programs.values()):
                 program.tend()
+
+    def runs(self, name: str) -> bool:
+        """Return whether the street has such a program at all."""
+        return name in self._programs
 
     def pid(self, name: str) -> int | None:
         process = self._programs[name].process

@@ -1,8 +1,10 @@
-"""Links, addresses, routes and neighbours of the namespace this process is in."""
+"""Links, addresses, routes, neighbours and sysctls of the namespace this process is in."""
 
 from __future__ import annotations
 
+import errno
 import socket
+from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,9 @@ from pyroute2 import IPRoute, NetlinkError
 from netconf.plan import (
     AddAddress,
     DeleteAddress,
+    DeleteNeighbour,
     DeleteRoute,
+    LinkStep,
     SetMtu,
     SetNeighbour,
     SetRoute,
@@ -26,6 +30,9 @@ PERMANENT = 0x80
 _UP = 1
 _MAIN_TABLE = 254
 _PROTO_KERNEL = 2
+_NO_WIREGUARD = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOENT)
+#: What the kernel says when what should go is not there: it went with an address, or by another hand.
+_GONE = (errno.ESRCH, errno.ENOENT, errno.EADDRNOTAVAIL)
 
 
 class KernelRefused(Exception):
@@ -39,6 +46,10 @@ class Links:
         self._namespace = namespace
         self._route: Any = IPRoute()
 
+    def close(self) -> None:
+        """Close the socket."""
+        self._route.close()
+
     def index(self, name: str) -> int | None:
         """Return the index of a link, or None."""
         found = self._route.link_lookup(ifname=name)
@@ -46,10 +57,9 @@ class Links:
 
     def mac(self, name: str) -> str | None:
         """Return a link's permanent MAC, else its present one, or None when there is no such link."""
-        index = self.index(name)
-        if index is None:
+        link = self._link(name)
+        if link is None:
             return None
-        link = self._route.get_links(index)[0]
         mac = link.get_attr("IFLA_PERM_ADDRESS") or link.get_attr("IFLA_ADDRESS")
         return str(mac).lower() if mac else None
 
@@ -60,8 +70,8 @@ class Links:
             KernelRefused: the kernel does not.
         """
         try:
-            self._route.link("set", index=self.index(name), net_ns_fd=namespace)
-        except NetlinkError as wrong:
+            self._route.link("set", index=self._index(name), net_ns_fd=namespace)
+        except (NetlinkError, OSError) as wrong:
             raise KernelRefused(f"ip link set {name} netns: {wrong}") from None
 
     def create_wireguard(self, name: str) -> bool:
@@ -69,21 +79,47 @@ class Links:
         try:
             self._route.link("add", ifname=name, kind="wireguard")
         except NetlinkError as wrong:
-            if wrong.code in (95, 22, 2):
+            if wrong.code in _NO_WIREGUARD:
                 return False
             raise KernelRefused(f"ip link add {name} type wireguard: {wrong}") from None
         return True
 
     def observe(self, wanted: NetworkState) -> NetworkState:
-        """Return what is, as far as ``wanted`` names it."""
-        links = tuple(state for link in wanted.links if (state := self._observe(link)) is not None)
-        return NetworkState(wanted.namespace, links, tuple((key, read_sysctl(key)) for key, _ in wanted.sysctls))
+        """Return what is, as far as ``wanted`` names it.
 
-    def _observe(self, wanted: LinkState) -> LinkState | None:
-        index = self.index(wanted.name)
+        A link that goes while it is looked at (a wireguard-go that dies) is a link that is not there.
+
+        Raises:
+            KernelRefused: the kernel does not say.
+        """
+        try:
+            links = tuple(state for link in wanted.links if (state := self._observe(link)) is not None)
+        except (NetlinkError, OSError) as wrong:
+            raise KernelRefused(f"ip address show: {wrong}") from None
+        return NetworkState(wanted.namespace, links, _read(wanted.sysctls))
+
+    def _link(self, name: str) -> Any | None:
+        index = self.index(name)
         if index is None:
             return None
-        link = self._route.get_links(index)[0]
+        try:
+            return next(iter(self._route.get_links(index)), None)
+        except NetlinkError as wrong:
+            if wrong.code == errno.ENODEV:
+                return None
+            raise
+
+    def _index(self, name: str) -> int:
+        index = self.index(name)
+        if index is None:
+            raise OSError(errno.ENODEV, "no such link")
+        return index
+
+    def _observe(self, wanted: LinkState) -> LinkState | None:
+        link = self._link(wanted.name)
+        if link is None:
+            return None
+        index = int(link["index"])
         return LinkState(
             wanted.name,
             bool(link["flags"] & _UP),
@@ -92,23 +128,24 @@ class Links:
                 IPv4Interface(f"{a.get_attr('IFA_LOCAL') or a.get_attr('IFA_ADDRESS')}/{a['prefixlen']}")
                 for a in self._route.get_addr(index=index, family=socket.AF_INET)
             ),
-            self._routes(index),
+            frozenset(route for route, _ in self._routes(index)),
             frozenset(
                 Neighbour(IPv4Address(n.get_attr("NDA_DST")), str(n.get_attr("NDA_LLADDR")).lower())
                 for n in self._route.get_neighbours(ifindex=index, family=socket.AF_INET)
                 if n["state"] & PERMANENT and n.get_attr("NDA_LLADDR")
             ),
+            _read(wanted.sysctls),
         )
 
-    def _routes(self, index: int) -> frozenset[Route]:
-        found = set()
-        for route in self._route.get_routes(family=socket.AF_INET, table=_MAIN_TABLE):
-            if route.get_attr("RTA_OIF") != index or route["proto"] == _PROTO_KERNEL:
+    def _routes(self, index: int) -> Iterator[tuple[Route, Any]]:
+        """Yield the main table's routes over a link, each with the kernel's own message."""
+        for said in self._route.get_routes(family=socket.AF_INET, table=_MAIN_TABLE):
+            if said.get_attr("RTA_OIF") != index or said["proto"] == _PROTO_KERNEL:
                 continue
-            network = IPv4Network(f"{route.get_attr('RTA_DST') or '0.0.0.0'}/{route['dst_len']}")  # noqa: S104
-            via = route.get_attr("RTA_GATEWAY")
-            found.add(Route(network, IPv4Address(via) if via else None))
-        return frozenset(found)
+            network = IPv4Network(f"{said.get_attr('RTA_DST') or '0.0.0.0'}/{said['dst_len']}")  # noqa: S104
+            via = said.get_attr("RTA_GATEWAY")
+            metric = said.get_attr("RTA_PRIORITY") or 0
+            yield Route(network, IPv4Address(via) if via else None, metric), said
 
     def perform(self, step: Step) -> None:
         """Do one step.
@@ -124,22 +161,51 @@ class Links:
     def _perform(self, step: Step) -> None:
         if isinstance(step, SetSysctl):
             _sysctl(step.key).write_text(step.value, encoding="ascii")
-            return
-        index = self.index(step.link)
+        elif isinstance(step, DeleteAddress | DeleteRoute | DeleteNeighbour):
+            try:
+                self._delete(step, self._index(step.link))
+            except NetlinkError as wrong:
+                if wrong.code not in _GONE:
+                    raise
+        else:
+            self._set(step, self._index(step.link))
+
+    def _set(self, step: LinkStep, index: int) -> None:
         if isinstance(step, SetUp):
             self._route.link("set", index=index, state="up")
         elif isinstance(step, SetMtu):
             self._route.link("set", index=index, mtu=step.mtu)
-        elif isinstance(step, AddAddress | DeleteAddress):
-            verb = "add" if isinstance(step, AddAddress) else "del"
-            self._route.addr(verb, index=index, address=str(step.address.ip), prefixlen=step.address.network.prefixlen)
-        elif isinstance(step, SetRoute | DeleteRoute):
-            verb = "replace" if isinstance(step, SetRoute) else "del"
-            via = {"gateway": str(step.route.via)} if step.route.via else {}
-            self._route.route(verb, dst=str(step.route.network), oif=index, **via)
+        elif isinstance(step, AddAddress):
+            self._route.addr("add", index=index, address=str(step.address.ip), prefixlen=step.address.network.prefixlen)
+        elif isinstance(step, SetRoute):
+            route = step.route
+            via = {"gateway": str(route.via)} if route.via else {}
+            metric = {"priority": route.metric} if route.metric else {}
+            self._route.route("replace", dst=str(route.network), oif=index, **via, **metric)
         elif isinstance(step, SetNeighbour):
             who = step.neighbour
             self._route.neigh("replace", dst=str(who.address), lladdr=who.mac, ifindex=index, state="permanent")
+
+    def _delete(self, step: DeleteAddress | DeleteRoute | DeleteNeighbour, index: int) -> None:
+        if isinstance(step, DeleteAddress):
+            self._route.addr("del", index=index, address=str(step.address.ip), prefixlen=step.address.network.prefixlen)
+        elif isinstance(step, DeleteNeighbour):
+            self._route.neigh("del", dst=str(step.neighbour.address), ifindex=index)
+        else:
+            self._delete_route(step.route, index)
+
+    def _delete_route(self, route: Route, index: int) -> None:
+        """Delete exactly this route: of one asked for loosely the kernel takes the first that fits, which may be ours."""
+        for found, said in list(self._routes(index)):
+            if found == route:
+                exact = {key: said[key] for key in ("scope", "proto", "type", "tos")}
+                exact |= {"gateway": str(route.via)} if route.via else {}
+                exact |= {"priority": route.metric} if route.metric else {}
+                self._route.route("del", dst=str(route.network), oif=index, **exact)
+
+
+def _read(sysctls: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((key, read_sysctl(key)) for key, _ in sysctls)
 
 
 def read_sysctl(key: str) -> str:

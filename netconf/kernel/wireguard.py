@@ -6,16 +6,24 @@ rendered by wireguard-tools (PyPI), which must not talk to devices: it writes pr
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import subprocess
 from dataclasses import dataclass
+from ipaddress import ip_network
 
 from wireguard_tools import WireguardConfig, WireguardKey, WireguardPeer
 
 from netconf.model import Tunnel
+from netconf.state import Peer, WireguardState
 
 _TIMEOUT_SECONDS = 10.0
 MAX_DUMP_BYTES = 1 << 20
+#: A pipe takes this much at once; 16 networks make about 1 KiB.
+MAX_TEXT_BYTES = 1 << 15
+#: ``wg`` repeats the line that it does not take, and that line can be a key, whole or damaged.
+_SECRET = re.compile(r"[`'\"].*[`'\"]|[A-Za-z0-9+/]{20,}=*", re.DOTALL)
 
 
 class WireGuardRefused(Exception):
@@ -56,13 +64,31 @@ def syncconf(device: str, configuration: str) -> None:
     Raises:
         WireGuardRefused: nothing was changed.
     """
-    read, write = os.pipe()
-    try:
-        os.write(write, configuration.encode("ascii"))
-        os.close(write)
+    data = configuration.encode("ascii", "replace")
+    if len(data) > MAX_TEXT_BYTES:
+        raise WireGuardRefused(f"wg syncconf {device}: more than {MAX_TEXT_BYTES} bytes")
+    with contextlib.ExitStack() as stack:
+        read, write = os.pipe()
+        stack.callback(os.close, read)
+        with open(write, "wb") as pipe:
+            pipe.write(data)
         _wg("syncconf", device, f"/dev/fd/{read}", descriptor=read)
-    finally:
-        os.close(read)
+
+
+def observe(device: str) -> WireguardState:
+    """Return what a device is.
+
+    Raises:
+        WireGuardRefused: there is no such device.
+    """
+    own, *peers = (line.split("\t") for line in _wg("show", device, "dump")[:MAX_DUMP_BYTES].splitlines())
+    return WireguardState(device, own[1], frozenset(_peer(words) for words in peers), int(own[2]) or None)
+
+
+def _peer(words: list[str]) -> Peer:
+    """key, preshared key, endpoint, allowed, handshake, received, sent, keepalive (wg(8), ``show ... dump``)."""
+    allowed = sorted((ip_network(part) for part in words[3].split(",") if part != "(none)"), key=str)
+    return Peer(words[0], tuple(allowed), 0 if words[7] == "off" else int(words[7]))
 
 
 def facts(device: str) -> TunnelFacts | None:
@@ -88,5 +114,6 @@ def _wg(*words: str, descriptor: int | None = None) -> str:
     except (OSError, subprocess.TimeoutExpired) as wrong:
         raise WireGuardRefused(f"wg {words[0]}: {type(wrong).__name__}") from None
     if done.returncode:
-        raise WireGuardRefused(f"wg {words[0]} {words[1]}: {done.stderr.strip()[:200]}")
+        said = _SECRET.sub("(hidden)", done.stderr.strip())[:200]
+        raise WireGuardRefused(f"wg {words[0]} {' '.join(words[1:2])}: {said}")
     return done.stdout

@@ -1,0 +1,52 @@
+"""One street for all lab tests; each leaves it as it found it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge.lab import private
+from edge.lab.city import order
+from edge.lab.street import RUN, Street, eventually
+
+ORDERS = RUN / "city.sock"
+
+
+@pytest.fixture(scope="session")
+def street() -> Iterator[Street]:
+    if not private.is_inside():
+        pytest.skip("the lab's tests need private namespaces: make test")
+    street = Street(Path("build/lab/test-log"))
+    try:
+        street.open()
+        eventually(lambda: order(ORDERS, "facts")["online"], 40, "the site's registration")
+        eventually(lambda: order(ORDERS, "catalog")["channels"], 20, "the catalog")
+        yield street
+    finally:
+        street.close()
+
+
+@pytest.fixture
+def channel(street: Street) -> str:
+    """The one channel that the city may see, when it is there."""
+    found: dict[str, list[str]] = eventually(
+        lambda: {
+            code: facts for code, facts in order(ORDERS, "catalog")["channels"].items() if facts[1] == "ON"
+        } or None,
+        40,
+        "a channel that is on",
+    )  # fmt: skip
+    return next(iter(found))
+
+
+@pytest.fixture
+def playing(street: Street, channel: str) -> Iterator[str]:
+    """A live view, ended afterwards."""
+    order(ORDERS, f"play {channel}")
+    eventually(lambda: order(ORDERS, "facts")["judge"].get("right", 0) > 5, 30, "pictures at the city")
+    yield channel
+    order(ORDERS, "stop")
+    eventually(lambda: not street.said("ferry").get("views"), 20, "the view's end at the ferry")
+    eventually(lambda: not street.said("siteside").get("views"), 20, "the view's end at the site side")
