@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from typing import Any
 
 from netconf.finding import Finding, Severity, finding
-from netconf.model import MAX_FINDINGS, Site, Tunnel, parse
+from netconf.model import MAX_FINDINGS, Site, Tunnel, parse, validate
 
 _THIS_NETWORK = IPv4Network("0.0.0.0/8")
 
 
 def read_site(text: str) -> tuple[Site | None, tuple[Finding, ...]]:
     """Return the site that ``text`` says, and all findings; the site is None when one of them is an error."""
-    site, wrong = parse(text)
+    return _judged(*parse(text))
+
+
+def read_parsed(raw: dict[str, Any]) -> tuple[Site | None, tuple[Finding, ...]]:
+    """Return the same of a document that was parsed already."""
+    return _judged(*validate(raw))
+
+
+def _judged(site: Site | None, wrong: tuple[Finding, ...]) -> tuple[Site | None, tuple[Finding, ...]]:
     if site is None:
         return None, wrong
-    found = tuple(itertools.islice(check(site), MAX_FINDINGS))
-    return (None if any(f.severity is Severity.ERROR for f in found) else site), found
+    found = sorted(check(site), key=lambda f: f.severity is not Severity.ERROR)
+    return (None if found and found[0].severity is Severity.ERROR else site), tuple(found[:MAX_FINDINGS])
 
 
 def check(site: Site) -> Iterator[Finding]:

@@ -247,6 +247,11 @@ def parse(text: str) -> tuple[Site | None, tuple[Finding, ...]]:
         raw = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as wrong:
         return None, (finding("file_syntax", what=wrong),)
+    return validate(raw)
+
+
+def validate(raw: dict[str, Any]) -> tuple[Site | None, tuple[Finding, ...]]:
+    """Return the site that a parsed document says, or everything that is wrong with its single fields."""
     try:
         return Site.model_validate(raw), ()
     except ValidationError as wrong:

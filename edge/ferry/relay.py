@@ -42,6 +42,7 @@ _HIGHEST_DESCRIPTOR = 16_384
 _ORDER = struct.Struct("!BIIBIBHI")
 _ADD, _DROP = 1, 2
 _HEADER = struct.Struct("!HHII")
+_unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
 RULES = (
     "rtp_short", "rtp_version", "rtp_payload_type", "rtp_ssrc", "rtp_sequence", "rtp_extension", "rtp_padding",
     "rtp_source", "receive_failed", "send_failed", "oversize",
@@ -90,8 +91,11 @@ class Relayed:
     packets: int = 0
     octets: int = 0
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RULES, 0))
+    receive: Callable[[bytearray, int, int], int] = field(init=False)
+    send: Callable[[memoryview, int], int] = field(init=False)
 
     def __post_init__(self) -> None:
+        self.receive, self.send = self.source.recv_into, self.sink.send
         for marker in (0, 0x80):
             self.heads[0x8000 | marker | self.payload_type] = 0x8000 | marker | self.out_payload_type
 
@@ -256,32 +260,36 @@ def pump(call: Relayed, buffer: bytearray, views: list[memoryview], turns: range
     if not call.settled:
         _settle(call, buffer)
         return
-    receive, heads = call.source.recv_into, call.heads
     for _ in turns:
         try:
-            size = receive(buffer, 0, _DONTWAIT)
+            size = call.receive(buffer, 0, _DONTWAIT)
         except BlockingIOError:
             return
         except OSError:
             call.dropped["receive_failed"] += 1  # an ICMP error about nothing that we sent
             continue
-        head, sequence, timestamp, ssrc = _HEADER.unpack_from(buffer)
-        ahead = (sequence - call.last) & 0xFFFF
-        if not (12 < size <= _FAST_BYTES and head in heads and ssrc == call.ssrc and 0 < ahead < MAX_DROPOUT):
+        head, sequence, timestamp, ssrc = _unpack(buffer)
+        plain = call.heads.get(head)
+        if (
+            plain is None
+            or ssrc != call.ssrc
+            or not 12 < size <= _FAST_BYTES
+            or not 0 < (sequence - call.last) & 0xFFFF < MAX_DROPOUT
+        ):
             _pass_carefully(call, bytes(buffer[:size]))
             continue
         call.last = sequence
-        _HEADER.pack_into(
-            buffer,
-            0,
-            heads[head],
-            (sequence + call.sequence_offset) & 0xFFFF,
-            (timestamp + call.timestamp_offset) & 0xFFFFFFFF,
-            call.out_ssrc,
-        )
-        _send(call, views[size], size)
-        if head & 0x80:
-            return
+        sequence = (sequence + call.sequence_offset) & 0xFFFF
+        _pack(buffer, 0, plain, sequence, (timestamp + call.timestamp_offset) & 0xFFFFFFFF, call.out_ssrc)
+        try:
+            call.send(views[size], _DONTWAIT)
+        except OSError:
+            call.dropped["send_failed"] += 1
+            continue
+        call.packets += 1
+        call.octets += size
+        if size > WHOLE_BYTES:
+            call.dropped["oversize"] += 1
 
 
 def _send(call: Relayed, packet: bytes | memoryview, size: int) -> None:

@@ -69,11 +69,12 @@ def _round(kind: str, calls: int, pattern: traffic.Pattern) -> Cost:
     running.append(pid)
     try:
         os.sched_setaffinity(pid, {cores[0]})
-        before = traffic.cpu_ns(pid)
         ports = [source.getsockname()[1] for source in lines.sources]
+        traffic.warm(lines.sender, ports)
+        before = traffic.cpu_ns(pid)
         sender = traffic.child(traffic.send, lines.sender, ports, pattern, _packets(pattern), RATE, core=cores[-1])
         os.waitpid(sender, 0)
-        packets = int.from_bytes(os.read(tally, 8), "big")
+        packets = int.from_bytes(os.read(tally, 8), "big") - calls
         spent = traffic.cpu_ns(pid) - before
     finally:
         for process in running:

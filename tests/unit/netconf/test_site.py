@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +15,10 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from netconf import words
-from netconf.check import read_site
-from netconf.finding import finding
-from netconf.model import Site
+from netconf.check import read_parsed, read_site
+from netconf.compile import desired
+from netconf.finding import Severity, finding
+from netconf.model import MAX_FINDINGS, Site
 
 ROOT = Path(__file__).parents[3]
 GOOD = (ROOT / "edge/lab/site.toml").read_text(encoding="utf-8")
@@ -45,8 +49,18 @@ CASES = [
     ("allowed_everything", "/tunnel/0/allowed/0", 'allowed = ["100.64.255.0/24"]', 'allowed = ["0.0.0.0/0"]'),
     ("field_unknown", "/lan/gateway", "[lan]", '[lan]\ngateway = "1.2.3.4"'),
     ("field_missing", "/recorder/0/mac", 'mac = "02:00:00:00:00:10"\n', ""),
-    ("field_value", "/site/id", '"34020000002008000001"', '"３４020000002008000001"'),
+    ("id_form", "/site/id", '"34020000002008000001"', '"３４020000002008000001"'),
     ("file_syntax", "", "[site]", "[site"),
+    ("gateway_missing", "/uplink/gateway", 'gateway = "198.51.100.1"\n', ""),
+    ("endpoint_inside", "/tunnel/0/endpoint", "203.0.113.10:51820", "192.168.1.77:51820"),
+    ("endpoint_form", "/tunnel/0/endpoint", "203.0.113.10:51820", "203.0.113.10:65536"),
+    ("address_no_host", "/lan/address", "192.168.1.2/24", "192.168.1.255/24"),
+    ("address_own", "/uplink/gateway", "198.51.100.1", "198.51.100.2"),
+    ("mac_form", "/recorder/0/mac", "02:00:00:00:00:10", "01:00:5e:00:00:10"),
+    ("key_form", "/tunnel/0/public_key", "AAA=", "AAB="),
+    ("port_name_form", "/tunnel/0/name", "wg-a", "wg.a"),
+    ("uplink_dhcp_not_yet", "/uplink/mode", '"static"', '"dhcp"'),
+    ("media_ports_few", "/lan/media_ports", "max_calls = 64", "max_calls = 501"),
 ]  # fmt: skip
 
 
@@ -54,6 +68,48 @@ CASES = [
 def test_a_fault_is_found_at_its_place(code: str, path: str, old: str, new: str) -> None:
     assert old in GOOD
     assert (code, path) in codes(GOOD.replace(old, new, 1))
+
+
+SITES = sorted((ROOT / "tests/sites").glob("*.toml"))
+
+
+@pytest.mark.parametrize("path", SITES, ids=[path.stem for path in SITES])
+def test_a_site_file_has_exactly_the_findings_that_its_head_says(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    expected = [line.removeprefix("# expect: ") for line in text.splitlines() if line.startswith("# expect: ")]
+    site, found = read_site(text)
+    assert sorted(f"{f.code} {f.path}" for f in found) == sorted(set(expected) - {"nothing"})
+    assert (site is not None) == (expected == ["nothing"])
+
+
+def test_there_are_site_files() -> None:
+    assert len(SITES) >= 3
+
+
+def test_a_warning_does_not_refuse_the_site() -> None:
+    site, found = read_site(GOOD.replace('kind = "gb28181"', 'kind = "onvif"'))
+    assert site is not None
+    assert [f.code for f in found] == ["recorder_kind_not_yet"]
+
+
+def test_findings_are_bounded_and_an_error_is_never_cut_off() -> None:
+    block = GOOD[GOOD.index("[[recorder]]") : GOOD.index("[[channel]]")].replace('"gb28181"', '"onvif"')
+    assert (
+        len(read_site(GOOD.replace("[lan]", "[lan]\n" + "".join(f"k{n} = 1\n" for n in range(5000))))[1])
+        == MAX_FINDINGS
+    )
+    site, found = read_site(GOOD + "\n" + block * 63)
+    assert site is None
+    assert len(found) <= MAX_FINDINGS
+    assert found[0].severity is Severity.ERROR
+
+
+def test_a_key_in_a_wrong_place_is_not_repeated_in_the_findings() -> None:
+    secret = "c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI"
+    for old, new in (("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=", secret), ('"gb28181"', f'"{secret}"')):
+        _, found = read_site(GOOD.replace(old, new))
+        assert found
+        assert secret not in "".join(words.report(found))
 
 
 def test_two_recorders_with_one_id_mac_and_address() -> None:
@@ -68,7 +124,54 @@ def test_all_errors_come_at_once() -> None:
     assert len(codes(text.replace("198.51.100.2/24", "192.168.1.200/24"))) >= 3
 
 
-@given(st.text(max_size=300))
+#: All signs, those too that a file cannot hold and a JSON text from the control socket can.
+ANY = st.characters(exclude_categories=())
+LEAVES = st.one_of(
+    st.booleans(), st.integers(), st.floats(), st.text(ANY, max_size=20), st.dates(), st.times(), st.datetimes(),
+    st.sampled_from(["0.0.0.0/0", "255.255.255.255", "192.168.1.2/32", "::1", "1.2.3.4:5", "1-2", "9" * 20, "\ud800"]),
+)  # fmt: skip
+VALUES = st.recursive(
+    LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(ANY, max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    steps = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [place for key, inner in steps for place in [(*path, key), *places(inner, (*path, key))]]
+
+
+def put(value: Any, path: tuple[Any, ...], new: Any) -> Any:
+    if not path:
+        return new
+    fresh = dict(value) if isinstance(value, dict) else list(value)
+    fresh[path[0]] = put(value[path[0]], path[1:], new)
+    return fresh
+
+
+PARSED = tomllib.loads(GOOD)
+
+
+@given(st.lists(st.tuples(st.sampled_from(places(PARSED)), VALUES), min_size=1, max_size=3))
+def test_any_value_in_any_place_is_a_site_or_findings(changes: list[tuple[tuple[Any, ...], Any]]) -> None:
+    changed = PARSED
+    for path, value in changes:
+        with contextlib.suppress(KeyError, IndexError, TypeError):
+            changed = put(changed, path, value)
+    site, found = read_parsed(changed)
+    for language in ("en", "zh-CN"):
+        for line in words.report(found, language):
+            assert line.isprintable(), line
+            assert "{" not in line.partition(" ")[2].partition(":")[0]
+    if site is not None:
+        assert Site.model_validate_json(site.model_dump_json(by_alias=True)) == site
+        assert len(desired(site)) == 3
+    else:
+        assert any(f.severity is Severity.ERROR for f in found)
+
+
+@given(st.text(ANY, max_size=300))
 def test_any_text_is_a_site_or_findings(text: str) -> None:
     site, found = read_site(text)
     assert site is not None or found
@@ -76,9 +179,9 @@ def test_any_text_is_a_site_or_findings(text: str) -> None:
     assert words.report(found, "zh-CN")
 
 
-@given(st.integers(0, len(GOOD) - 1), st.text(max_size=8))
-def test_a_mutilated_site_is_a_site_or_findings(at: int, put: str) -> None:
-    site, found = read_site(GOOD[:at] + put + GOOD[at + 3 :])
+@given(st.integers(0, len(GOOD) - 1), st.text(ANY, max_size=8))
+def test_a_mutilated_site_is_a_site_or_findings(at: int, new: str) -> None:
+    site, found = read_site(GOOD[:at] + new + GOOD[at + 3 :])
     assert site is not None or words.report(found)
 
 
@@ -104,6 +207,64 @@ def test_every_code_in_the_source_has_words() -> None:
             used |= set(re.findall(r'finding\(\s*"([a-z_0-9]+)"', path.read_text(encoding="utf-8")))
     assert used
     assert used <= words.TABLE.keys()
+
+
+def test_what_a_file_says_cannot_forge_a_line_or_move_the_cursor() -> None:
+    _, found = read_site(GOOD.replace("[lan]", '[lan]\n"\\u001b[2J\\nall is well" = 1'))
+    (line,) = words.report(found)
+    assert line.isprintable()
+    assert "\\u001b[2J\\u000aall is well" in line
+
+
+def test_a_code_of_another_version_is_its_own_sentence() -> None:
+    assert words.report([finding("of_tomorrow", "/lan")]) == ["/lan of_tomorrow (of_tomorrow)"]
+    assert "?" in words.sentence(finding("ports_same"))
+
+
+def test_a_findings_facts_are_those_that_its_words_name() -> None:
+    """Each call of finding() in the source is read; facts given as ``**`` are not."""
+    seen = 0
+    for room in ("netconf", "edge", "firewall"):
+        for path in (ROOT / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "finding" and node.args:
+                    code = node.args[0]
+                    if isinstance(code, ast.Constant):
+                        given_facts = {str(k.arg) for k in node.keywords} - {"severity", "path"}
+                        named = set(re.findall(r"{(\w+)}", "".join(words.TABLE[str(code.value)])))
+                        assert named <= given_facts, (path.name, code.value)
+                        seen += 1
+    assert seen > 20
+
+
+CALL_REASONS = [
+    "channel_unknown",
+    "channel_not_shared",
+    "channel_not_admitted",
+    "right_not_granted",
+    "too_many_calls",
+    "recorder_offline",
+    "recorder_no_answer",
+    "recorder_refused",
+    "no_media",
+    "media_stopped",
+    "media_address_foreign",
+    "sdp_unacceptable",
+    "wrong_password",
+    "unknown_device",
+    "unknown_address",
+    "unknown_peer",
+    "pin_refused",
+    "ferry_unreachable",
+    "ended_normally",
+    "cancelled",
+]
+
+
+@pytest.mark.parametrize("code", CALL_REASONS)
+def test_a_call_ends_with_a_sentence(code: str) -> None:
+    assert words.reason(code) not in ("", code)
+    assert words.reason(code, "zh-CN") not in ("", code, words.reason(code))
 
 
 def test_words_of_both_languages_name_the_same_facts() -> None:
