@@ -75,7 +75,9 @@ def lines(calls: int) -> Lines:
 def warm(sender: socket.socket, ports: Sequence[int]) -> None:
     """Send the first packet of each call, and give it the time to arrive: what happens once a call is not measured."""
     for at, port in enumerate(ports):
-        sender.sendto(_HEADER.pack(0x80, PAYLOAD_TYPE, 0, 0, SSRC_BASE + at) + bytes(PACKET_BYTES - 12), ("127.0.0.1", port))
+        sender.sendto(
+            _HEADER.pack(0x80, PAYLOAD_TYPE, 0, 0, SSRC_BASE + at) + bytes(PACKET_BYTES - 12), ("127.0.0.1", port)
+        )
     time.sleep(0.15)
 
 
