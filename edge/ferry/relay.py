@@ -35,8 +35,8 @@ WHOLE_BYTES = 1384
 #: Longer ones take the careful way.
 _FAST_BYTES = 2048
 _MOST_READY = 64
-#: Packets read of one call a wake. A read that finds nothing costs half a packet, one more wake less than that as soon
-#: as it serves several calls: with few calls ready, read on to the end of the picture; with many, one packet of each.
+#: Packets read of one call a wake. A read that finds nothing costs a third of a packet, so one is read and the next
+#: wake awaited; only when the same one or two calls are ready again is a burst there, and read to its end.
 _FEW_READY, _LONG, _ONE = 2, range(64), range(1)
 _HIGHEST_DESCRIPTOR = 16_384
 _ORDER = struct.Struct("!BIIBIBHI")
@@ -74,6 +74,7 @@ class Traffic:
 class Relayed:
     """One call in the worker."""
 
+    number: int
     source: socket.socket
     sink: socket.socket
     peer: tuple[str, int]
@@ -180,7 +181,8 @@ def reports(data: bytes) -> Iterator[Traffic]:
 
 def run(control: socket.socket) -> None:
     """Relay until the parent is gone, or gives an order that is none."""
-    calls: dict[int, tuple[int, Relayed]] = {}
+    calls: dict[int, Relayed] = {}
+    before: list[tuple[int, int]] = []
     poll = select.epoll()
     poll.register(control.fileno(), select.EPOLLIN)
     buffer = bytearray(MAX_PACKET_BYTES + 1)
@@ -188,11 +190,12 @@ def run(control: socket.socket) -> None:
     due = time.monotonic() + REPORT_SECONDS
     while True:
         ready = poll.poll(max(0.0, due - time.monotonic()), _MOST_READY)
-        turns = _LONG if len(ready) <= _FEW_READY else _ONE
+        turns = _LONG if len(ready) <= _FEW_READY and ready == before else _ONE
+        before = ready
         for descriptor, _ in ready:
-            known = calls.get(descriptor)
-            if known is not None:
-                pump(known[1], buffer, views, turns)
+            call = calls.get(descriptor)
+            if call is not None:
+                pump(call, buffer, views, turns)
             elif descriptor == control.fileno() and not _take_order(control, poll, calls):
                 return
         if time.monotonic() >= due:
@@ -200,7 +203,7 @@ def run(control: socket.socket) -> None:
             _report(control, calls)
 
 
-def _take_order(control: socket.socket, poll: select.epoll, calls: dict[int, tuple[int, Relayed]]) -> bool:
+def _take_order(control: socket.socket, poll: select.epoll, calls: dict[int, Relayed]) -> bool:
     """Do what the parent says; False when it is gone or says what it cannot say."""
     room = socket.CMSG_SPACE(2 * array.array("i").itemsize)
     data, ancillary, _, _ = control.recvmsg(_ORDER.size + 1, room)
@@ -215,8 +218,8 @@ def _take_order(control: socket.socket, poll: select.epoll, calls: dict[int, tup
         return True
     if kind != _DROP or came:
         return False
-    for descriptor, (number, relayed) in list(calls.items()):
-        if number == call:
+    for descriptor, relayed in list(calls.items()):
+        if relayed.number == call:
             poll.unregister(descriptor)
             del calls[descriptor]
             relayed.source.close()
@@ -230,7 +233,7 @@ def _take_call(
     sink: socket.socket,
     facts: list[int],
     poll: select.epoll,
-    calls: dict[int, tuple[int, Relayed]],
+    calls: dict[int, Relayed],
 ) -> None:
     try:
         peer = source.getpeername()
@@ -238,14 +241,17 @@ def _take_call(
         source.close()
         sink.close()
         return
-    calls[source.fileno()] = (call, Relayed(source, sink, peer, *facts))
+    ssrc, payload_type, out_ssrc, out_payload_type, sequence, timestamp = facts
+    calls[source.fileno()] = Relayed(
+        call, source, sink, peer, ssrc, payload_type, out_ssrc, out_payload_type, sequence, timestamp
+    )
     poll.register(source.fileno(), select.EPOLLIN)
 
 
-def _report(control: socket.socket, calls: dict[int, tuple[int, Relayed]]) -> None:
+def _report(control: socket.socket, calls: dict[int, Relayed]) -> None:
     lines = [
-        _REPORT.pack(call, c.packets, c.octets, *(min(n, 0xFFFFFFFF) for n in c.dropped.values()))
-        for call, c in calls.values()
+        _REPORT.pack(c.number, c.packets, c.octets, *(min(n, 0xFFFFFFFF) for n in c.dropped.values()))
+        for c in calls.values()
     ]
     for at in range(0, len(lines), MAX_REPORTS):
         with contextlib.suppress(BlockingIOError):  # a parent that does not listen does not hold up the media
@@ -253,7 +259,7 @@ def _report(control: socket.socket, calls: dict[int, tuple[int, Relayed]]) -> No
 
 
 def pump(call: Relayed, buffer: bytearray, views: list[memoryview], turns: range) -> None:
-    """Relay what is queued for one call: a packet for each of ``turns``, at most to the end of a picture.
+    """Relay what is queued for one call: at most a packet for each of ``turns``.
 
     The flag, not the descriptor's own mode, keeps it from blocking: a side could change that mode at any time.
     """

@@ -25,7 +25,17 @@ from netconf.compile import desired, wireguard_device
 from netconf.kernel import wireguard
 from netconf.kernel.links import KernelRefused, Links
 from netconf.model import Tunnel
-from netconf.plan import AddAddress, SetUp, diff, holds, missing, wireguard_missing
+from netconf.plan import (
+    AddAddress,
+    DeleteAddress,
+    DeleteNeighbour,
+    DeleteRoute,
+    SetUp,
+    diff,
+    holds,
+    missing,
+    wireguard_missing,
+)
 from netconf.state import LinkState, Neighbour, NetworkState, Route
 
 pytestmark = pytest.mark.lab
@@ -165,6 +175,32 @@ def test_a_recorder_that_is_gone_leaves_no_neighbour_behind() -> None:
     apart(body)
 
 
+def test_a_neighbour_that_arp_learned_is_not_ours_and_left_alone() -> None:
+    def body() -> None:
+        links, wanted = Links("lan"), lab_lan()
+        bring(links, wanted)
+        run("ip neighbour replace 192.168.1.66 lladdr 02:00:00:00:00:66 dev lan0 nud stale")
+        assert holds(wanted, links.observe(wanted))
+
+    apart(body)
+
+
+def test_deleting_what_is_gone_is_no_fault() -> None:
+    """An address takes routes and neighbours with it, and another hand may have been quicker."""
+
+    def body() -> None:
+        links = Links("lan")
+        bring(links, lab_lan())
+        for step in (
+            DeleteAddress("lan0", IPv4Interface("192.0.2.7/24")),
+            DeleteRoute("lan0", Route(DEFAULT, GATEWAY)),
+            DeleteNeighbour("lan0", Neighbour(IPv4Address("192.0.2.7"), "02:00:00:00:00:07")),
+        ):
+            links.perform(step)
+
+    apart(body)
+
+
 def test_the_gateway_can_change() -> None:
     def body() -> None:
         links = Links("wan")
@@ -179,6 +215,7 @@ FOREIGN = [
     "default dev lan0 metric 100",
     "default via 192.0.2.7 dev lan0 metric 50",
     "default via 192.0.2.1 dev lan0 metric 50",
+    "default via 192.0.2.1 dev lan0 metric 50 proto static",
     "203.0.113.0/24 dev lan0",
     "203.0.113.0/24 dev lan0 scope global",
 ]

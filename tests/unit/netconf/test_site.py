@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel
 
-from netconf import words
+from netconf import check, words
 from netconf.check import read_parsed, read_site
 from netconf.compile import desired
 from netconf.finding import Severity, finding
@@ -102,6 +102,15 @@ def test_findings_are_bounded_and_an_error_is_never_cut_off() -> None:
     assert site is None
     assert len(found) <= MAX_FINDINGS
     assert found[0].severity is Severity.ERROR
+
+
+def test_an_error_behind_many_warnings_still_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    warnings = [finding("recorder_kind_not_yet", f"/{n}", Severity.WARNING, kind="rtsp") for n in range(300)]
+    monkeypatch.setattr(check, "check", lambda _: iter([*warnings, finding("ports_same", "/lan/port", port="x")]))
+    site, found = read_site(GOOD)
+    assert site is None
+    assert found[0].code == "ports_same"
+    assert len(found) == MAX_FINDINGS
 
 
 def test_a_key_in_a_wrong_place_is_not_repeated_in_the_findings() -> None:
@@ -214,6 +223,12 @@ def test_what_a_file_says_cannot_forge_a_line_or_move_the_cursor() -> None:
     (line,) = words.report(found)
     assert line.isprintable()
     assert "\\u001b[2J\\u000aall is well" in line
+
+
+def test_what_a_tool_says_cannot_either() -> None:
+    said = finding("not_held", namespace="lan", what="a\x1b[2J\nall is well")
+    for language in ("en", "zh-CN"):
+        assert words.sentence(said, language).isprintable()
 
 
 def test_a_code_of_another_version_is_its_own_sentence() -> None:
