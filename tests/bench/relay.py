@@ -1,105 +1,99 @@
-"""The relay worker beside the bare loops: CPU a packet in the same run, alternating, medians.
+"""The relay worker beside bare loops: CPU a packet in the same run, in short turns, medians.
 
-The worker is the product's own, with its filter loaded and every packet checked and rebuilt. Beside it run two bare
-loops; the cheaper one is the measure. Processor time is the process's own (schedstat), so that whoever else keeps the
-machine busy disturbs both alike.
+The worker is the product's own, with its filter loaded and every packet checked and rebuilt. Beside it live two bare
+loops; the cheaper one is the measure. All three stand ready at once and get a block of packets in turn, so that
+whoever else keeps the machine busy disturbs all alike. Processor time is the process's own (schedstat).
 """
 
 from __future__ import annotations
 
 import os
-import socket
+import resource
 import statistics
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 
 from edge.ferry import relay, seccomp
 from tests.bench import bare, traffic
 
 CALLS = (1, 64, 1000)
-ROUNDS, SECONDS, RATE = 5, 0.4, 20_000
-LIMIT = 1.35
+TURNS, BLOCK_PACKETS, RATE = 15, 2100, 21_000
+LIMIT, MOST_LOST = 1.35, 0.01
 _RELAY = "relay"
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one loop took in one round."""
+@dataclass(slots=True)
+class Contender:
+    """A loop that stands ready, where its packets go in, and what each block cost."""
 
-    us_a_packet: float
-    packets: int
+    pid: int
+    sender: traffic.Sender
+    us_a_packet: list[float] = field(default_factory=list)
 
 
 def measure() -> dict[str, object]:
     """Measure all; the shape of ``build/bench.json`` under ``relay.udp``."""
-    return {str(calls): _with(calls) for calls in CALLS}
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    found: dict[str, object] = {}
+    for calls in CALLS:
+        patterns = {pattern.name: beside(calls, pattern) for pattern in traffic.PATTERNS}
+        found[str(calls)] = {"ratio": max(p["ratio"] for p in patterns.values()), "limit": LIMIT, **patterns}
+    return found
 
 
-def _with(calls: int) -> dict[str, object]:
-    found = {pattern.name: _pattern(calls, pattern) for pattern in traffic.PATTERNS}
-    return {"ratio": max(facts["ratio"] for facts in found.values()), "limit": LIMIT, **found}
+def beside(calls: int, pattern: traffic.Pattern) -> dict[str, float]:
+    """Return the relay's cost beside the bare loops', for one number of calls and one pattern of packets."""
+    with ExitStack() as open_:
+        sink = open_.enter_context(traffic.sink())
+        names = [_RELAY, *(loop.__name__ for loop in bare.LOOPS)]
+        contenders = {name: open_.enter_context(_contender(name, calls, sink)) for name in names}
+        for turn in range(TURNS):
+            for name in names if turn % 2 else reversed(names):
+                one = contenders[name]
+                before = traffic.cpu_ns(one.pid)
+                one.sender.send(pattern, BLOCK_PACKETS, RATE)
+                one.us_a_packet.append((traffic.cpu_ns(one.pid) - before) / 1000 / BLOCK_PACKETS)
+        sent = len(names) * (TURNS * BLOCK_PACKETS + calls)
+        lost = 1 - sink.count() / sent
+    cost = {name: statistics.median(one.us_a_packet) for name, one in contenders.items()}
+    best = min(value for name, value in cost.items() if name != _RELAY)
+    facts = {"ratio": round(cost[_RELAY] / best, 3), "lost": round(lost, 4)}
+    return facts | {f"{name}_us": round(value, 2) for name, value in cost.items()}
 
 
-def _pattern(calls: int, pattern: traffic.Pattern) -> dict[str, float]:
-    costs: dict[str, list[Cost]] = {}
-    for at in range(ROUNDS):
-        kinds = [_RELAY, *(loop.__name__ for loop in bare.LOOPS)]
-        for kind in kinds if at % 2 else reversed(kinds):
-            costs.setdefault(kind, []).append(_round(kind, calls, pattern))
-    medians = {kind: statistics.median(c.us_a_packet for c in rounds) for kind, rounds in costs.items()}
-    best = min(value for kind, value in medians.items() if kind != _RELAY)
-    sent = _packets(pattern) * ROUNDS
-    lost = 1 - sum(cost.packets for cost in costs[_RELAY]) / sent
-    return {
-        "ratio": round(medians[_RELAY] / best, 3),
-        "lost": round(lost, 4),
-        **{f"{kind}_us": round(value, 2) for kind, value in medians.items()},
-    }
-
-
-def _packets(pattern: traffic.Pattern) -> int:
-    return int(RATE * SECONDS) // pattern.frame_packets * pattern.frame_packets
-
-
-def _round(kind: str, calls: int, pattern: traffic.Pattern) -> Cost:
-    lines = traffic.lines(calls)
-    cores = sorted(os.sched_getaffinity(0))
-    tally, theirs = os.pipe()
-    running = [traffic.child(traffic.receive, lines.receiver, theirs, core=cores[-1])]
-    pid, control = _start_relay(lines) if kind == _RELAY else (_start_bare(kind, lines), None)
-    running.append(pid)
+@contextmanager
+def _contender(name: str, calls: int, sink: traffic.Sink) -> Iterator[Contender]:
+    lines = traffic.lines(calls, sink.address)
+    worker = None
+    if name == _RELAY:
+        worker = _relay(lines)
+        pid = worker.pid
+    else:
+        loop = {loop.__name__: loop for loop in bare.LOOPS}[name]
+        pid = traffic.child(lambda: loop(lines.sources, lines.sinks), core=traffic.MEASURED)
     try:
-        os.sched_setaffinity(pid, {cores[0]})
-        ports = [source.getsockname()[1] for source in lines.sources]
-        traffic.warm(lines.sender, ports)
-        before = traffic.cpu_ns(pid)
-        sender = traffic.child(traffic.send, lines.sender, ports, pattern, _packets(pattern), RATE, core=cores[-1])
-        os.waitpid(sender, 0)
-        packets = int.from_bytes(os.read(tally, 8), "big") - calls
-        spent = traffic.cpu_ns(pid) - before
+        lines.hand_over()
+        sender = traffic.Sender(lines)
+        sender.warm()
+        yield Contender(pid, sender)
     finally:
-        for process in running:
-            traffic.stop(process)
-        for opened in (tally, theirs):
-            os.close(opened)
-        if control is not None:
-            control.close()
-        lines.close()
-    return Cost(spent / 1000 / max(packets, 1), packets)
+        traffic.stop(pid)
+        if worker is not None:
+            worker.control.close()
+        lines.sender.close()
 
 
-def _start_bare(kind: str, lines: traffic.Lines) -> int:
-    loop = {loop.__name__: loop for loop in bare.LOOPS}[kind]
-    return traffic.child(loop, lines.sources, lines.sinks)
-
-
-def _start_relay(lines: traffic.Lines) -> tuple[int, socket.socket]:
+def _relay(lines: traffic.Lines) -> relay.Worker:
     """Start the product's worker with its filter, and return when it has taken all calls."""
     worker = relay.start_worker(seccomp.load_worker)
+    os.sched_setaffinity(worker.pid, {traffic.core(traffic.MEASURED)})
     os.set_blocking(worker.control.fileno(), True)
     for at, (source, sink) in enumerate(zip(lines.sources, lines.sinks, strict=True)):
-        one, other = (traffic.SSRC_BASE + at, traffic.PAYLOAD_TYPE), (at, 98)
-        relay.add(worker.control, at, (source.fileno(), sink.fileno()), one, other, (7, 7))
-    known = 0
-    while known < len(lines.sources):
-        known = len(list(relay.reports(worker.control.recv(1 << 17))))
-    return worker.pid, worker.control
+        stamps = (traffic.SSRC_BASE + at, traffic.PAYLOAD_TYPE), (at, 98)
+        relay.add(worker.control, at, (source.fileno(), sink.fileno()), *stamps, (7, 7))
+    while len(list(relay.reports(worker.control.recv(1 << 17)))) < len(lines.sources):
+        continue
+    os.set_blocking(worker.control.fileno(), False)
+    return worker

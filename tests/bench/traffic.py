@@ -1,4 +1,4 @@
-"""A sender of many RTP streams on loopback and a sink that counts: each a process of its own, away from the measured one."""
+"""Many RTP streams on loopback: a sender, and a sink that counts in a process of its own."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 PAYLOAD_TYPE = 96
 SSRC_BASE = 0x10000000
-#: 1400 bytes of RTP: what recorders send.
+#: What recorders send.
 PACKET_BYTES = 1400
+#: The measured process has the first processor; sender and sink share the last.
+MEASURED, OTHERS = 0, -1
 _HEADER = struct.Struct("!BBHII")
+_PAYLOAD = (bytes(range(256)) * 6)[: PACKET_BYTES - _HEADER.size]
 _BUFFER_BYTES = 4 << 20
+_SO_RCVBUFFORCE = 33
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,109 +31,151 @@ class Pattern:
     frame_packets: int
 
 
-#: A picture at a time, as a recorder at 2 Mbit/s and 25 pictures sends; and each packet alone, the worst case.
+#: A picture at a time, as a recorder of 2 Mbit/s and 25 pictures sends it; and each packet alone, the worst case.
 PATTERNS = (Pattern("frames", 7), Pattern("single", 1))
 
 
-def loopback(buffer_bytes: int = 0) -> socket.socket:
-    """Return a UDP socket bound on loopback."""
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The sockets of a measured process, and the one that feeds them."""
+
+    sources: tuple[socket.socket, ...]
+    sinks: tuple[socket.socket, ...]
+    sender: socket.socket
+    ports: tuple[int, ...]
+
+    def hand_over(self) -> None:
+        """Close our copies of what the measured process holds by now."""
+        for opened in (*self.sources, *self.sinks):
+            opened.close()
+
+
+def lines(calls: int, sink: tuple[str, int]) -> Lines:
+    """Open and connect the sockets of ``calls`` calls that end at ``sink``."""
+    sender = _loopback()
+    sources, sinks = [], []
+    for _ in range(calls):
+        sources.append(_loopback(max(_BUFFER_BYTES // calls, 1 << 18)))
+        sources[-1].connect(sender.getsockname())
+        sinks.append(_loopback())
+        sinks[-1].connect(sink)
+    for opened in (*sources, *sinks):
+        opened.setblocking(False)
+    return Lines(tuple(sources), tuple(sinks), sender, tuple(opened.getsockname()[1] for opened in sources))
+
+
+def _loopback(buffer_bytes: int = 0) -> socket.socket:
     opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     if buffer_bytes:
-        # 33 is SO_RCVBUFFORCE: more than rmem_max where the capability is there, silently less where not.
         try:
-            opened.setsockopt(socket.SOL_SOCKET, 33, buffer_bytes)
-        except PermissionError:
+            opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_bytes)
+        except PermissionError:  # then it is as large as it may be
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
     opened.bind(("127.0.0.1", 0))
     return opened
 
 
+class Sender:
+    """Feeds the calls of one measured process; each call's numbers go on from block to block."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._socket = lines.sender
+        self._targets = [("127.0.0.1", port) for port in lines.ports]
+        self._sequences = [0] * len(self._targets)
+        self._at = 0
+
+    def warm(self) -> None:
+        """Send each call's first packet and let it pass: what happens once in a call is not measured."""
+        for at in range(len(self._targets)):
+            self._frame(at, 1)
+        time.sleep(0.2)
+
+    def send(self, pattern: Pattern, packets: int, rate: int) -> None:
+        """Send ``packets``, ``rate`` a second, and give the last the time to pass."""
+        os.sched_setaffinity(0, {core(OTHERS)})
+        began, sent = time.monotonic(), 0
+        while sent < packets:
+            due = min(packets, int((time.monotonic() - began) * rate))
+            while sent < due:
+                self._frame(self._at, pattern.frame_packets)
+                sent += pattern.frame_packets
+                self._at = (self._at + 1) % len(self._targets)
+            time.sleep(0.001)
+        time.sleep(0.01)
+
+    def _frame(self, at: int, packets: int) -> None:
+        for left in range(packets, 0, -1):
+            self._sequences[at] = (self._sequences[at] + 1) & 0xFFFF
+            second = PAYLOAD_TYPE | (0x80 if left == 1 else 0)
+            header = _HEADER.pack(0x80, second, self._sequences[at], self._sequences[at] // 7, SSRC_BASE + at)
+            self._socket.sendto(header + _PAYLOAD, self._targets[at])
+
+
 @dataclass(frozen=True, slots=True)
-class Lines:
-    """The sockets of a measurement: what the measured process reads from and writes to, and the two far ends."""
+class Sink:
+    """Where all packets end, and its count."""
 
-    sources: tuple[socket.socket, ...]
-    sinks: tuple[socket.socket, ...]
-    sender: socket.socket
-    receiver: socket.socket
+    address: tuple[str, int]
+    tally: socket.socket
 
-    def close(self) -> None:
-        for opened in (*self.sources, *self.sinks, self.sender, self.receiver):
-            opened.close()
-
-
-def lines(calls: int) -> Lines:
-    """Open and connect the sockets of ``calls`` calls."""
-    sender, receiver = loopback(), loopback(_BUFFER_BYTES)
-    sources, sinks = [], []
-    for _ in range(calls):
-        source, sink = loopback(max(_BUFFER_BYTES // calls, 1 << 18)), loopback()
-        source.connect(sender.getsockname())
-        sink.connect(receiver.getsockname())
-        source.setblocking(False)
-        sink.setblocking(False)
-        sources.append(source)
-        sinks.append(sink)
-    return Lines(tuple(sources), tuple(sinks), sender, receiver)
+    def count(self) -> int:
+        """Return how many packets came."""
+        self.tally.send(b"?")
+        return int.from_bytes(self.tally.recv(8), "big")
 
 
-def warm(sender: socket.socket, ports: Sequence[int]) -> None:
-    """Send the first packet of each call, and give it the time to arrive: what happens once a call is not measured."""
-    for at, port in enumerate(ports):
-        sender.sendto(
-            _HEADER.pack(0x80, PAYLOAD_TYPE, 0, 0, SSRC_BASE + at) + bytes(PACKET_BYTES - 12), ("127.0.0.1", port)
-        )
-    time.sleep(0.15)
+@contextmanager
+def sink() -> Iterator[Sink]:
+    """Open a sink in a process of its own."""
+    receiver = _loopback(_BUFFER_BYTES)
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    pid = child(lambda: _empty(receiver, theirs), core=OTHERS)
+    theirs.close()
+    address = receiver.getsockname()
+    receiver.close()
+    try:
+        yield Sink(address, ours)
+    finally:
+        stop(pid)
+        ours.close()
 
 
-def send(sender: socket.socket, ports: Sequence[int], pattern: Pattern, packets: int, rate: int) -> None:
-    """Send ``packets`` in all, ``rate`` a second, paced by the millisecond."""
-    payload = bytes(range(256)) * 6
-    targets = [("127.0.0.1", port) for port in ports]
-    sequences = [0] * len(targets)
-    began, sent, at = time.monotonic(), 0, 0
-    while sent < packets:
-        due = min(packets, int((time.monotonic() - began) * rate))
-        while sent < due:
-            for left in range(pattern.frame_packets, 0, -1):
-                sequences[at] = (sequences[at] + 1) & 0xFFFF
-                second = PAYLOAD_TYPE | (0x80 if left == 1 else 0)
-                header = _HEADER.pack(0x80, second, sequences[at], sent, SSRC_BASE + at)
-                sender.sendto(header + payload[: PACKET_BYTES - 12], targets[at])
-            sent += pattern.frame_packets
-            at = (at + 1) % len(targets)
-        time.sleep(0.001)
-
-
-def receive(receiver: socket.socket, tally: int) -> None:
-    """Empty the sink; once nothing has come for a while, write the count into ``tally``, a pipe's end."""
+def _empty(receiver: socket.socket, tally: socket.socket) -> None:
     buffer = bytearray(2048)
-    receiver.settimeout(0.3)
+    receiver.settimeout(0.1)
+    tally.setblocking(False)
     packets = 0
     while True:
         try:
             receiver.recv_into(buffer)
             packets += 1
         except TimeoutError:
-            if packets:
-                break
-    os.write(tally, packets.to_bytes(8, "big"))
+            try:
+                tally.recv(1)
+            except BlockingIOError:
+                continue
+            tally.send(packets.to_bytes(8, "big"))
 
 
-def child(work: object, *arguments: object, core: int | None = None) -> int:
-    """Fork a process that does ``work``; it ends with it, or by ``stop``."""
-    assert callable(work)  # ours
+def core(which: int) -> int:
+    """Return the number of a processor: MEASURED or OTHERS."""
+    return _CORES[which]
+
+
+#: Read once: a sender binds itself, and would afterwards see but one.
+_CORES = sorted(os.sched_getaffinity(0))
+
+
+def child(work: Callable[[], None], core: int) -> int:
+    """Fork a process on a processor; it ends by ``stop``."""
     pid = os.fork()
     if pid:
         return pid
-    status = 1
     try:
-        if core is not None:
-            os.sched_setaffinity(0, {core})
-        work(*arguments)
-        status = 0
+        os.sched_setaffinity(0, {_CORES[core]})
+        work()
     finally:
-        os._exit(status)
+        os._exit(1)
 
 
 def stop(pid: int) -> None:

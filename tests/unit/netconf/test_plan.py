@@ -59,8 +59,12 @@ def test_the_labs_site_compiles_to_the_commands_in_the_golden_file() -> None:
     assert site is not None
     lines = []
     for state in desired(site):
-        bare = tuple(LinkState(link.name, up=False) for link in state.links)
-        lines += [f"# {state.namespace}", *map(str, diff(state, NetworkState(state.namespace, bare)))]
+        unset = tuple((key, "unset") for key, _ in state.sysctls)
+        bare = tuple(
+            LinkState(link.name, up=False, sysctls=tuple((key, "unset") for key, _ in link.sysctls))
+            for link in state.links
+        )
+        lines += [f"# {state.namespace}", *map(str, diff(state, NetworkState(state.namespace, bare, unset)))]
     golden = ROOT / "tests/golden/plan/lab.txt"
     assert "\n".join(lines) + "\n" == golden.read_text(encoding="utf-8")
 

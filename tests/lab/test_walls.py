@@ -1,0 +1,144 @@
+"""Take one wall away; another still holds.
+
+| wall removed                          | attack                                              | wall that still holds                    |
+|---------------------------------------|-----------------------------------------------------|------------------------------------------|
+| nft, flushed in lan, vpn and wan      | scans, foreign RTP and SIP, fragments, ICMP errors  | no road; the relay; siteside's admission |
+| `verify`, replaced by a stub          | a record whose name holds markup, CRLF, bidi marks  | cityside's codec, and its strict builder |
+| `access`, replaced by a stub          | the city opens a channel that is not shared         | siteside, which knows the shared alone   |
+| a side, owned                         | it hands over a socket of another namespace or kind | the ferry's descriptor checks            |
+| a side, owned                         | media without an answer, an answer without a pin    | the ferry's table of calls               |
+| the ferry, owned                      | a passed socket used against another host           | seccomp (`test_seccomp`, with its control) |
+| the ferry, owned                      | a pin toward a foreign address, port or at any rate | the keeper, against the confirmed site   |
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.control.wire import ClosePin, Done, OpenPin, Refusal, RenewPin
+from edge.gb28181.platform import Platform
+from edge.keeper.keeper import Folders, Keeper
+from edge.lab import topology
+from edge.lab.naive import NaiveRelay
+from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, run_probe
+from edge.lab.street import RUN, Street
+from edge.manscdp.messages import CatalogEntry, CatalogResponse, decode, encode
+from edge.records.codec import RemoteRecordError
+from edge.records.codec import decode as decode_record
+from edge.records.codec import encode as encode_record
+from edge.records.types import CatalogItem, MediaRefused, OpenMedia
+from edge.siteside.core import SendRecord, SiteSide
+from edge.siteside.process import platform_config
+from netconf.check import read_site
+from tests.chance import SeededChance
+
+SITE, _ = read_site((Path(__file__).parents[2] / "edge/lab/site.toml").read_text(encoding="utf-8"))
+assert SITE is not None
+NVR, PRIVATE = "34020000001180000001", "34020000001310000002"
+CALL = LiveCall(30000, 15060, 7, 40000, 41000, 1, 1)
+WITHOUT_NFT = [probe for probe in PROBES if probe.holds_without_nft]
+
+
+@pytest.fixture(scope="module")
+def flushed(street: Street) -> Any:
+    """The street with every rule lost; afterwards the site is applied again."""
+    for namespace in ("lan", "vpn", "wan"):
+        subprocess.run(topology.inside(namespace, "nft", "flush", "ruleset"), check=True, timeout=20)
+    captures = Captures()
+    relay = NaiveRelay((5060, CALL.lan_port, NO_CALL_PORT), CALL.city_local_port)
+    yield captures
+    captures.close()
+    relay.close()
+    street.apply((RUN / "applied.toml").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("probe", WITHOUT_NFT, ids=[probe.id for probe in WITHOUT_NFT])
+def test_with_every_rule_lost_nothing_crosses(flushed: Captures, probe: Any) -> None:
+    result = run_probe(probe, flushed, CALL, 2)
+    assert result.control_arrived > 0, "the control"
+    assert result.arrived == 0
+
+
+EVIL = ["<b>&\"'", "a\r\nX-Smuggled: 1", "\u202egnp.exe", "x\x00y", "门" * 40]
+
+
+@pytest.mark.parametrize("name", EVIL)
+def test_with_verify_gone_the_city_side_still_builds_only_what_is_clean(name: str) -> None:
+    raw = name.encode("utf-8")
+    parts = [NVR.encode(), b"4" * 20, raw, b"", b"", b"0", b"1"]
+    record = b"\x01\x01" + b"".join(len(part).to_bytes(2, "big") + part for part in parts)
+    try:
+        item = decode_record(record)
+    except RemoteRecordError as refused:
+        assert refused.rule in ("record_alphabet", "record_text")
+        return
+    assert isinstance(item, CatalogItem)
+    page = encode(CatalogResponse(1, NVR, 1, (CatalogEntry("4" * 20, name=item.name),)))
+    again = decode(page)
+    assert isinstance(again, CatalogResponse)
+    assert again.items[0].name == name, "it is text to the city, not markup"
+    assert page.count(b"<Item>") == 1
+
+
+def test_with_access_gone_the_site_side_still_knows_the_shared_channels_alone(tmp_path: Path) -> None:
+    assert SITE is not None
+    side = SiteSide(SITE, Platform(platform_config(SITE, tmp_path), SeededChance(1)), SeededChance(2))
+
+    side.on_record(encode_record(OpenMedia(7, NVR, PRIVATE, "live", "")), 1.0)
+    assert side.commands() == [SendRecord(MediaRefused(7, 404, "channel_unknown"))]
+
+
+@dataclass(slots=True)
+class RecordingHand:
+    """A hand that writes down what it is asked; the kernel itself is tested elsewhere."""
+
+    asked: list[tuple[Any, ...]] = field(default_factory=list)
+
+    def ask(self, *what: Any) -> Any:
+        self.asked.append(what)
+        return {"there": True, "cookie": 1, "mac": topology.NVR_MAC, "policies": _AllPolicies()}.get(what[0], [])
+
+
+class _AllPolicies(frozenset[str]):
+    def __rsub__(self, other: Any) -> frozenset[str]:
+        return frozenset()
+
+
+PIN = OpenPin("7", NVR, 30000, "100.64.255.10", 40000, 41000, 96, 2048, 30)
+
+
+@pytest.fixture
+def keeper(tmp_path: Path) -> Keeper:
+    hands: Any = {name: RecordingHand() for name in ("lan", "vpn", "wan")}
+    made = Keeper(hands, 1, 2, Folders(tmp_path, tmp_path, tmp_path))
+    made._site = SITE
+    return made
+
+
+@pytest.mark.parametrize(
+    ("wrong", "rule"),
+    [
+        (replace(PIN, city_address="203.0.113.66"), "pin_city_address"),
+        (replace(PIN, city_address="192.168.1.10"), "pin_city_address"),
+        (replace(PIN, lan_port=5060), "pin_lan_port"),
+        (replace(PIN, recorder="9" * 20), "pin_recorder"),
+        (replace(PIN, max_kbytes_per_second=20_000), "pin_rate"),
+        (RenewPin("8", 30), "pin_unknown"),
+    ],
+)
+def test_an_owned_ferry_gets_no_pin_that_the_site_does_not_cover(keeper: Keeper, wrong: Any, rule: str) -> None:
+    assert isinstance(keeper.ferry(PIN), Done), "the control: the right one is opened"
+    assert keeper.ferry(wrong) == Refusal(rule)
+    assert keeper.counters[rule] == 1
+
+
+def test_two_calls_never_share_a_port(keeper: Keeper) -> None:
+    assert isinstance(keeper.ferry(PIN), Done)
+    assert keeper.ferry(replace(PIN, call="8")) == Refusal("pin_lan_port_taken")
+    assert isinstance(keeper.ferry(ClosePin("7")), Done)
+    assert isinstance(keeper.ferry(replace(PIN, call="8")), Done)
