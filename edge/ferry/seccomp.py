@@ -24,6 +24,7 @@ _ALWAYS = (
     "exit", "exit_group", "tgkill", "set_robust_list", "get_robust_list",
 )  # fmt: skip
 _PARENT = ("accept", "accept4", "wait4", "shutdown")
+_WORKER = ("setitimer",)
 
 
 class NoSeccomp(RuntimeError):
@@ -45,7 +46,7 @@ def load_worker() -> None:
     Raises:
         NoSeccomp: libseccomp is not there.
     """
-    _load(_ALWAYS, ())
+    _load((*_ALWAYS, *_WORKER), ())
 
 
 def _load(names: Sequence[str], sendmsg_on: Sequence[int]) -> None:

@@ -93,6 +93,7 @@ class _Worker:
             "apply": self._apply,
             "missing": lambda wanted: missing(wanted, self._links.observe(wanted)),
             "syncconf": wireguard.syncconf,
+            "observe_wireguard": wireguard.observe,
             "facts": wireguard.facts,
         }
 

@@ -26,6 +26,8 @@ from edge.keeper.keeper import Folders, Keeper
 from edge.keeper.rights import keep_net_admin
 
 TICK_SECONDS = 2.0
+#: A restarted ferry has no pins until we have said hello: soon, but not so that a loop of restarts keeps us busy.
+DIAL_SECONDS = 0.5
 NAMESPACES = Path("/run/netns")
 MAX_CALLERS = 16
 
@@ -46,17 +48,17 @@ class Process:
         """Serve for ever."""
         due = time.monotonic()
         while True:
-            for key, _ in self._selector.select(max(0.0, due - time.monotonic())):
+            for key, _ in self._selector.select(DIAL_SECONDS):
                 opened = key.fileobj
                 assert isinstance(opened, socket.socket)  # nothing else is registered
                 if key.data == "listen":
                     self._accept()
                 else:
                     self._serve(opened, key.data)
+            self._dial_ferry()
             if time.monotonic() >= due:
                 self._keeper.tick()
-                self._dial_ferry()
-                due = time.monotonic() + TICK_SECONDS / 4
+                due = time.monotonic() + TICK_SECONDS
 
     def _accept(self) -> None:
         line, _ = self._listener.accept()

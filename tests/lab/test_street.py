@@ -190,6 +190,21 @@ def test_the_tunnel_comes_back_when_its_device_dies(street: Street, playing: str
     eventually(lambda: right() > before + 25, 60, "more pictures in the same view")
 
 
+def test_a_tunnel_that_was_opened_wide_is_put_back(street: Street, playing: str) -> None:
+    """Somebody gives the peer the whole world; the keeper takes it away again."""
+    peer = subprocess.run(
+        topology.inside("vpn", "wg", "show", "wg-a", "peers"), capture_output=True, text=True, check=True
+    )
+    wide = ("wg", "set", "wg-a", "peer", peer.stdout.strip(), "allowed-ips", "0.0.0.0/0")
+    subprocess.run(topology.inside("vpn", *wide), check=True, timeout=20)
+
+    def allowed() -> bool:
+        shown = topology.inside("vpn", "wg", "show", "wg-a", "allowed-ips")
+        return "100.64.255.0/24" in subprocess.run(shown, capture_output=True, text=True, check=True).stdout
+
+    eventually(allowed, 15, "the city's networks alone")
+
+
 def hand_over(street: Street, rule: str, passed: socket.socket) -> bool:
     """Hand the ferry a descriptor as the site side; say whether it has counted ``rule``."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line, contextlib.suppress(ConnectionError):
