@@ -478,11 +478,17 @@ _CALLS = {
         "未登记的设备尝试注册。",
         "请登记或查明该设备。",
     ),
+    "message_refused": Words(
+        "A message broke the rule {rule} and was dropped.",
+        "If it comes from a device of yours, keep a capture of it for its maker.",
+        "收到的报文违反规则 {rule}，已丢弃。",
+        "如来自自有设备，请抓包交厂家。",
+    ),
     "unknown_peer": Words(
-        "Somebody other than the city's platform sent a request.",
-        "Tell the city.",
-        "收到市级平台以外的请求。",
-        "请告知市级平台。",
+        "Somebody who is not registered here sent a request.",
+        "Find out what it is.",
+        "收到未注册方的请求。",
+        "请查明来源。",
     ),
     "view_established": Words("The city is watching.", "", "市级平台正在观看。", ""),
     "wrong_password": Words(
@@ -529,7 +535,9 @@ def _visible(text: str) -> str:
 
 
 def reason(code: str, language: Language = "en") -> str:
-    """Return the sentence of a code that names no facts; an unknown code is its own sentence."""
+    """Return the sentence of a code that names no facts; any other is the name of a rule that a message broke."""
+    if code not in TABLE:
+        return sentence(Finding("message_refused", args=(("rule", code),)), language)
     return sentence(Finding(code), language)
 
 

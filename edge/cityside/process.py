@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import sys
 import time
 from pathlib import Path
 
@@ -14,12 +13,12 @@ from edge.cityside.issued import IssuedIds
 from edge.gb28181.device import Device, DeviceConfig
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, Places, places
+from edge.io.log import Log
 from edge.io.seqpacket import FerryLine
 from edge.io.status import StatusFile
 from edge.io.udp import UdpShell
 from edge.records.codec import encode
 from edge.sip.address import Address
-from netconf import words
 from netconf.model import Site
 from netconf.secrets import read_password
 
@@ -41,6 +40,7 @@ class Process:
         self._line = FerryLine(where.run / "ferry-city.sock", self._core.on_ferry_up, self._record, self._ferry_lost)
         self._udp = UdpShell(self._device, device_config(site, where.secrets).local, self._event)
         self._status = StatusFile(where.run, "cityside")
+        self._log = Log("cityside")
 
     async def run(self, confirmed: Confirmed) -> None:
         """Serve until the confirmed configuration changes."""
@@ -82,9 +82,7 @@ class Process:
                 self._line.send(encode(command.record), [sink.fileno()])
                 sink.close()
             elif isinstance(command, Say):
-                print(
-                    f"{words.reason(command.code, 'en')} [{command.code} {command.about}]", file=sys.stderr, flush=True
-                )
+                self._log.say(command.code, command.about)
         self._udp.flush()
 
     def _open_sink(self, call: int, city: Address) -> Address | None:

@@ -68,7 +68,7 @@ class Process:
         self._next_id = 1
         self._receipts = _append(where.state / "views.jsonl")
         self._status = os.open(where.run / "ferry.status.json", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._dropped: dict[int, dict[str, int]] = {}
+        self._traffic: dict[int, relay.Traffic] = {}
         self._told = ""
         self._listen(where.run / "ferry-site.sock", ("side", Party.SITE))
         self._listen(where.run / "ferry-city.sock", ("side", Party.CITY))
@@ -239,7 +239,7 @@ class Process:
             return False
         for traffic in relay.reports(data):
             self._core.on_traffic(traffic.call, traffic.packets, traffic.octets, time.monotonic())
-            self._dropped[traffic.call] = traffic.dropped
+            self._traffic[traffic.call] = traffic
         self._act()
         return True
 
@@ -292,14 +292,15 @@ class Process:
                 "state": call.state.value,
                 "seconds": int(now - call.began),
                 "packets": call.packets,
-                "dropped": self._dropped.get(number, {}),
+                "dropped": traffic.dropped if (traffic := self._traffic.get(number)) else {},
+                "oversize": traffic.oversize if traffic else 0,
                 "lan_port": call.lan_port,
                 "source": list(call.source.peer) if call.source else None,
                 "sink": [list(call.sink.local), list(call.sink.peer)],
             }
             for number, call in self._core.calls.items()
         }
-        self._dropped = {number: rules for number, rules in self._dropped.items() if number in self._core.calls}
+        self._traffic = {number: told for number, told in self._traffic.items() if number in self._core.calls}
         facts = {
             "keeper": self._keeper is not None and self._greeted,
             "sides": sorted(side.value for side in self._sides),

@@ -13,6 +13,7 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
+import functools
 import os
 import resource
 import select
@@ -44,9 +45,9 @@ _HEADER = struct.Struct("!HHII")
 _unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
 RULES = (
     "rtp_short", "rtp_version", "rtp_payload_type", "rtp_ssrc", "rtp_sequence", "rtp_extension", "rtp_padding",
-    "rtp_source", "receive_failed", "send_failed", "oversize",
+    "rtp_source", "receive_failed", "send_failed",
 )  # fmt: skip
-_REPORT = struct.Struct(f"!IQQ{len(RULES)}I")
+_REPORT = struct.Struct(f"!IQQ{len(RULES) + 1}I")
 MAX_REPORTS = 1000
 _DONTWAIT = socket.MSG_DONTWAIT
 
@@ -61,12 +62,13 @@ class Worker:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """A call's totals since it began; ``oversize`` packets went on, all else in ``dropped`` did not."""
+    """A call's totals since it began: what went on, and what did not by rule; ``oversize`` counts what went on, too."""
 
     call: int
     packets: int
     octets: int
     dropped: dict[str, int]
+    oversize: int
 
 
 @dataclass(slots=True)
@@ -83,21 +85,30 @@ class Relayed:
     out_payload_type: int
     sequence_offset: int
     timestamp_offset: int
-    #: First two octets of a plain header, without and with marker, and what is written instead.
-    heads: dict[int, int] = field(default_factory=dict)
     last: int = -1
     probation: int = -1
     settled: bool = False
     packets: int = 0
     octets: int = 0
+    oversize: int = 0
     dropped: dict[str, int] = field(default_factory=lambda: dict.fromkeys(RULES, 0))
+    heads: dict[int, int] = field(init=False)
     receive: Callable[[bytearray, int, int], int] = field(init=False)
     send: Callable[[memoryview, int], int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.receive, self.send = self.source.recv_into, self.sink.send
-        for marker in (0, 0x80):
-            self.heads[0x8000 | marker | self.payload_type] = 0x8000 | marker | self.out_payload_type
+        self.heads = _heads(self.payload_type, self.out_payload_type)
+
+
+@functools.cache
+def _heads(payload_type: int, out_payload_type: int) -> dict[int, int]:
+    """Return the first two octets of a plain header, without and with marker, each with what is written instead.
+
+    Calls share them: with a thousand calls each memory line of one call's own is a cache miss a packet.
+    """
+    plain, out = 0x8000 | payload_type, 0x8000 | out_payload_type
+    return {plain: out, plain | 0x80: out | 0x80}
 
 
 # -- the parent's end ------------------------------------------------------------------------------------------------
@@ -171,8 +182,8 @@ def reports(data: bytes) -> Iterator[Traffic]:
     """Yield the totals in a worker's report; a length that is none of ours yields nothing."""
     if len(data) % _REPORT.size:
         return
-    for call, packets, octets, *dropped in _REPORT.iter_unpack(data):
-        yield Traffic(call, packets, octets, {rule: n for rule, n in zip(RULES, dropped, strict=True) if n})
+    for call, packets, octets, oversize, *dropped in _REPORT.iter_unpack(data):
+        yield Traffic(call, packets, octets, {rule: n for rule, n in zip(RULES, dropped, strict=True) if n}, oversize)
 
 
 # -- the worker's end ------------------------------------------------------------------------------------------------
@@ -250,7 +261,7 @@ def _take_call(
 
 def _report(control: socket.socket, calls: dict[int, Relayed]) -> None:
     lines = [
-        _REPORT.pack(c.number, c.packets, c.octets, *(min(n, 0xFFFFFFFF) for n in c.dropped.values()))
+        _REPORT.pack(c.number, c.packets, c.octets, *(min(n, 0xFFFFFFFF) for n in (c.oversize, *c.dropped.values())))
         for c in calls.values()
     ]
     for at in range(0, len(lines), MAX_REPORTS):
@@ -295,7 +306,7 @@ def pump(call: Relayed, buffer: bytearray, views: list[memoryview], turns: range
         call.packets += 1
         call.octets += size
         if size > WHOLE_BYTES:
-            call.dropped["oversize"] += 1
+            call.oversize += 1
 
 
 def _send(call: Relayed, packet: bytes | memoryview, size: int) -> None:
@@ -307,7 +318,7 @@ def _send(call: Relayed, packet: bytes | memoryview, size: int) -> None:
     call.packets += 1
     call.octets += size
     if size > WHOLE_BYTES:
-        call.dropped["oversize"] += 1
+        call.oversize += 1
 
 
 def _settle(call: Relayed, buffer: bytearray) -> None:

@@ -13,6 +13,8 @@ import socket
 import struct
 from collections.abc import Callable
 
+from edge.sip.chance import Chance
+
 #: One second of 8 Mbit/s, so that the key frame that opens a stream is not lost while the socket changes hands.
 RECEIVE_BUFFER_BYTES = 1 << 20
 _MOST_PER_WAKE = 256
@@ -22,10 +24,12 @@ _HEADER = struct.Struct("!BBHII")
 class MediaPorts:
     """Reserve, watch and give back ports of ``range`` on ``host``."""
 
-    def __init__(self, host: str, ports: range, on_first_packet: Callable[[int, int, int], None]) -> None:
+    def __init__(
+        self, host: str, ports: range, on_first_packet: Callable[[int, int, int], None], chance: Chance
+    ) -> None:
         self._host = host
         self._range = ports
-        self._next = 0
+        self._next = chance.number(len(ports))
         self._on_first_packet = on_first_packet
         self._sockets: dict[int, socket.socket] = {}
         self._loop = asyncio.get_running_loop()
@@ -34,7 +38,8 @@ class MediaPorts:
     def reserve(self, call: int) -> int | None:
         """Return an even port of the range bound for ``call``, or None when none is free.
 
-        Ports are taken in turn, so that a late packet of an ended view does not meet a new one.
+        Ports are taken in turn from one drawn by lot, so that a late packet of an ended view does not meet a new
+        one, nor the stream that a recorder still sends to a site side that died.
         """
         evens = self._range[self._range.start % 2 :: 2]
         for step in range(len(evens)):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import time
 from pathlib import Path
 
 from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, Places, places
+from edge.io.log import Log
 from edge.io.seqpacket import FerryLine
 from edge.io.status import StatusFile
 from edge.io.udp import UdpShell
@@ -17,7 +17,6 @@ from edge.records.codec import encode
 from edge.sip.address import Address
 from edge.siteside.core import PassPort, ReleasePort, ReservePort, Say, SendRecord, SiteSide, WatchPort
 from edge.siteside.ports import MediaPorts
-from netconf import words
 from netconf.model import Site
 from netconf.secrets import read_password
 
@@ -32,11 +31,14 @@ class Process:
         self._site = site
         self._platform = Platform(platform_config(site, where.secrets), SystemChance())
         self._core = SiteSide(site, self._platform, SystemChance())
-        self._ports = MediaPorts(str(site.lan.address.ip), site.lan.media_port_range, self._first_packet)
+        self._ports = MediaPorts(
+            str(site.lan.address.ip), site.lan.media_port_range, self._first_packet, SystemChance()
+        )
         self._line = FerryLine(where.run / "ferry-site.sock", self._ferry_up, self._record, self._ferry_lost)
         local = Address(str(site.lan.address.ip), site.lan.sip_port)
         self._udp = UdpShell(self._platform, local, self._event)
         self._status = StatusFile(where.run, "siteside")
+        self._log = Log("siteside")
 
     async def run(self, confirmed: Confirmed) -> None:
         """Serve until the confirmed configuration changes."""
@@ -91,13 +93,8 @@ class Process:
             elif isinstance(command, ReleasePort):
                 self._ports.release(command.call)
             elif isinstance(command, Say):
-                say(command.code, command.about)
+                self._log.say(command.code, command.about)
         self._udp.flush()
-
-
-def say(code: str, about: str) -> None:
-    """Write one plain sentence to the log."""
-    print(f"{words.reason(code, 'en')} [{code} {about}]", file=sys.stderr, flush=True)
 
 
 def platform_config(site: Site, secrets: Path) -> PlatformConfig:
