@@ -67,8 +67,8 @@ class MediaDescription:
     def __bytes__(self) -> bytes:
         lines = [
             "v=0",
-            f"o={self.origin_id} 0 0 IN IP4 {self.address}",
-            f"s={self.session_name}",
+            f"o={self.origin_id or '-'} 0 0 IN IP4 {self.address}",
+            f"s={self.session_name or '-'}",
             f"c=IN IP4 {self.address}",
             "t=0 0",
             f"m={self.media} {self.port} {self.transport} {' '.join(map(str, self.payload_types))}",
@@ -91,7 +91,7 @@ def parse(data: bytes) -> MediaDescription:
     if len(data) > MAX_SDP_BYTES:
         raise RemoteSdpError("sdp_long")
     lines = data.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
-    if len(lines) > MAX_LINES or not lines[0].startswith(b"v=0"):
+    if len(lines) > MAX_LINES or lines[0].strip() != b"v=0":
         raise RemoteSdpError("sdp_start")
     values = [_line(line) for line in lines if line.strip()]
     media = [value for key, value in values if key == "m"]
@@ -102,7 +102,7 @@ def parse(data: bytes) -> MediaDescription:
         raise RemoteSdpError("sdp_media")
     attributes = [value for key, value in values if key == "a"]
     return MediaDescription(
-        session_name=_first(values, "s") or "",
+        session_name=_code(_first(values, "s") or ""),
         origin_id=_origin(values),
         address=_address(values),
         port=int(found[2]),
@@ -128,8 +128,12 @@ def _first(values: list[tuple[str, str]], key: str) -> str | None:
 
 
 def _origin(values: list[tuple[str, str]]) -> str:
-    origin = (_first(values, "o") or "").partition(" ")[0]
-    return origin if _CODE.fullmatch(origin) else ""
+    return _code((_first(values, "o") or "").partition(" ")[0])
+
+
+def _code(value: str) -> str:
+    """Return ``value`` if it is a plain word, else "": nothing else is ever written again."""
+    return value if _CODE.fullmatch(value) and value != "-" else ""
 
 
 def _address(values: list[tuple[str, str]]) -> str:
