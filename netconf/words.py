@@ -332,10 +332,16 @@ _APPLY = {
         "请移走文件 {tunnel}.key，重新应用，并把新公钥告知市级平台。",
     ),
     "password_damaged": Words(
-        "The password file {file} cannot be read.",
+        "The password file of this device cannot be read.",
         "Write it anew: one line of text.",
-        "密码文件 {file} 无法读取。",
+        "该设备的密码文件无法读取。",
         "请重新写入一行文本。",
+    ),
+    "password_missing": Words(
+        "There is no password for this device; it cannot register.",
+        "Write it into the secrets folder: one line in the file recorder-ID, or platform for the city.",
+        "没有该设备的密码，无法注册。",
+        "请在密码目录写入一行：录像机为 recorder-ID，市级平台为 platform。",
     ),
     "site_damaged": Words(
         "The stored configuration cannot be read; everything stays shut.",

@@ -14,13 +14,13 @@ from edge.gb28181.device import Device, DeviceConfig
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
+from edge.io.password import password
 from edge.io.seqpacket import FerryLine
 from edge.io.status import StatusFile
 from edge.io.udp import UdpShell
 from edge.records.codec import encode
 from edge.sip.address import Address
 from netconf.model import Site
-from netconf.secrets import read_password
 
 TICK_SECONDS = 0.25
 #: The tunnel takes a burst of a key frame without loss.
@@ -33,14 +33,15 @@ class Process:
 
     def __init__(self, site: Site, where: Places) -> None:
         self._site = site
-        self._device = Device(device_config(site, where.secrets), SystemChance())
+        self._log = Log("cityside")
+        config = device_config(site, where.secrets, self._log)
+        self._device = Device(config, SystemChance())
         issued = IssuedIds(where.state / "issued-ids.json", site.site.id)
         self._core = CitySide(site, self._device, issued, SystemChance())
         self._sinks: dict[int, socket.socket] = {}
         self._line = FerryLine(where.run / "ferry-city.sock", self._core.on_ferry_up, self._record, self._ferry_lost)
-        self._udp = UdpShell(self._device, device_config(site, where.secrets).local, self._event)
+        self._udp = UdpShell(self._device, config.local, self._event)
         self._status = StatusFile(where.run, "cityside")
-        self._log = Log("cityside")
 
     async def run(self, confirmed: Confirmed) -> None:
         """Serve until the confirmed configuration changes."""
@@ -101,7 +102,7 @@ class Process:
         return Address(host, port)
 
 
-def device_config(site: Site, secrets: Path) -> DeviceConfig:
+def device_config(site: Site, secrets: Path, log: Log) -> DeviceConfig:
     """Return the device role that registers ``site`` with the city."""
     platform = site.platform
     return DeviceConfig(
@@ -111,7 +112,7 @@ def device_config(site: Site, secrets: Path) -> DeviceConfig:
         server=Address(str(platform.address), platform.port),
         server_id=platform.id,
         realm=platform.realm or platform.domain,
-        password=read_password(secrets, "platform") or "",
+        password=password(secrets, "platform", log),
         expires_seconds=platform.register_expires_seconds,
         keepalive_seconds=platform.keepalive_seconds,
         user_agent=_USER_AGENT,

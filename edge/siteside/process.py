@@ -10,6 +10,7 @@ from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
+from edge.io.password import password
 from edge.io.seqpacket import FerryLine
 from edge.io.status import StatusFile
 from edge.io.udp import UdpShell
@@ -18,7 +19,6 @@ from edge.sip.address import Address
 from edge.siteside.core import PassPort, ReleasePort, ReservePort, Say, SendRecord, SiteSide, WatchPort
 from edge.siteside.ports import MediaPorts
 from netconf.model import Site
-from netconf.secrets import read_password
 
 TICK_SECONDS = 0.25
 _USER_AGENT = "snowgate"
@@ -29,7 +29,8 @@ class Process:
 
     def __init__(self, site: Site, where: Places) -> None:
         self._site = site
-        self._platform = Platform(platform_config(site, where.secrets), SystemChance())
+        self._log = Log("siteside")
+        self._platform = Platform(platform_config(site, where.secrets, self._log), SystemChance())
         self._core = SiteSide(site, self._platform, SystemChance())
         self._ports = MediaPorts(
             str(site.lan.address.ip), site.lan.media_port_range, self._first_packet, SystemChance()
@@ -38,7 +39,6 @@ class Process:
         local = Address(str(site.lan.address.ip), site.lan.sip_port)
         self._udp = UdpShell(self._platform, local, self._event)
         self._status = StatusFile(where.run, "siteside")
-        self._log = Log("siteside")
 
     async def run(self, confirmed: Confirmed) -> None:
         """Serve until the confirmed configuration changes."""
@@ -97,12 +97,12 @@ class Process:
         self._udp.flush()
 
 
-def platform_config(site: Site, secrets: Path) -> PlatformConfig:
+def platform_config(site: Site, secrets: Path, log: Log) -> PlatformConfig:
     """Return the platform role that the recorders of ``site`` register with."""
     known = tuple(
         KnownDevice(
             id=recorder.id,
-            password=read_password(secrets, f"recorder-{recorder.id}") or "",
+            password=password(secrets, f"recorder-{recorder.id}", log),
             addresses=frozenset({str(recorder.address)}),
             port=recorder.port,
         )
