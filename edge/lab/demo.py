@@ -108,6 +108,9 @@ class Demo:
         except (TimeoutError, topology.LabBroken, OSError, subprocess.SubprocessError) as wrong:
             self._report.faults.append(str(wrong))
             self._say(f"stopped: {wrong}; the programs' logs are in {BUILD}/lab/log")
+        except KeyboardInterrupt:
+            self._report.faults.append("interrupted before the end")
+            self._say("interrupted")
         finally:
             self._street.close()
         self._report.write(BUILD / "demo.json")

@@ -6,6 +6,7 @@ The bench re-executes itself under util-linux' ``unshare``; when its first proce
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -33,5 +34,13 @@ def environment() -> dict[str, str]:
 
 
 def run_inside(module: str, *words: str) -> int:
-    """Run ``python -m module words`` in private namespaces and return its exit status."""
-    return subprocess.run(command([sys.executable, "-m", module, *words]), env=environment(), check=False).returncode
+    """Run ``python -m module words`` in private namespaces and return its exit status.
+
+    Ctrl-C is for the one inside: it reaches both, and whoever waits here must outlive it.
+    """
+    with subprocess.Popen(command([sys.executable, "-m", module, *words]), env=environment()) as inside:
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            return inside.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)

@@ -22,6 +22,7 @@ import pytest
 
 from edge.control.wire import ClosePin, Done, OpenPin, Refusal, RenewPin
 from edge.gb28181.platform import Platform
+from edge.io.log import Log
 from edge.keeper.keeper import Folders, Keeper
 from edge.lab import topology
 from edge.lab.naive import NaiveRelay
@@ -87,7 +88,7 @@ def test_with_verify_gone_the_city_side_still_builds_only_what_is_clean(name: st
 
 def test_with_access_gone_the_site_side_still_knows_the_shared_channels_alone(tmp_path: Path) -> None:
     assert SITE is not None
-    side = SiteSide(SITE, Platform(platform_config(SITE, tmp_path), SeededChance(1)), SeededChance(2))
+    side = SiteSide(SITE, Platform(platform_config(SITE, tmp_path, Log("test")), SeededChance(1)), SeededChance(2))
 
     side.on_record(encode_record(OpenMedia(7, NVR, PRIVATE, "live", "")), 1.0)
     assert side.commands() == [SendRecord(MediaRefused(7, 404, "channel_unknown"))]
