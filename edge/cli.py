@@ -10,7 +10,10 @@ from collections.abc import Sequence
 #: name -> (module, function that adds arguments, function that runs, help)
 _COMMANDS = {
     "check": ("edge.control.commands", "add_check", "check", "say everything that is wrong with a site file"),
+    "plan": ("edge.control.commands", "add_plan", "plan", "say what applying a site file would do"),
     "apply": ("edge.control.commands", "add_apply", "apply", "make a site file the box's configuration"),
+    "confirm": ("edge.control.commands", "add_confirm", "confirm", "keep a change that waits"),
+    "reject": ("edge.control.commands", "add_reject", "reject", "undo a change that waits"),
     "status": ("edge.control.commands", "add_status", "status", "say what stands now"),
     "lab": ("edge.lab.command", "add_arguments", "run", "a whole street in namespaces, to try things in"),
 }

@@ -7,6 +7,8 @@ import ctypes.util
 import re
 
 _NAMES = ("libnftables.so.1", "libnftables.so")
+#: NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE (libnftables.h): no counters, no elements of sets.
+_PLAIN = 1 << 2 | 1 << 11
 _COMMENT = re.compile(r'comment "([^"]*)"')
 
 
@@ -52,6 +54,21 @@ class Nft:
         finally:
             self._library.nft_ctx_set_dry_run(self._context, False)
 
+    def shown(self) -> str:
+        """Return our tables as the kernel has them, without counters and elements; "" when one is not there."""
+        self._library.nft_ctx_output_set_flags(self._context, _PLAIN)
+        try:
+            return "".join(
+                self.run(f"list table {family} snowgate\n") for family in ("inet", "netdev") if self._has(family)
+            )
+        except NftRefused:
+            return ""
+        finally:
+            self._library.nft_ctx_output_set_flags(self._context, 0)
+
+    def _has(self, family: str) -> bool:
+        return f"table {family} snowgate\n" in self.run("list tables\n")
+
     def policies(self) -> frozenset[str]:
         """Return the comments of all loaded rules."""
         return frozenset(_COMMENT.findall(self.run("list ruleset\n")))
@@ -66,6 +83,7 @@ def _load() -> ctypes.CDLL:
         library.nft_ctx_new.restype = ctypes.c_void_p
         library.nft_ctx_get_output_buffer.restype = ctypes.c_char_p
         library.nft_ctx_get_error_buffer.restype = ctypes.c_char_p
+        library.nft_ctx_output_set_flags.argtypes = [ctypes.c_void_p, ctypes.c_uint]
         library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
         library.nft_ctx_set_dry_run.argtypes = [ctypes.c_void_p, ctypes.c_bool]
         return library

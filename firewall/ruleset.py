@@ -74,5 +74,14 @@ class Ruleset:
         return frozenset(rule.policy for rule in rules)
 
 
+def shut_text() -> str:
+    """Return the transaction that lets nothing pass in a namespace, whatever was loaded before."""
+    lines = [f"add table {TABLE}"]
+    for name, (hook, priority) in _HOOKS.items():
+        lines.append(f"add chain {TABLE} {name} {{ type filter hook {hook} priority {priority}; policy drop; }}")
+        lines += [f"flush chain {TABLE} {name}", f"add rule {TABLE} {name} {Rule('', 'drop', 'closed')}"]
+    return "\n".join(lines) + "\n"
+
+
 def _last(chain: str) -> Rule:
     return Rule("", "accept", "local, whole, IPv4") if chain == "raw" else Rule("", "drop", "closed")

@@ -7,11 +7,16 @@ import os
 import re
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from netconf import durable
 
 MAX_SECRET_BYTES = 256
+MAX_KEY_BYTES = 4096
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
@@ -74,6 +79,59 @@ def read_wireguard_key(folder: Path, tunnel: str) -> str:
     except ValueError:
         raise SecretDamaged(path.name) from None
     return private
+
+
+def ensure_device_key(folder: Path) -> ec.EllipticCurvePrivateKey:
+    """Make the box's own key (P-256) if there is none, and return it. It never leaves the box.
+
+    Raises:
+        SecretDamaged: the file holds no such key; it is not replaced: the city knows the box by it.
+        OSError: it can be neither read nor made.
+    """
+    _ensure(folder)
+    path = folder / "device.key"
+    if not path.exists():
+        made = ec.generate_private_key(ec.SECP256R1())
+        pem = made.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        durable.write(path, pem)
+    try:
+        key = serialization.load_pem_private_key(durable.read(path, MAX_KEY_BYTES), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise SecretDamaged(path.name) from None
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise SecretDamaged(path.name)
+    return key
+
+
+def key_hash(key: ec.EllipticCurvePublicKey) -> str:
+    """Return what the city calls a device by: the SHA-256 of its public key (DER), hexadecimal."""
+    der = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(der)
+    return digest.finalize().hex()
+
+
+def read_city_key(folder: Path) -> Ed25519PublicKey | None:
+    """Return the key that the city signs this box's layer with, or None while the box knows no city.
+
+    Raises:
+        SecretDamaged: ``<folder>/city.pub`` holds something else than 32 octets in base64.
+    """
+    try:
+        raw = durable.read(folder / "city.pub", MAX_SECRET_BYTES)
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(raw.strip(), validate=True))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise SecretDamaged("city.pub") from None
+
+
+def write_city_key(folder: Path, key: Ed25519PublicKey) -> None:
+    """Know a city by its key from now on."""
+    _ensure(folder)
+    durable.write(folder / "city.pub", base64.b64encode(key.public_bytes_raw()) + b"\n", 0o644)
 
 
 def public_key(private: str) -> str:

@@ -6,20 +6,13 @@ A code is stable; its words may be bettered. ``{name}`` in a sentence is a fact 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from netconf.finding import Finding
+from netconf.sentences.changes import CHANGES
+from netconf.sentences.form import Words
 
 Language = Literal["en", "zh-CN"]
-
-
-class Words(NamedTuple):
-    """A code's sentence and advice, in both languages; the advice may be empty."""
-
-    en: str
-    en_advice: str
-    zh: str
-    zh_advice: str
 
 
 #: What a site file can have wrong.
@@ -505,7 +498,7 @@ _CALLS = {
     ),
 }
 
-TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS
+TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES
 
 
 class _Facts(dict[str, str]):

@@ -9,7 +9,19 @@ from pathlib import Path
 from typing import Any
 
 from edge.control.client import ask
-from edge.control.wire import Apply, ControlError, Refusal, Status, StatusReport
+from edge.control.wire import (
+    Apply,
+    Confirm,
+    ControlError,
+    Plan,
+    Planned,
+    Refusal,
+    Reject,
+    Request,
+    Status,
+    StatusReport,
+    Waiting,
+)
 from netconf import durable, words
 from netconf.check import read_site
 from netconf.finding import Finding, Severity, finding
@@ -23,8 +35,27 @@ def add_check(parser: argparse.ArgumentParser) -> None:
     _language(parser)
 
 
+def add_plan(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, metavar="FILE", help="a site file (TOML)")
+    _language(parser)
+    _run(parser)
+
+
 def add_apply(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a site file (TOML)")
+    parser.add_argument("--confirm", type=int, default=0, metavar="SECONDS",
+                        help="undo it unless `snowgate confirm` comes within so many seconds (10 to 600)")  # fmt: skip
+    _language(parser)
+    _run(parser)
+
+
+def add_confirm(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("token", metavar="TOKEN", help="what `snowgate apply --confirm` printed")
+    _language(parser)
+    _run(parser)
+
+
+def add_reject(parser: argparse.ArgumentParser) -> None:
     _language(parser)
     _run(parser)
 
@@ -55,19 +86,59 @@ def check(args: argparse.Namespace) -> int:
     return int(wrong)
 
 
+def plan(args: argparse.Namespace) -> int:
+    """Print what applying a site file would do: 0 could be applied, 1 not."""
+    text, found = _read(args.file)
+    if text is not None:
+        answer, found = _asked(args, Plan(text))
+        if isinstance(answer, Planned):
+            nothing = "Nothing to do: it is so." if args.language == "en" else "无需操作：已是如此。"
+            print("\n".join(answer.steps or (nothing,)))
+    _print(found, args.language)
+    return int(bool(found))
+
+
 def apply(args: argparse.Namespace) -> int:
     """Have the keeper apply a site file: 0 applied, 1 refused and nothing changed."""
     text, found = _read(args.file)
-    if text is not None:
-        try:
-            answer = ask(args.run, Apply(text))
-            found = answer.findings if isinstance(answer, Refusal) else ()
-        except (OSError, ControlError):
-            found = (finding("keeper_away"),)
+    if text is None:
+        _print(found, args.language)
+        return 1
+    answer, found = _asked(args, Apply(text, args.confirm))
     _print(found, args.language)
-    if not found:
+    if isinstance(answer, Waiting):
+        english = f"Applied for {answer.seconds} seconds. To keep it: snowgate confirm {answer.token}"
+        chinese = f"已应用，{answer.seconds} 秒内有效。保留请执行：snowgate confirm {answer.token}"
+        print(english if args.language == "en" else chinese)
+    elif not found:
         print("Applied." if args.language == "en" else "已应用。")
     return int(bool(found))
+
+
+def confirm(args: argparse.Namespace) -> int:
+    """Keep the pending change: 0 kept, 1 not."""
+    return _word(args, Confirm(args.token), ("Kept.", "已保留。"))
+
+
+def reject(args: argparse.Namespace) -> int:
+    """Undo the pending change, whoever made it: 0 undone, 1 there was none."""
+    return _word(args, Reject("0" * 32), ("Undone.", "已撤销。"))
+
+
+def _word(args: argparse.Namespace, request: Request, said: tuple[str, str]) -> int:
+    _, found = _asked(args, request)
+    _print(found, args.language)
+    if not found:
+        print(said[0] if args.language == "en" else said[1])
+    return int(bool(found))
+
+
+def _asked(args: argparse.Namespace, request: Request) -> tuple[object, tuple[Finding, ...]]:
+    try:
+        answer = ask(args.run, request)
+    except (OSError, ControlError):
+        return None, (finding("keeper_away"),)
+    return answer, answer.findings or (finding(answer.rule),) if isinstance(answer, Refusal) else ()
 
 
 def status(args: argparse.Namespace) -> int:

@@ -11,6 +11,7 @@ from typing import Any
 from netconf.finding import Finding, Severity
 
 MAX_REQUEST_BYTES = 1 << 17
+_TOKEN = re.compile(r"[0-9a-f]{32}", re.ASCII)
 MAX_FINDINGS = 200
 _CALL = re.compile(r"[0-9]{1,10}", re.ASCII)
 _CODE = re.compile(r"[0-9]{20}", re.ASCII)
@@ -62,10 +63,55 @@ class ClosePin:
 
 
 @dataclass(frozen=True, slots=True)
-class Apply:
-    """Make this site file the confirmed configuration."""
+class Plan:
+    """What would be done to make this site file hold? Changes nothing."""
 
     site_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Make this site file the configuration; it is undone without a Confirm in time, unless the seconds are 0."""
+
+    site_text: str
+    confirm_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Propose:
+    """Make this the owner's layer (JSON of whole parts); it was written with revision ``base`` before the eyes."""
+
+    base: int
+    layer_text: str
+    confirm_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandOver:
+    """A signed city layer, for us to judge."""
+
+    envelope_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CityAnswer:
+    """The city's signed answer to the nonce of the pending change, which came through the new tunnel."""
+
+    answer_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Keep the pending change of this token."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Undo the pending change of this token."""
+
+    token: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +122,22 @@ class Status:
 @dataclass(frozen=True, slots=True)
 class Done:
     """It is so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """It is so for now, and is undone unless it is confirmed with ``token`` within ``seconds``."""
+
+    revision: int
+    token: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """The steps, as the commands a person would type; and what else should be known."""
+
+    steps: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +154,19 @@ class StatusReport:
 
 
 FerryRequest = OpenPin | RenewPin | ClosePin
-OperatorRequest = Apply | Status
-Request = FerryRequest | OperatorRequest
-Answer = Done | Refusal | StatusReport
+OperatorRequest = Plan | Apply | Confirm | Reject | Status
+WebRequest = Propose | Confirm | Reject | Status
+AgentRequest = HandOver | CityAnswer | Status
+Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest
+Answer = Done | Waiting | Planned | Refusal | StatusReport
 
-#: Who may ask what.
-CALLERS: dict[str, tuple[type[Any], ...]] = {"ferry": (OpenPin, RenewPin, ClosePin), "operator": (Apply, Status)}
+#: Who may ask what: each caller has a socket of its own, ``keeper-CALLER.sock``, and this list.
+CALLERS: dict[str, tuple[type[Any], ...]] = {
+    "ferry": (OpenPin, RenewPin, ClosePin),
+    "operator": (Plan, Apply, Confirm, Reject, Status),
+    "web": (Propose, Confirm, Reject, Status),
+    "agent": (HandOver, CityAnswer, Status),
+}
 
 
 def encode_hello(hello: Hello) -> bytes:
@@ -150,6 +219,11 @@ def decode_answer(data: bytes) -> tuple[int, Answer]:
     name, number, body = _load(data)
     if name == "Done":
         return number, Done()
+    if name == "Waiting":
+        waiting: Waiting = _make(Waiting, body)
+        return number, waiting
+    if name == "Planned" and isinstance(body.get("steps"), list):
+        return number, Planned(tuple(str(step) for step in body["steps"]))
     if name == "StatusReport" and isinstance(body.get("facts"), dict):
         return number, StatusReport(body["facts"])
     if name == "Refusal" and isinstance(body.get("findings"), list):
@@ -197,6 +271,8 @@ def _make(kind: type[Any], body: dict[str, Any]) -> Any:
 def _bounds(request: Request) -> None:
     if isinstance(request, FerryRequest) and not _CALL.fullmatch(request.call):
         raise ControlError("request_call")
+    if isinstance(request, Confirm | Reject) and not _TOKEN.fullmatch(request.token):
+        raise ControlError("request_token")
     if isinstance(request, RenewPin | OpenPin) and not 1 <= request.ttl_seconds <= 30:
         raise ControlError("request_ttl")
     if isinstance(request, OpenPin):

@@ -86,6 +86,7 @@ class _Worker:
             "check": self._nft.check,
             "load": lambda text: self._nft.run(text) and None,
             "policies": self._nft.policies,
+            "shown": self._nft.shown,
             "there": lambda name: self._links.index(name) is not None,
             "mac": self._links.mac,
             "move": self._links.move,

@@ -1,40 +1,48 @@
-"""The keeper's decisions: applying a site, putting drift back, and pins that must fit the confirmed site."""
+"""The keeper's decisions: who may change what, what is confirmed, what is put back."""
 
 from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from edge.control.wire import (
     Answer,
     Apply,
-    ClosePin,
+    CityAnswer,
+    Confirm,
     Done,
     FerryRequest,
-    OpenPin,
+    HandOver,
     OperatorRequest,
+    Plan,
+    Planned,
+    Propose,
     Refusal,
-    RenewPin,
+    Reject,
+    Request,
+    Status,
     StatusReport,
+    Waiting,
+    WebRequest,
 )
 from edge.keeper.hand import Hand, HandRefused
-from firewall import pin as pins
+from edge.keeper.kernel import Kernel, NotApplied
+from edge.keeper.pins import Pins
+from edge.keeper.store import Store
 from firewall.compile import rulesets
-from firewall.pin import Pin
-from netconf import durable, secrets
+from netconf import proposal, secrets
 from netconf.check import read_site
-from netconf.compile import desired, wireguard_device
+from netconf.envelope import EnvelopeRefused, open_answer, open_layer
 from netconf.finding import Finding, finding
-from netconf.kernel import wireguard
-from netconf.model import MAX_SITE_BYTES, Site, Tunnel
-from netconf.plan import wireguard_missing
+from netconf.revision import ChangeRefused, Commit
 
-#: A pin's rate may not be asked higher than a 16 Mbit/s main stream.
-MAX_PIN_KBYTES = 2048
+#: Shorter, and a city over 4G with a new handshake is not back in time; longer, and a site that the city cut off stays
+#: dark for minutes. The tunnel's handshake takes seconds, the agent asks at once after a change.
+CITY_SECONDS = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,266 +52,170 @@ class Folders:
     secrets: Path
 
 
-class _NotApplied(Exception):
-    def __init__(self, *findings: Finding) -> None:
-        super().__init__(findings)
-        self.findings = findings
-
-
 class Keeper:
     """What holds now, and the hands that make it so."""
 
-    def __init__(self, hands: dict[str, Hand], vpn: int, lan: int, folders: Folders) -> None:
-        self._hands = hands
-        self._namespaces = {"vpn": vpn, "lan": lan}
-        self._folders = folders
-        self._site: Site | None = None
-        self._findings: tuple[Finding, ...] = ()
-        self._pins: dict[str, tuple[Pin, float]] = {}
+    def __init__(
+        self, hands: dict[str, Hand], descriptors: dict[str, int], folders: Folders, token: Callable[[], str]
+    ) -> None:
         self.counters: Counter[str] = Counter()
-
-    # -- the operator --------------------------------------------------------------------------------------------
-
-    def operator(self, request: OperatorRequest) -> Answer:
-        if isinstance(request, Apply):
-            return self._propose(request.site_text)
-        return StatusReport(self._facts())
-
-    def _propose(self, text: str) -> Answer:
-        site, found = read_site(text)
-        if site is None:
-            return Refusal("site_refused", found)
-        before = self._site
-        try:
-            self._apply(site)
-            self._confirm(text, site)
-        except _NotApplied as wrong:
-            if before is not None:
-                self._go_back(before)
-            return Refusal("apply_refused", wrong.findings)
-        return Done()
-
-    def _go_back(self, before: Site) -> None:
-        try:
-            self._apply(before)
-        except _NotApplied as wrong:
-            self._findings = wrong.findings
-
-    def _confirm(self, text: str, site: Site) -> None:
-        """Durable first, then published, then acknowledged."""
-        try:
-            durable.write(self._folders.state / "site.toml", text.encode("utf-8"))
-            self._publish(site)
-        except OSError as wrong:
-            raise _NotApplied(finding("apply_refused", namespace="state", what=wrong)) from None
-        self._site = site
-
-    def _publish(self, site: Site) -> None:
-        durable.write(self._folders.run / "site.json", site.model_dump_json(by_alias=True).encode("utf-8"), 0o644)
+        self._folders = folders
+        self._pins = Pins(self.counters)
+        self._kernel = Kernel(
+            hands, descriptors, folders.secrets, folders.run, lambda name: self._pins.put_back(name, self._kernel)
+        )
+        self._store = Store(self._kernel, self._pins, folders.state, folders.run)
+        journal, whole = self._store.read_journal()
+        self._commit = Commit(self._store, journal, token)
+        self._damaged = not whole
+        self._applied_at = 0.0
+        self._device = ""
 
     def restore(self) -> None:
         """At the start: what was confirmed, or everything stays shut."""
-        path = self._folders.state / "site.toml"
-        if not path.exists():
-            return
         try:
-            site, _ = read_site(durable.read(path, MAX_SITE_BYTES).decode("utf-8"))
-            if site is None:
-                raise ValueError("findings")
-            self._apply(site)
-            self._publish(site)
-            self._site = site
-        except (OSError, ValueError):
-            self._findings = (finding("site_damaged"),)
-        except _NotApplied as wrong:
-            self._findings = (finding("site_damaged"), *wrong.findings)
-
-    # -- applying ------------------------------------------------------------------------------------------------
-
-    def _apply(self, site: Site) -> None:
-        """Make the kernel what ``site`` says: ports, then rules (checked in all three first), then the rest."""
-        self._ports(site)
-        rules = {rules.namespace: rules for rules in rulesets(site)}
-        for step in ("check", "load"):
-            for namespace, ruleset in rules.items():
-                self._ask(namespace, "ruleset_refused", step, ruleset.text())
-        states = {state.namespace: state for state in desired(site)}
-        for namespace in ("wan", "lan"):
-            self._ask(namespace, "apply_refused", "apply", states[namespace])
-        self._findings = tuple(self._tunnels(site))
-        for namespace, ruleset in rules.items():
-            absent = ruleset.policies() - self._ask(namespace, "not_held", "policies")
-            wrong = sorted(absent)
-            if namespace != "vpn" or not self._findings:
-                # A tunnel whose device is not there yet is a finding, not a failure: the box waits for it.
-                wrong += self._ask(namespace, "not_held", "missing", states[namespace])
-            if wrong:
-                raise _NotApplied(finding("not_held", namespace=namespace, what="; ".join(wrong[:5])))
-        self._pins.clear()
-
-    def _ask(self, namespace: str, code: str, what: str, *arguments: Any) -> Any:
-        try:
-            return self._hands[namespace].ask(what, *arguments)
-        except HandRefused as wrong:
-            raise _NotApplied(finding(code, namespace=namespace, what=wrong)) from None
-
-    def _ports(self, site: Site) -> None:
-        """Find both ports, know them by their MAC, and bring the LAN port over, down, before its rules are loaded."""
-        wan = self._hands["wan"]
-        for at, (name, wanted) in {
-            "/uplink/port": (site.uplink.port, site.uplink.mac),
-            "/lan/port": (site.lan.port, site.lan.mac),
-        }.items():
-            mac = wan.ask("mac", name) or (self._hands["lan"].ask("mac", name) if at == "/lan/port" else None)
-            if mac is None:
-                raise _NotApplied(finding("port_missing", at, port=name))
-            if wanted is not None and mac != wanted:
-                raise _NotApplied(finding("ports_swapped", at, port=name, found=mac, expected=wanted))
-        if self._hands["lan"].ask("mac", site.lan.port) is None:
-            self._ask("wan", "apply_refused", "move", site.lan.port, self._namespaces["lan"])
-
-    def _tunnels(self, site: Site) -> list[Finding]:
-        """Bring each WireGuard device into ``vpn`` and give it its whole configuration; say which are not there."""
-        away = []
-        for tunnel in site.tunnel:
-            if not self._bring(tunnel):
-                away.append(finding("wireguard_missing", tunnel=tunnel.name))
-        state = desired(site)[1]
-        self._ask("vpn", "apply_refused", "apply", state)
-        for tunnel in site.tunnel:
-            if self._there("vpn", tunnel.name):
-                self._sync(tunnel)
-        return away
-
-    def _there(self, namespace: str, link: str) -> bool:
-        there: bool = self._hands[namespace].ask("there", link)
-        return there
-
-    def _bring(self, tunnel: Tunnel) -> bool:
-        if self._there("vpn", tunnel.name):
-            return True
-        if not self._there("wan", tunnel.name) and not self._ask(
-            "wan", "apply_refused", "create_wireguard", tunnel.name
-        ):
-            return False
-        self._ask("wan", "apply_refused", "move", tunnel.name, self._namespaces["vpn"])
-        return True
-
-    def _sync(self, tunnel: Tunnel) -> bool:
-        """Give a device its whole configuration if it has another one; say whether it had."""
-        folder = self._folders.secrets
-        try:
-            public = secrets.ensure_wireguard_key(folder, tunnel.name)
-            text = wireguard.text(tunnel, secrets.read_wireguard_key(folder, tunnel.name))
+            self._device = secrets.key_hash(secrets.ensure_device_key(self._folders.secrets).public_key())
         except (secrets.SecretDamaged, OSError):
-            raise _NotApplied(finding("key_damaged", tunnel=tunnel.name)) from None
-        seen = self._ask("vpn", "apply_refused", "observe_wireguard", tunnel.name)
-        if not wireguard_missing(wireguard_device(tunnel, public), seen):
-            return False
-        self._ask("vpn", "apply_refused", "syncconf", tunnel.name, text)
-        return True
+            self.counters["device_key_damaged"] += 1
+        self._commit.restore()
+        if self._commit.journal.confirmed[0] and self._commit.confirmed() is None:
+            self._damaged = True
 
-    def tick(self) -> None:
-        """Put drift of links back: a tunnel that died and came again, an address that was taken away."""
-        now = time.monotonic()
-        self._pins = {call: held for call, held in self._pins.items() if held[1] > now}
-        if self._site is None:
-            return
+    # -- callers -------------------------------------------------------------------------------------------------
+
+    def answer(self, caller: str, request: Request) -> Answer:
+        """Do what one of the closed lists allows; nothing else was decoded."""
+        if isinstance(request, FerryRequest):
+            return self._pins.answer(request, self._store.site, self._kernel)
         try:
-            self._findings = tuple(self._tunnels(self._site))
-            for state in desired(self._site):
-                if state.namespace != "vpn" and self._ask(state.namespace, "apply_refused", "apply", state):
-                    self.counters["drift"] += 1
-        except _NotApplied as wrong:
-            self._findings = wrong.findings
+            if isinstance(request, Status):
+                return StatusReport(self._facts())
+            if isinstance(request, HandOver | CityAnswer):
+                return self._agent(request)
+            return self._change(caller, request)
+        except ChangeRefused as refused:
+            self.counters[refused.rule] += 1
+            return Refusal(refused.rule, refused.findings or (finding(refused.rule),))
+        except EnvelopeRefused as refused:
+            self.counters[refused.rule] += 1
+            return Refusal(refused.rule, (finding(refused.rule),))
 
-    # -- the ferry -----------------------------------------------------------------------------------------------
-
-    def cookies(self) -> tuple[int, int]:
-        return self._hands["lan"].ask("cookie"), self._hands["vpn"].ask("cookie")
-
-    def ferry(self, request: FerryRequest) -> Answer:
-        """Open, renew or close a pin; what the confirmed site does not cover is refused by name."""
-        rule = self._objection(request)
-        if rule is not None:
-            self.counters[rule] += 1
-            return Refusal(rule)
-        try:
-            if isinstance(request, ClosePin):
-                held = self._pins.pop(request.call, None)
-                if held is not None:
-                    self._script(pins.closed(held[0]))
-                return Done()
-            pin = self._pins[request.call][0] if isinstance(request, RenewPin) else self._pin(request)
-            self._script(pins.opened(pin, request.ttl_seconds))
-            self._pins[request.call] = (pin, time.monotonic() + request.ttl_seconds)
-        except HandRefused:
-            self.counters["pin_not_loaded"] += 1
-            return Refusal("pin_not_loaded")
+    def _change(self, caller: str, request: OperatorRequest | WebRequest) -> Answer:
+        if isinstance(request, Plan):
+            return self._plan(request.site_text)
+        if isinstance(request, Apply):
+            return self._propose(proposal.whole(request.site_text, self._confirmed()), caller, request.confirm_seconds)
+        if isinstance(request, Propose):
+            if request.base != self._commit.journal.confirmed[0]:
+                raise ChangeRefused("revision_stale")
+            document = proposal.of_owner(request.layer_text, self._confirmed())
+            return self._propose(document, caller, request.confirm_seconds)
+        if isinstance(request, Confirm):
+            self._commit.confirm(request.token, caller)
+        elif isinstance(request, Reject):
+            held = self._commit.pending
+            # Root on the box may undo anybody's change; all others only their own.
+            mine = held is None or caller != "operator"
+            self._commit.reject(request.token if mine or held is None else held.token,
+                                caller if mine or held is None else held.caller)  # fmt: skip
         return Done()
 
-    def _script(self, scripts: dict[str, str]) -> None:
-        for namespace, script in scripts.items():
-            self._hands[namespace].ask("load", script)
-
-    def _objection(self, request: FerryRequest) -> str | None:
-        site = self._site
+    def _propose(self, document: bytes, caller: str, seconds: int, mark: tuple[int, int] | None = None) -> Answer:
+        site, found = proposal.site_of(document)
         if site is None:
-            return "pin_without_site"
-        if isinstance(request, RenewPin):
-            return None if request.call in self._pins else "pin_unknown"
-        if isinstance(request, ClosePin):
-            return None
-        recorder = next((r for r in site.recorder if r.id == request.recorder), None)
-        city = IPv4Address(request.city_address)
-        others = [pin for call, (pin, _) in self._pins.items() if call != request.call]
-        checks = {
-            "pin_recorder": recorder is not None,
-            "pin_lan_port": request.lan_port in site.lan.media_port_range,
-            "pin_lan_port_taken": all(pin.lan_port != request.lan_port for pin in others),
-            "pin_city_address": any(city in network for network in site.platform.media_networks),
-            "pin_rate": request.max_kbytes_per_second <= MAX_PIN_KBYTES,
-            "pin_count": len(others) < site.max_calls,
-        }
-        return next((rule for rule, good in checks.items() if not good), None)
+            raise ChangeRefused("site_refused", found)
+        self._applied_at = time.time()
+        held = self._commit.propose(document, caller, seconds, time.monotonic(), mark)
+        return Done() if held is None else Waiting(held.number, held.token, seconds)
 
-    def _pin(self, request: OpenPin) -> Pin:
-        assert self._site is not None  # _objection saw it
-        recorder = next(r for r in self._site.recorder if r.id == request.recorder)
-        return Pin(
-            recorder.media_addresses,
-            request.lan_port,
-            request.payload_type,
-            IPv4Address(request.city_address),
-            request.city_port,
-            request.city_local_port,
-            request.max_kbytes_per_second,
+    def _confirmed(self) -> proposal.Layers:
+        return proposal.layers_of(self._commit.confirmed())
+
+    def _agent(self, request: HandOver | CityAnswer) -> Answer:
+        try:
+            city = secrets.read_city_key(self._folders.secrets)
+        except (secrets.SecretDamaged, OSError):
+            city = None
+        site = self._store.site
+        if city is None or site is None:
+            raise ChangeRefused("city_unknown")
+        if isinstance(request, CityAnswer):
+            held = self._commit.pending
+            nonce = held.token if held is not None else ""
+            open_answer(request.answer_text, city, site=site.site.id, device=self._device, nonce=nonce)
+            if not self._handshake_since(self._applied_at):
+                raise ChangeRefused("no_new_handshake")
+            self._commit.confirm(nonce, "agent")
+            return Done()
+        highest = self._commit.journal.highest
+        layer = open_layer(
+            request.envelope_text, city, site=site.site.id, device=self._device, highest=highest, now=time.time()
         )
+        return self._propose(proposal.of_city(layer, self._confirmed()), "agent", CITY_SECONDS, layer.mark)
+
+    def _handshake_since(self, moment: float) -> bool:
+        site = self._store.site
+        return site is not None and any(
+            facts is not None and facts.last_handshake >= int(moment)
+            for facts in (self._tunnel(tunnel.name) for tunnel in site.tunnel)
+        )
+
+    def _tunnel(self, name: str) -> Any:
+        try:
+            return self._kernel.tunnel(name)
+        except HandRefused:
+            return None
+
+    def _plan(self, text: str) -> Answer:
+        site, found = read_site(text)
+        if site is None:
+            raise ChangeRefused("site_refused", found)
+        try:
+            return Planned(self._kernel.plan(site))
+        except NotApplied as wrong:
+            raise ChangeRefused("site_refused", wrong.findings) from None
+
+    # -- time ----------------------------------------------------------------------------------------------------
+
+    def tick(self) -> None:
+        """Let changes run out, forget dead pins, put drift back."""
+        self._commit.tick(time.monotonic())
+        self._pins.expire()
+        if self._store.site is not None:
+            self._kernel.tend(self._store.site)
+
+    def cookies(self) -> tuple[int, int]:
+        """Return the cookies of ``lan`` and ``vpn``."""
+        return self._kernel.cookies()
 
     # -- status --------------------------------------------------------------------------------------------------
 
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what a person should know now."""
+        damaged = (finding("site_damaged"),) if self._damaged else ()
+        return (*damaged, *self._kernel.findings, *self._commit.findings)
+
     def _facts(self) -> dict[str, Any]:
-        site = self._site
+        site = self._store.site
+        found = [[f.code, f.path, dict(f.args)] for f in self.findings()]
+        facts: dict[str, Any] = {
+            "confirmed": site is not None,
+            "findings": found,
+            "change": self._commit.facts(time.monotonic()),
+            "device": self._device,
+            "counters": dict(self.counters + self._kernel.counters),
+        }
         if site is None:
-            return {"confirmed": False, "findings": [f.code for f in self._findings]}
-        return {
-            "confirmed": True,
-            "findings": [f.code for f in self._findings],
+            return facts
+        return facts | {
             "rulesets": {rules.namespace: rules.digest() for rules in rulesets(site)},
-            "rules_missing": {
-                rules.namespace: sorted(rules.policies() - self._hands[rules.namespace].ask("policies"))
-                for rules in rulesets(site)
-            },
+            "rules_missing": self._kernel.rules_missing(site),
             "tunnels": {tunnel.name: self._tunnel_facts(tunnel.name) for tunnel in site.tunnel},
             "pins": len(self._pins),
-            "counters": dict(self.counters),
         }
 
     def _tunnel_facts(self, name: str) -> dict[str, Any]:
-        try:
-            facts = self._hands["vpn"].ask("facts", name)
-        except HandRefused as wrong:
-            return {"error": str(wrong)}
+        facts = self._tunnel(name)
         if facts is None:
             return {"error": "no peer"}
         age = int(time.time()) - facts.last_handshake if facts.last_handshake else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import selectors
 import socket
 import struct
@@ -30,6 +31,8 @@ TICK_SECONDS = 2.0
 DIAL_SECONDS = 0.5
 NAMESPACES = Path("/run/netns")
 MAX_CALLERS = 16
+#: Who dials us; the ferry, which cannot, is dialled.
+LISTENED = ("operator", "web", "agent")
 
 
 class Process:
@@ -41,8 +44,8 @@ class Process:
         self._ferry_path = run / "ferry-keeper.sock"
         self._ferry: socket.socket | None = None
         self._callers = 0
-        self._listener = _listen(run / "keeper-operator.sock")
-        self._selector.register(self._listener, selectors.EVENT_READ, "listen")
+        for caller in LISTENED:
+            self._selector.register(_listen(run / f"keeper-{caller}.sock"), selectors.EVENT_READ, ("listen", caller))
 
     def run(self) -> None:
         """Serve for ever."""
@@ -51,22 +54,23 @@ class Process:
             for key, _ in self._selector.select(DIAL_SECONDS):
                 opened = key.fileobj
                 assert isinstance(opened, socket.socket)  # nothing else is registered
-                if key.data == "listen":
-                    self._accept()
+                what, caller = key.data
+                if what == "listen":
+                    self._accept(opened, caller)
                 else:
-                    self._serve(opened, key.data)
+                    self._serve(opened, caller)
             self._dial_ferry()
             if time.monotonic() >= due:
                 self._keeper.tick()
                 due = time.monotonic() + TICK_SECONDS
 
-    def _accept(self) -> None:
-        line, _ = self._listener.accept()
+    def _accept(self, listener: socket.socket, caller: str) -> None:
+        line, _ = listener.accept()
         if _uid(line) != os.getuid() or self._callers >= MAX_CALLERS:
             line.close()
             return
         self._callers += 1
-        self._selector.register(line, selectors.EVENT_READ, "operator")
+        self._selector.register(line, selectors.EVENT_READ, ("line", caller))
 
     def _serve(self, line: socket.socket, caller: str) -> None:
         try:
@@ -79,7 +83,7 @@ class Process:
         number = 0
         try:
             number, request = decode_request(caller, data)
-            answer = self._keeper.ferry(request) if caller == "ferry" else self._keeper.operator(request)  # type: ignore[arg-type]
+            answer = self._keeper.answer(caller, request)
         except ControlError as wrong:
             self._keeper.counters[wrong.rule] += 1
             answer = Refusal(wrong.rule)
@@ -106,7 +110,7 @@ class Process:
             line.close()
             return
         self._ferry = line
-        self._selector.register(line, selectors.EVENT_READ, "ferry")
+        self._selector.register(line, selectors.EVENT_READ, ("line", "ferry"))
 
 
 def _listen(path: Path) -> socket.socket:
@@ -131,7 +135,7 @@ def main() -> int:
     hands = {"lan": Hand("lan", descriptors["lan"]), "vpn": Hand("vpn", descriptors["vpn"]), "wan": Hand("wan", None)}
     keep_net_admin()
     folders = Folders(where.run, where.state, where.secrets)
-    keeper = Keeper(hands, descriptors["vpn"], descriptors["lan"], folders)
+    keeper = Keeper(hands, descriptors, folders, lambda: secrets.token_hex(16))
     process = Process(keeper, where.run)
     keeper.restore()
     print("The keeper is ready.", file=sys.stderr, flush=True)

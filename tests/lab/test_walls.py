@@ -116,8 +116,8 @@ PIN = OpenPin("7", NVR, 30000, "100.64.255.10", 40000, 41000, 96, 2048, 30)
 @pytest.fixture
 def keeper(tmp_path: Path) -> Keeper:
     hands: Any = {name: RecordingHand() for name in ("lan", "vpn", "wan")}
-    made = Keeper(hands, 1, 2, Folders(tmp_path, tmp_path, tmp_path))
-    made._site = SITE
+    made = Keeper(hands, {"lan": 1, "vpn": 2}, Folders(tmp_path, tmp_path, tmp_path), lambda: "0" * 32)
+    made._store.site = SITE
     return made
 
 
@@ -133,13 +133,13 @@ def keeper(tmp_path: Path) -> Keeper:
     ],
 )
 def test_an_owned_ferry_gets_no_pin_that_the_site_does_not_cover(keeper: Keeper, wrong: Any, rule: str) -> None:
-    assert isinstance(keeper.ferry(PIN), Done), "the control: the right one is opened"
-    assert keeper.ferry(wrong) == Refusal(rule)
+    assert isinstance(keeper.answer("ferry", PIN), Done), "the control: the right one is opened"
+    assert keeper.answer("ferry", wrong) == Refusal(rule)
     assert keeper.counters[rule] == 1
 
 
 def test_two_calls_never_share_a_port(keeper: Keeper) -> None:
-    assert isinstance(keeper.ferry(PIN), Done)
-    assert keeper.ferry(replace(PIN, call="8")) == Refusal("pin_lan_port_taken")
-    assert isinstance(keeper.ferry(ClosePin("7")), Done)
-    assert isinstance(keeper.ferry(replace(PIN, call="8")), Done)
+    assert isinstance(keeper.answer("ferry", PIN), Done)
+    assert keeper.answer("ferry", replace(PIN, call="8")) == Refusal("pin_lan_port_taken")
+    assert isinstance(keeper.answer("ferry", ClosePin("7")), Done)
+    assert isinstance(keeper.answer("ferry", replace(PIN, call="8")), Done)

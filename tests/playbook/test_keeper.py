@@ -1,0 +1,322 @@
+"""Who may change what: the operator, the owner's page, the city's agent; each through its own list and its own layer.
+
+The hands are recorders here (the kernel itself is tested in the lab): what is judged is what the keeper decides.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from edge.control.wire import (
+    CALLERS,
+    Apply,
+    CityAnswer,
+    Confirm,
+    ControlError,
+    Done,
+    HandOver,
+    Propose,
+    Refusal,
+    Reject,
+    Status,
+    StatusReport,
+    Waiting,
+    decode_request,
+    encode_request,
+)
+from edge.keeper.keeper import Folders, Keeper
+from edge.lab import topology
+from netconf import envelope, layers, secrets
+from netconf.check import read_site
+
+TEXT = (Path(topology.__file__).with_name("site.toml")).read_text(encoding="utf-8")
+CITY = Ed25519PrivateKey.generate()
+
+
+@dataclass
+class Facts:
+    last_handshake: int = 0
+    public_key: str = ""
+    endpoint: str = ""
+    received: int = 0
+    sent: int = 0
+
+
+@dataclass
+class Hand:
+    """A hand in front of a kernel that always holds, or never (``broken``)."""
+
+    broken: bool = False
+    asked: list[str] = field(default_factory=list)
+    facts: Facts = field(default_factory=Facts)
+
+    def ask(self, what: str, *_: Any) -> Any:
+        self.asked.append(what)
+        if what == "missing" and self.broken:
+            return ["ip link set lan0 up"]
+        answers: dict[str, Any] = {
+            "there": True, "cookie": 1, "mac": "02:00:00:00:00:02", "policies": _All(), "shown": "shown",
+            "facts": self.facts, "observe_wireguard": _Same(),
+        }  # fmt: skip
+        return answers.get(what, [])
+
+
+class _All(frozenset[str]):
+    def __rsub__(self, other: Any) -> frozenset[str]:
+        return frozenset()
+
+
+class _Same:
+    """A device that is as it should be."""
+
+    listen_port = None
+    peers = _All()
+
+    def __getattr__(self, name: str) -> Any:
+        return None
+
+
+@dataclass
+class Bench:
+    keeper: Keeper
+    hands: dict[str, Hand]
+    folders: Folders
+
+    def tell(self, caller: str, request: Any) -> Any:
+        """Ask over the wire, as the caller would."""
+        _, decoded = decode_request(caller, encode_request(1, request))
+        return self.keeper.answer(caller, decoded)
+
+    def status(self) -> dict[str, Any]:
+        answer = self.tell("operator", Status())
+        assert isinstance(answer, StatusReport)
+        return answer.facts
+
+    @property
+    def change(self) -> dict[str, Any]:
+        facts: dict[str, Any] = self.status()["change"]
+        return facts
+
+    def published(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.folders.run / "site.json").read_bytes())
+        return found
+
+    def again(self) -> Bench:
+        """The box after its plug was pulled."""
+        hands: Any = {name: Hand() for name in ("lan", "vpn", "wan")}
+        keeper = Keeper(hands, {"lan": 1, "vpn": 2}, self.folders, lambda: "b" * 32)
+        keeper.restore()
+        return Bench(keeper, hands, self.folders)
+
+    def sign(self, layer: dict[str, Any], key: Ed25519PrivateKey = CITY, **other: Any) -> str:
+        payload = {
+            "site": self.published()["site"]["id"],
+            "device": self.status()["device"],
+            "epoch": 1,
+            "revision": 5,
+            "not_after": int(time.time()) + 3600,
+            "layer": layer,
+        }
+        return envelope.sign("layer", payload | other, key)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
+    monkeypatch.setattr("edge.keeper.kernel.wireguard_missing", lambda *_: [])
+    folders = Folders(tmp_path / "run", tmp_path / "state", tmp_path / "secrets")
+    for folder in (folders.run, folders.state):
+        folder.mkdir()
+    secrets.write_city_key(folders.secrets, CITY.public_key())
+    made = Bench(None, {}, folders).again()  # type: ignore[arg-type]
+    made.keeper._commit._token = lambda: "a" * 32
+    assert isinstance(made.tell("operator", Apply(TEXT, 0)), Done)
+    return made
+
+
+def owner_layer(**parts: Any) -> str:
+    return json.dumps(parts)
+
+
+def lan(address: str) -> dict[str, Any]:
+    site, _ = read_site(TEXT)
+    assert site is not None
+    return layers.split(site)[0]["lan"] | {"address": address}
+
+
+def rules(answer: Any) -> list[str]:
+    assert isinstance(answer, Refusal), answer
+    return [found.code for found in answer.findings]
+
+
+# -- confirmed commit ------------------------------------------------------------------------------------------------
+
+
+def test_a_change_of_the_page_is_kept_by_the_one_who_has_its_token(bench: Bench) -> None:
+    base = bench.change["revision"]
+    answer = bench.tell("web", Propose(base, owner_layer(lan=lan("192.168.1.3/24")), 60))
+    assert answer == Waiting(base + 1, "a" * 32, 60)
+    assert bench.published()["lan"]["address"] == "192.168.1.3/24", "the daemons have it while it waits"
+    assert rules(bench.tell("web", Confirm("c" * 32))) == ["not_your_change"]
+    assert rules(bench.tell("operator", Confirm("a" * 32))) == ["not_your_change"]
+    assert isinstance(bench.tell("web", Confirm("a" * 32)), Done)
+    assert bench.again().published()["lan"]["address"] == "192.168.1.3/24"
+
+
+def test_without_its_word_it_is_undone_and_remembered(bench: Bench) -> None:
+    base = bench.change["revision"]
+    bench.tell("web", Propose(base, owner_layer(lan=lan("192.168.1.3/24")), 10))
+    held = bench.keeper._commit.pending
+    assert held is not None
+    bench.keeper._commit.tick(held.until + 1)
+    assert bench.published()["lan"]["address"] == "192.168.1.2/24"
+    assert bench.change["failed"][-1]["reason"] == "not_confirmed"
+    assert bench.change["revision"] == base
+
+
+def test_pulling_the_plug_is_a_rollback(bench: Bench) -> None:
+    bench.tell("web", Propose(bench.change["revision"], owner_layer(lan=lan("192.168.1.3/24")), 60))
+    after = bench.again()
+    assert after.published()["lan"]["address"] == "192.168.1.2/24"
+    assert after.change["failed"][-1]["reason"] == "power_lost"
+
+
+def test_two_changes_at_once_and_a_stale_page(bench: Bench) -> None:
+    base = bench.change["revision"]
+    bench.tell("web", Propose(base, owner_layer(lan=lan("192.168.1.3/24")), 60))
+    assert rules(bench.tell("operator", Apply(TEXT, 0))) == ["change_pending"]
+    bench.tell("web", Confirm("a" * 32))
+    assert rules(bench.tell("web", Propose(base, owner_layer(lan=lan("192.168.1.4/24")), 60))) == ["revision_stale"]
+
+
+def test_what_does_not_hold_is_undone_at_once(bench: Bench) -> None:
+    bench.hands["lan"].broken = True
+    answer = bench.tell("web", Propose(bench.change["revision"], owner_layer(lan=lan("192.168.1.3/24")), 60))
+    assert isinstance(answer, Refusal)
+    assert answer.rule == "change_undone"
+    assert rules(answer) == ["not_held"]
+    bench.hands["lan"].broken = False
+    bench.keeper.tick()
+    assert bench.change["state"] == "steady"
+    assert bench.published()["lan"]["address"] == "192.168.1.2/24"
+
+
+def test_root_on_the_box_may_undo_anybodys_change(bench: Bench) -> None:
+    bench.tell("web", Propose(bench.change["revision"], owner_layer(lan=lan("192.168.1.3/24")), 60))
+    assert isinstance(bench.tell("operator", Reject("0" * 32)), Done)
+    assert bench.change["failed"][-1]["reason"] == "rejected"
+
+
+# -- layers ----------------------------------------------------------------------------------------------------------
+
+
+def city_layer() -> dict[str, Any]:
+    site, _ = read_site(TEXT)
+    assert site is not None
+    return layers.split(site)[1]
+
+
+def test_a_city_layer_is_kept_by_the_citys_answer_after_a_new_handshake(bench: Bench) -> None:
+    layer = city_layer()
+    layer["platform"]["keepalive_seconds"] = 30
+    waiting = bench.tell("agent", HandOver(bench.sign(layer)))
+    assert isinstance(waiting, Waiting)
+    facts = {"site": bench.published()["site"]["id"], "device": bench.status()["device"], "nonce": waiting.token}
+    answer = CityAnswer(envelope.sign("answer", facts, CITY))
+    assert rules(bench.tell("agent", answer)) == ["no_new_handshake"]
+    bench.hands["vpn"].facts.last_handshake = int(time.time()) + 1
+    wrong = CityAnswer(envelope.sign("answer", facts | {"nonce": "f" * 32}, CITY))
+    assert rules(bench.tell("agent", wrong)) == ["answer_other_change"]
+    assert isinstance(bench.tell("agent", answer), Done)
+    assert bench.published()["platform"]["keepalive_seconds"] == 30
+    assert bench.change["city_layer"] == [1, 5]
+    assert rules(bench.tell("agent", HandOver(bench.sign(layer)))) == ["layer_old"], "it cannot be played again"
+
+
+def test_a_layer_of_the_city_that_is_not_to_be_believed_changes_nothing(bench: Bench) -> None:
+    layer, stranger = city_layer(), Ed25519PrivateKey.generate()
+    before = bench.published()
+    refused = {
+        "layer_unsigned": bench.sign(layer, key=stranger),
+        "layer_other_site": bench.sign(layer, site="34020000008000000009"),
+        "layer_other_device": bench.sign(layer, device="0" * 64),
+        "layer_expired": bench.sign(layer, not_after=int(time.time()) - 1),
+        "layer_old": bench.sign(layer, epoch=0, revision=0),
+        "layer_owner_field": bench.sign(layer | {"channel": []}),
+        "field_unknown": bench.sign(layer | {"script": "rm -rf /"}),
+        "layer_fields": "{}",
+    }
+    for rule, text in refused.items():
+        assert rule in rules(bench.tell("agent", HandOver(text))), rule
+    assert bench.published() == before
+    assert bench.change["state"] == "steady"
+    # The control: the same layer, well signed, is taken.
+    assert isinstance(bench.tell("agent", HandOver(bench.sign(layer))), Waiting)
+
+
+@pytest.mark.parametrize("allowed", ["0.0.0.0/0", "192.168.0.0/16"])
+def test_w02_a_city_that_lost_its_wits_cannot_open_the_tunnel_wide(bench: Bench, allowed: str) -> None:
+    layer = city_layer()
+    layer["tunnel"][0]["allowed"] = [allowed, *layer["tunnel"][0]["allowed"]]
+    assert {"allowed_everything", "networks_overlap"} & set(rules(bench.tell("agent", HandOver(bench.sign(layer)))))
+
+
+def test_w02_a_peer_key_that_is_our_own_is_refused(bench: Bench) -> None:
+    layer = city_layer()
+    name = layer["tunnel"][0]["name"]
+    layer["tunnel"][0]["public_key"] = secrets.ensure_wireguard_key(bench.folders.secrets, name)
+    answer = bench.tell("agent", HandOver(bench.sign(layer)))
+    assert rules(answer) == ["tunnel_key_own"]
+
+
+def test_what_the_city_has_signed_cannot_be_changed_on_the_box(bench: Bench) -> None:
+    waiting = bench.tell("agent", HandOver(bench.sign(city_layer())))
+    bench.hands["vpn"].facts.last_handshake = int(time.time()) + 1
+    facts = {"site": bench.published()["site"]["id"], "device": bench.status()["device"], "nonce": waiting.token}
+    bench.tell("agent", CityAnswer(envelope.sign("answer", facts, CITY)))
+    answer = bench.tell("operator", Apply(TEXT.replace("keepalive_seconds = ", "keepalive_seconds = 1"), 0))
+    assert set(rules(answer)) == {"layer_city_field"}
+    assert isinstance(bench.tell("operator", Apply(TEXT, 0)), Done), "the owner's part alone may differ"
+
+
+def test_the_owner_cannot_touch_what_is_the_citys(bench: Bench) -> None:
+    answer = bench.tell("web", Propose(bench.change["revision"], owner_layer(platform={}), 60))
+    assert rules(answer) == ["layer_city_field"]
+
+
+def test_a_box_that_knows_no_city_takes_no_layer(bench: Bench) -> None:
+    text = bench.sign(city_layer())
+    (bench.folders.secrets / "city.pub").unlink()
+    assert rules(bench.tell("agent", HandOver(text))) == ["city_unknown"]
+
+
+# -- callers ---------------------------------------------------------------------------------------------------------
+
+
+def test_each_caller_has_its_own_list() -> None:
+    asked = [Apply("", 0), Propose(1, "", 10), HandOver(""), CityAnswer(""), Confirm("a" * 32)]
+    for caller, allowed in CALLERS.items():
+        for request in asked:
+            if type(request) in allowed:
+                decode_request(caller, encode_request(1, request))
+            else:
+                with pytest.raises(ControlError, match="request_unknown"):
+                    decode_request(caller, encode_request(1, request))
+
+
+def test_a_bit_that_rotted_is_found_and_the_copy_serves(bench: Bench) -> None:
+    journal = bench.folders.state / "journal.json"
+    raw = bytearray(journal.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    journal.write_bytes(bytes(raw))
+    assert bench.again().published()["lan"]["address"] == "192.168.1.2/24"
+    (bench.folders.state / "journal.copy.json").write_bytes(bytes(raw))
+    lost = bench.again()
+    assert [code for code, _, _ in lost.status()["findings"]] == ["site_damaged"]
+    assert not lost.status()["confirmed"]
