@@ -407,6 +407,12 @@ _CALLS = {
     "ferry_unreachable": Words(
         "The crossing is not running.", "It starts again by itself.", "摆渡进程未运行。", "它会自动重启。"
     ),
+    "kept_damaged": Words(
+        "What the program knew before its restart cannot be read; running views end.",
+        "They can be opened again.",
+        "重启前的状态无法读取，正在进行的观看将结束。",
+        "可重新打开。",
+    ),
     "media_address_foreign": Words(
         "The media address lies outside the network that was agreed.",
         "Check the address in the device's SDP.",

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from typing import Any
 
 from edge.cityside.issued import IssuedIds
 from edge.gb28181.device import Device, Registered, RegistrationLost
+from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import CallEnded, CallEstablished, InviteReceived
 from edge.gb28181.role import Refused
 from edge.manscdp.messages import CatalogEntry
 from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
+    CallLives,
+    CallsTold,
     CatalogItem,
     ChannelState,
     CloseMedia,
@@ -39,7 +44,8 @@ class View:
     leg: str
     issued: str
     request: OpenMedia
-    offer: MediaDescription
+    #: None once it was answered by a process before us.
+    offer: MediaDescription | None
     ssrc: int
     answered: bool = False
     port: int = 0
@@ -89,6 +95,8 @@ class CitySide:
         self._by_leg: dict[str, int] = {}
         self._commands: list[Command] = []
         self._ferry_up = False
+        #: Calls of the process before us that the ferry has not yet spoken of.
+        self._doubtful: set[int] = set()
         self.registered = False
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
@@ -152,6 +160,53 @@ class CitySide:
         """Return an SSRC as GB/T 28181 annex F writes it: 0 for live, five digits of the domain, four of ours."""
         return int(f"0{self._site.site.id[3:8]}{self._chance.number(10000):04d}")
 
+    # -- over a restart ------------------------------------------------------------------------------------------
+
+    def kept(self) -> dict[str, object]:
+        """Return what a restart must not lose: the answered views and their dialogs."""
+        views = [
+            [
+                call,
+                view.leg,
+                view.issued,
+                view.request.recorder,
+                view.request.channel,
+                view.request.viewer,
+                view.ssrc,
+                view.port,
+            ]
+            for call, view in self.views.items()
+            if view.answered
+        ]
+        return {"views": views, "device": self._device.kept()}
+
+    def adopt(self, kept: Mapping[str, Any]) -> None:
+        """Take over what the process before us kept; what the ferry does not speak of as living is ended.
+
+        Raises:
+            NotKept: it is something else.
+        """
+        try:
+            for call, leg, issued, recorder, channel, viewer, ssrc, port in kept["views"]:
+                request = OpenMedia(int(call), str(recorder), str(channel), "live", str(viewer))
+                self.views[call] = View(str(leg), str(issued), request, None, int(ssrc), True, int(port))
+                self._by_leg[str(leg)] = call
+                self._doubtful.add(call)
+            self._device.adopt(kept["device"])
+        except (LookupError, TypeError, ValueError) as wrong:
+            raise NotKept(str(wrong)) from None
+
+    def _lives(self, call: int) -> None:
+        self._doubtful.discard(call)
+        if call not in self.views:
+            self._send(CloseMedia(call, "side_lost"))
+
+    def _told(self, now: float) -> None:
+        """The ferry has named all calls that live: the others ended while we were away."""
+        for call in list(self._doubtful):
+            self._hang_up(call, 480, "side_lost", now)
+        self._doubtful.clear()
+
     # -- from the ferry ------------------------------------------------------------------------------------------
 
     def on_ferry_up(self) -> None:
@@ -195,6 +250,10 @@ class CitySide:
             self._hang_up(record.call, record.status, record.reason, now)
         elif isinstance(record, CloseMedia):
             self._hang_up(record.call, 480, record.reason, now)
+        elif isinstance(record, CallLives):
+            self._lives(record.call)
+        elif isinstance(record, CallsTold):
+            self._told(now)
         else:
             self.counters["record_unexpected"] += 1
 
@@ -224,7 +283,7 @@ class CitySide:
 
     def _accept(self, call: int, now: float) -> None:
         view = self.views.get(call)
-        if view is None or view.answered:
+        if view is None or view.answered or view.offer is None:
             return
         view.answered = True
         answer = view.offer.answer(

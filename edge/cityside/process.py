@@ -11,9 +11,11 @@ from pathlib import Path
 from edge.cityside.core import CitySide, OpenSink, PassSink, Say, SendRecord
 from edge.cityside.issued import IssuedIds
 from edge.gb28181.device import Device, DeviceConfig
+from edge.gb28181.kept import NotKept
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
+from edge.io.outlives import Outlives
 from edge.io.password import password
 from edge.io.seqpacket import FerryLine
 from edge.io.status import StatusFile
@@ -42,10 +44,12 @@ class Process:
         self._line = FerryLine(where.run / "ferry-city.sock", self._core.on_ferry_up, self._record, self._ferry_lost)
         self._udp = UdpShell(self._device, config.local, self._event)
         self._status = StatusFile(where.run, "cityside")
+        self._outlives = Outlives(where.run, "cityside")
 
     async def run(self, confirmed: Confirmed) -> None:
         """Serve until the confirmed configuration changes."""
         await self._udp.start()
+        self._adopt()
         line = asyncio.create_task(self._line.run())
         self._device.start(time.monotonic())
         try:
@@ -58,6 +62,18 @@ class Process:
         finally:
             line.cancel()
             self._udp.close()
+
+    def _adopt(self) -> None:
+        """Go on where the process before us was killed."""
+        left = self._outlives.read()
+        if left is None:
+            return
+        try:
+            self._core.adopt(left)
+        except NotKept:
+            self._log.say("kept_damaged")
+        self._udp.drain()
+        self._act()
 
     def _ferry_lost(self) -> None:
         self._core.on_ferry_lost(time.monotonic())
@@ -84,6 +100,7 @@ class Process:
                 sink.close()
             elif isinstance(command, Say):
                 self._log.say(command.code, command.about)
+        self._outlives.write(self._core.kept())
         self._udp.flush()
 
     def _open_sink(self, call: int, city: Address) -> Address | None:

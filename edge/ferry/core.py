@@ -17,6 +17,8 @@ from edge.control.wire import ClosePin, OpenPin, RenewPin
 from edge.ferry.calls import Call, CallRefused, Event, PassedSocket, State
 from edge.ferry.verify import VerifyRefused, verify
 from edge.records.types import (
+    CallLives,
+    CallsTold,
     CatalogItem,
     ChannelState,
     CloseMedia,
@@ -37,6 +39,9 @@ PIN_TTL_SECONDS = 30
 PIN_RENEW_SECONDS = 10.0
 #: A call without one good packet for so long is over (the practice of GB28181 media servers).
 SILENCE_SECONDS = 15.0
+#: A side that died is started again within two seconds; what it takes longer than this is no restart, and nobody hears
+#: a BYE for a view without its legs.
+SIDE_SECONDS = 10.0
 #: The keeper's rate for one pin: 8 Mbit/s main stream, doubled for key frame bursts.
 PIN_KBYTES_PER_SECOND = 2048
 
@@ -108,6 +113,7 @@ class Ferry:
         self._tunnel_addresses = {str(tunnel.address.ip) for tunnel in site.tunnel}
         self._sinks: dict[int, tuple[MediaSink, PassedSocket]] = {}
         self._published: dict[tuple[str, str], CatalogItem] = {}
+        self._lost: dict[Party, float] = {}
         self._commands: list[Command] = []
         self.calls: dict[int, Call] = {}
         self.counters: Counter[str] = Counter()
@@ -153,22 +159,40 @@ class Ferry:
         call.packets, call.octets = packets, octets
 
     def on_side_up(self, side: Party) -> None:
-        """A side is there: the city side hears what is published now, whenever the site side said it."""
+        """A side is there: it hears which calls live, and the city side what is published now."""
+        self._lost.pop(side, None)
+        flowing = [number for number, call in self.calls.items() if call.state is State.FLOWING]
+        self._commands += [Send(side, CallLives(number)) for number in flowing]
+        self._commands.append(Send(side, CallsTold(len(flowing))))
         if side is Party.CITY:
             self._commands += [Send(Party.CITY, item) for item in self._published.values()]
 
     def on_side_lost(self, side: Party, now: float) -> None:
-        """A side hung up or was hung up on: every call ends, for one of its legs is gone."""
+        """A side is gone. Media that flows goes on for a while: the side comes back and knows its legs."""
+        self._lost[side] = now
+        for number, call in list(self.calls.items()):
+            if call.state is not State.FLOWING:
+                self._end(number, "side_lost", now, gone=side)
+        if side is Party.CITY:
+            for _, passed in self._sinks.values():
+                self._commands.append(CloseDescriptor(passed.descriptor))
+            self._sinks.clear()
+
+    def on_side_away(self, side: Party, now: float) -> None:
+        """A side does not come back, or was owned: every call ends, for one of its legs is gone."""
+        self._lost.pop(side, None)
         if side is Party.SITE:
             for recorder, channel in self._published:
                 self._commands.append(Send(Party.CITY, ChannelState(recorder, channel, 0)))
             self._published.clear()
         for number in list(self.calls):
             self._end(number, "side_lost", now, gone=side)
-        if side is Party.CITY:
-            for _, passed in self._sinks.values():
-                self._commands.append(CloseDescriptor(passed.descriptor))
-            self._sinks.clear()
+
+    def on_keeper_up(self) -> None:
+        """A keeper is there, perhaps a new one that knows no pins: it hears of those of the calls that flow."""
+        for number, call in self.calls.items():
+            if call.state is State.FLOWING:
+                self._commands.append(AskKeeper(number, self._pin(number, call)))
 
     def on_keeper_lost(self, now: float) -> None:
         """Without the keeper no pin can be opened; pins that live are left to their time to live."""
@@ -177,7 +201,10 @@ class Ferry:
                 self._refuse(number, 503, "pin_refused", now)
 
     def handle_timer(self, now: float) -> None:
-        """Renew pins of calls with good packets; end the silent and the overdue ones."""
+        """Renew pins of calls with good packets; end the silent, the overdue, and those of a side that stays away."""
+        for side, since in list(self._lost.items()):
+            if now - since > SIDE_SECONDS:
+                self.on_side_away(side, now)
         for number, call in list(self.calls.items()):
             if call.state is State.FLOWING:
                 if now - call.last_good > SILENCE_SECONDS:

@@ -181,7 +181,7 @@ class Process:
             return
         self._selector.unregister(line)
         line.close()
-        _log(f"The {side} side is gone; its views end.")
+        _log(f"The {side} side is gone.")
         self._core.on_side_lost(side, time.monotonic())
         self._act()
 
@@ -195,6 +195,7 @@ class Process:
             if not self._greeted:
                 self._hello, self._greeted = decode_hello(data), True
                 _log("The keeper is connected.")
+                self._core.on_keeper_up()
                 return
             number, answer = decode_answer(data)
         except (OSError, ControlError):
@@ -279,6 +280,7 @@ class Process:
         elif isinstance(command, DropSide):
             _log(f"The {command.side} side broke the rule {command.rule}; the line is cut.")
             self._lose_side(command.side)
+            self._core.on_side_away(command.side, time.monotonic())
 
     # -- what is told --------------------------------------------------------------------------------------------
 

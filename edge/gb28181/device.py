@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from edge.digest.client import authorization
 from edge.digest.fields import RemoteDigestError
+from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import Identity
 from edge.gb28181.role import Role
 from edge.manscdp.messages import (
@@ -101,6 +103,22 @@ class Device(Role):
     def set_catalog(self, entries: Sequence[CatalogEntry]) -> None:
         """Say what a catalog query is answered with."""
         self._entries = tuple(entries)
+
+    def kept(self) -> dict[str, Any]:
+        """Return what a restart must not lose: the dialogs. Registration is simply done again."""
+        return {"legs": self._legs.kept()}
+
+    def adopt(self, kept: Mapping[str, Any]) -> None:
+        """Take over what the process before us kept.
+
+        Raises:
+            NotKept: it is something else.
+        """
+        try:
+            legs = dict(kept["legs"])
+        except (LookupError, TypeError, ValueError) as wrong:
+            raise NotKept(str(wrong)) from None
+        self._legs.adopt(legs)
 
     def accept(self, call: str, answer: MediaDescription, now: float) -> None:
         """Answer an invitation with 200 and our description."""

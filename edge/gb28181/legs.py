@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from edge.gb28181.call import TABLE, Action, Event, State
 from edge.gb28181.ids import is_code
+from edge.gb28181.kept import MAX_KEPT, dialog_facts, dialog_of
 from edge.sdp.description import MediaDescription, RemoteSdpError
 from edge.sdp.description import parse as parse_sdp
 from edge.sip.address import Address
@@ -16,6 +18,7 @@ from edge.sip.dialog import Dialog
 from edge.sip.endpoint import Endpoint, TransactionKey
 from edge.sip.errors import RemoteSipError
 from edge.sip.message import CSeq, Headers, Request, Response, reply
+from edge.sip.transaction import Kind
 from edge.sip.uri import NameAddr, SipUri
 
 MAX_LEGS = 4096
@@ -262,6 +265,25 @@ class Legs:
     def names(self, peer: str) -> list[str]:
         """Return the legs to the peer at an address."""
         return [leg.name for leg in self._by_name.values() if leg.peer.host == peer]
+
+    def kept(self) -> dict[str, dict[str, Any]]:
+        """Return the dialogs that a restart must not lose, by leg."""
+        return {
+            name: dialog_facts(leg.dialog, leg.peer)
+            for name, leg in self._by_name.items()
+            if leg.state in (State.ACCEPTED, State.ESTABLISHED)
+        }
+
+    def adopt(self, kept: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take over the dialogs of the process before us.
+
+        Raises:
+            NotKept: one of them is none; those before it are taken.
+        """
+        for name, facts in list(kept.items())[:MAX_KEPT]:
+            dialog, peer = dialog_of(facts)
+            key = TransactionKey(Kind.CLIENT_INVITE, name, "", "INVITE")  # of a transaction that is long over
+            self._by_name[name] = _Leg(name, State.ESTABLISHED, key, Request(), peer, dialog)
 
     def _step(self, leg: _Leg, event: Event, now: float) -> None:
         cell = TABLE[leg.state].get(event)

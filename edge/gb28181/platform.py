@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from edge.digest.server import Authenticator, Verdict
 from edge.gb28181.catalog import Collector
 from edge.gb28181.device import KEEPALIVE_MISSES
+from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import Identity
 from edge.gb28181.role import Role
 from edge.manscdp.messages import (
@@ -142,6 +145,36 @@ class Platform(Role):
         if binding.address is not None:
             binding.asked = {*list(binding.asked)[-8:], query.sn}
             self._send_message(device, binding.address, query, now)
+
+    def kept(self) -> dict[str, Any]:
+        """Return what a restart must not lose: who is registered from where until when, and the dialogs."""
+        bound = {
+            device: [binding.address.host, binding.address.port, binding.expires_at, binding.seen_at]
+            for device, binding in self._bindings.items()
+            if binding.address is not None
+        }
+        return {"bound": bound, "legs": self._legs.kept()}
+
+    def adopt(self, kept: Mapping[str, Any], now: float) -> None:
+        """Take over what the process before us kept; times are of the same monotonic clock.
+
+        Raises:
+            NotKept: it is something else.
+        """
+        try:
+            bound = {device: (str(h), int(p), float(e), float(s)) for device, (h, p, e, s) in kept["bound"].items()}
+            legs = dict(kept["legs"])
+        except (LookupError, TypeError, ValueError, AttributeError) as wrong:
+            raise NotKept(str(wrong)) from None
+        for device, (host, port, expires_at, seen_at) in bound.items():
+            binding = self._bindings.get(device)
+            if binding is not None and host in binding.known.addresses and now < expires_at:
+                binding.address, binding.expires_at = Address(host, port), expires_at
+                # While we were dead nobody could hear it: it has its full time again.
+                binding.seen_at = max(seen_at, now)
+                self._tell(DeviceOnline(device))
+                self.query_catalog(device, now)
+        self._legs.adopt(legs)
 
     # -- registration --------------------------------------------------------------------------------------------
 

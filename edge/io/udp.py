@@ -72,7 +72,7 @@ class UdpShell:
     def _tick(self) -> None:
         self._timer = None
         self._machine.handle_timer(time.monotonic())
-        self._drain()
+        self.drain()
 
     def _read(self) -> None:
         for _ in range(_MOST_PER_WAKE):
@@ -83,9 +83,10 @@ class UdpShell:
             except OSError:
                 continue  # an ICMP error about an earlier datagram
             self._machine.receive_datagram(data, Address(*source), time.monotonic())
-        self._drain()
+        self.drain()
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Hand out what the machine tells, then flush; call after a call into the machine that may tell something."""
         while (event := self._machine.next_event()) is not None:
             self._on_event(event, time.monotonic())
         self.flush()

@@ -192,6 +192,10 @@ class Street:
         self._programs[name].wanted = False
         self.kill(name)
 
+    def resume_program(self, name: str) -> None:
+        """Let a program that was ended run again."""
+        self._programs[name].wanted = True
+
     def apply(self, text: str) -> None:
         """Apply a site text through the keeper.
 

@@ -231,6 +231,26 @@ class CloseMedia:
     reason: Reason
 
 
+@dataclass(frozen=True, slots=True)
+class CallLives:
+    """To a side that was started again: media of this call flows."""
+
+    number: ClassVar[int] = 11
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.FERRY, Party.SITE), (Party.FERRY, Party.CITY))
+    descriptors: ClassVar[int] = 0
+    call: CallNumber
+
+
+@dataclass(frozen=True, slots=True)
+class CallsTold:
+    """To a side that was started again: those were all; what it holds beside them is over."""
+
+    number: ClassVar[int] = 12
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.FERRY, Party.SITE), (Party.FERRY, Party.CITY))
+    descriptors: ClassVar[int] = 0
+    count: Annotated[int, Whole(0, 4096)]
+
+
 Record = (
     CatalogItem
     | ChannelState
@@ -242,6 +262,8 @@ Record = (
     | MediaReady
     | MediaRefused
     | CloseMedia
+    | CallLives
+    | CallsTold
 )
 
 REGISTRY: tuple[type[Record], ...] = (
@@ -255,6 +277,8 @@ REGISTRY: tuple[type[Record], ...] = (
     MediaReady,
     MediaRefused,
     CloseMedia,
+    CallLives,
+    CallsTold,
 )
 
 

@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed
 from edge.gb28181.platform import CatalogReceived, DeviceOffline, DeviceOnline, Platform
 from edge.gb28181.role import Refused
 from edge.manscdp.messages import CatalogEntry
 from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
+    CallLives,
+    CallsTold,
     CatalogItem,
     ChannelState,
     CloseMedia,
@@ -116,6 +120,8 @@ class SiteSide:
         self._items: dict[tuple[str, str], CatalogItem] = {}
         self._by_leg: dict[str, int] = {}
         self._commands: list[Command] = []
+        #: Calls of the process before us that the ferry has not yet spoken of.
+        self._doubtful: set[int] = set()
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
 
@@ -124,6 +130,42 @@ class SiteSide:
     def on_ferry_up(self) -> None:
         """Tell a new ferry what is known: it starts empty."""
         self._commands += [SendRecord(item) for item in self._items.values()]
+
+    def kept(self) -> dict[str, object]:
+        """Return what a restart must not lose: the views whose media flows without us, and their dialogs."""
+        views = [
+            [call, view.request.recorder, view.request.channel, view.port, view.leg]
+            for call, view in self.views.items()
+            if view.state is State.PASSED
+        ]
+        return {"views": views, "platform": self._platform.kept()}
+
+    def adopt(self, kept: Mapping[str, Any], now: float) -> None:
+        """Take over what the process before us kept; what the ferry does not speak of as living is ended.
+
+        Raises:
+            NotKept: it is something else.
+        """
+        try:
+            views = [(int(c), str(r), str(n), int(p), str(leg)) for c, r, n, p, leg in kept["views"]]
+            self._platform.adopt(kept["platform"], now)
+        except (LookupError, TypeError, ValueError) as wrong:
+            raise NotKept(str(wrong)) from None
+        for call, recorder, channel, port, leg in views:
+            self.views[call] = View(OpenMedia(call, recorder, channel, "live", ""), State.PASSED, now, port, leg)
+            self._by_leg[leg] = call
+            self._doubtful.add(call)
+
+    def _lives(self, call: int) -> None:
+        self._doubtful.discard(call)
+        if call not in self.views:
+            self._send(CloseMedia(call, "side_lost"))
+
+    def _told(self, now: float) -> None:
+        """The ferry has named all calls that live: the others ended while we were away."""
+        for call in list(self._doubtful):
+            self._close(call, now)
+        self._doubtful.clear()
 
     def on_ferry_lost(self, now: float) -> None:
         for call in list(self.views):
@@ -142,6 +184,10 @@ class SiteSide:
             self._invite(record.call, now)
         elif isinstance(record, CloseMedia):
             self._close(record.call, now)
+        elif isinstance(record, CallLives):
+            self._lives(record.call)
+        elif isinstance(record, CallsTold):
+            self._told(now)
         else:
             self.counters["record_unexpected"] += 1
 

@@ -6,10 +6,12 @@ import asyncio
 import time
 from pathlib import Path
 
+from edge.gb28181.kept import NotKept
 from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
+from edge.io.outlives import Outlives
 from edge.io.password import password
 from edge.io.seqpacket import FerryLine
 from edge.io.status import StatusFile
@@ -39,10 +41,12 @@ class Process:
         local = Address(str(site.lan.address.ip), site.lan.sip_port)
         self._udp = UdpShell(self._platform, local, self._event)
         self._status = StatusFile(where.run, "siteside")
+        self._outlives = Outlives(where.run, "siteside")
 
     async def run(self, confirmed: Confirmed) -> None:
         """Serve until the confirmed configuration changes."""
         await self._udp.start()
+        self._adopt()
         line = asyncio.create_task(self._line.run())
         try:
             while not confirmed.changed():
@@ -56,6 +60,18 @@ class Process:
             line.cancel()
             self._ports.close()
             self._udp.close()
+
+    def _adopt(self) -> None:
+        """Go on where the process before us was killed."""
+        left = self._outlives.read()
+        if left is None:
+            return
+        try:
+            self._core.adopt(left, time.monotonic())
+        except NotKept:
+            self._log.say("kept_damaged")
+        self._udp.drain()
+        self._act()
 
     def _ferry_up(self) -> None:
         self._core.on_ferry_up()
@@ -94,6 +110,7 @@ class Process:
                 self._ports.release(command.call)
             elif isinstance(command, Say):
                 self._log.say(command.code, command.about)
+        self._outlives.write(self._core.kept())
         self._udp.flush()
 
 

@@ -22,6 +22,8 @@ from edge.ferry.core import (
 )
 from edge.records.codec import encode
 from edge.records.types import (
+    CallLives,
+    CallsTold,
     CatalogItem,
     ChannelState,
     CloseMedia,
@@ -117,9 +119,9 @@ def test_either_side_may_close_in_every_state(stage: str, who: Party) -> None:
     assert not script.ferry.calls
 
 
-@pytest.mark.parametrize("stage", ["opened", "reserved", "pinned", "answered", "flowing"])
+@pytest.mark.parametrize("stage", ["opened", "reserved", "pinned", "answered"])
 @pytest.mark.parametrize("who", [Party.SITE, Party.CITY])
-def test_a_lost_side_ends_the_view_in_every_state(stage: str, who: Party) -> None:
+def test_a_lost_side_ends_a_view_without_media_in_every_state(stage: str, who: Party) -> None:
     script: Script = getattr(Script(), stage)()
     script.ferry.on_side_lost(who, script.now)
     done = list(script.ferry.commands())
@@ -127,6 +129,40 @@ def test_a_lost_side_ends_the_view_in_every_state(stage: str, who: Party) -> Non
     assert Send(other, CloseMedia(7, "side_lost")) in done
     assert CloseDescriptor(10) in done
     assert not script.ferry.calls
+
+
+@pytest.mark.parametrize("who", [Party.SITE, Party.CITY])
+def test_media_outlives_a_side_that_comes_back_and_ends_without_one_that_does_not(who: Party) -> None:
+    script = Script().flowing()
+    script.ferry.on_side_lost(who, script.now)
+    assert script.ferry.commands() == []
+    script.ferry.on_traffic(7, 100, 140_000, script.now + 5)
+    assert not any(isinstance(done, Send) for done in script.wait(5))
+    script.ferry.on_side_up(who)
+    assert script.ferry.commands() == [Send(who, CallLives(7)), Send(who, CallsTold(1))]
+    script.ferry.on_side_lost(who, script.now)
+    done = script.wait(10.5)
+    assert Send(Party.CITY if who is Party.SITE else Party.SITE, CloseMedia(7, "side_lost")) in done
+    assert not script.ferry.calls
+
+
+@pytest.mark.parametrize("who", [Party.SITE, Party.CITY])
+def test_an_owned_side_takes_its_views_with_it_at_once(who: Party) -> None:
+    script = Script().flowing()
+    script.ferry.on_side_away(who, script.now)
+    assert CloseDescriptor(10) in script.ferry.commands()
+    assert not script.ferry.calls
+
+
+def test_a_new_keeper_hears_of_the_pins_of_calls_that_flow() -> None:
+    script = Script().flowing()
+    script.ferry.on_keeper_up()
+    (asked,) = script.ferry.commands()
+    assert isinstance(asked, AskKeeper)
+    assert isinstance(asked.request, OpenPin)
+    assert asked.request.call == "7"
+    script.ferry.on_pin(7, True, script.now)
+    assert script.ferry.commands() == [], "its answer changes nothing"
 
 
 def test_an_unshared_channel_is_refused_and_its_socket_closed() -> None:
@@ -218,14 +254,15 @@ def test_a_city_side_that_comes_later_hears_what_was_said_before() -> None:
     script.says(Party.SITE, ITEM)
     script.says(Party.SITE, ChannelState(NVR, SHARED, 0))
     script.ferry.on_side_up(Party.CITY)
-    assert script.ferry.commands() == [Send(Party.CITY, replace(ITEM, online=0))]
+    assert script.ferry.commands() == [Send(Party.CITY, CallsTold(0)), Send(Party.CITY, replace(ITEM, online=0))]
 
 
 def test_a_lost_site_side_takes_its_channels_offline() -> None:
     script = Script()
     script.says(Party.SITE, ITEM)
     script.ferry.on_side_lost(Party.SITE, script.now)
-    assert script.ferry.commands() == [Send(Party.CITY, ChannelState(NVR, SHARED, 0))]
+    assert script.wait(9) == []
+    assert script.wait(2) == [Send(Party.CITY, ChannelState(NVR, SHARED, 0))]
 
 
 def test_every_state_and_event_stands_in_the_table_or_is_refused_by_name() -> None:

@@ -26,7 +26,7 @@ from edge.records.types import (
 )
 
 ITEM = CatalogItem("3" * 20, "4" * 20, "北门", "maker", "model", 1, 1)
-MIN_CLASSES = 10
+MIN_CLASSES = 12
 
 
 def _strategy(alphabet: object) -> st.SearchStrategy[str | int]:

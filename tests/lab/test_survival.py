@@ -1,0 +1,108 @@
+"""What must survive a death survives: media over a side's or the keeper's kill -9, the BYE after it, the pin, the rules."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+
+import pytest
+
+from edge.lab import topology
+from edge.lab.city import order
+from edge.lab.street import RUN, Street, eventually
+
+ORDERS = RUN / "city.sock"
+
+
+def right() -> int:
+    count: int = order(ORDERS, "facts")["judge"]["right"]
+    return count
+
+
+def the_view(street: Street) -> tuple[str, int]:
+    """The only view's call number and how many packets it has carried."""
+    ((number, view),) = street.said("ferry")["views"].items()
+    return number, view["packets"]
+
+
+def hung_up(street: Street) -> int:
+    """How many BYEs the recorder has taken."""
+    return (street.logs / "nvr.log").read_text(encoding="utf-8").count("CallEnded(")
+
+
+@pytest.mark.parametrize("name", ["siteside", "cityside", "keeper"])
+def test_f02_f03_media_flows_on_and_the_city_can_still_hang_up(street: Street, playing: str, name: str) -> None:
+    number, _ = the_view(street)
+    starts = street.starts(name)
+    street.kill(name)
+    before = right()
+    eventually(lambda: street.starts(name) > starts, 10, f"{name} again")
+    eventually(lambda: right() > before + 100, 30, "a hundred more pictures of the same view")
+    assert the_view(street)[0] == number
+    if name != "keeper":
+        eventually(lambda: number in street.said(name).get("views", {}), 20, "the new process knows the view")
+    ended = hung_up(street)
+    order(ORDERS, "stop")
+    eventually(lambda: not street.said("ferry").get("views"), 20, "the BYE is matched")
+    eventually(lambda: hung_up(street) > ended, 20, "a BYE at the recorder")
+
+
+def test_f02_the_recorders_own_bye_is_matched_after_a_restart(street: Street, playing: str) -> None:
+    """The recorder hangs up while the site side is away: it says so again until somebody hears it (RFC 3261 17.1.2)."""
+    number, _ = the_view(street)
+    street.stop_program("siteside")
+    street.kill("nvr")  # a recorder that restarts forgets its call and sends no more
+    time.sleep(1)
+    street.resume_program("siteside")
+    eventually(lambda: number not in street.said("ferry").get("views", {}), 40, "the view's end")
+    eventually(lambda: any(street.said("siteside").get("recorders", {}).values()), 60, "the recorder again")
+
+
+def test_f02_a_view_that_ended_while_its_side_was_away_is_ended_toward_the_recorder(
+    street: Street, playing: str
+) -> None:
+    street.stop_program("siteside")
+    order(ORDERS, "stop")
+    eventually(lambda: not street.said("ferry").get("views"), 20, "the view's end at the ferry")
+    before = hung_up(street)
+    street.resume_program("siteside")
+    eventually(lambda: hung_up(street) > before, 20, "a BYE at the recorder")
+    eventually(lambda: any(street.said("siteside").get("recorders", {}).values()), 60, "the recorder")
+
+
+def test_f03_a_keeper_that_starts_again_loads_nothing_and_keeps_the_pin(street: Street, playing: str) -> None:
+    """Counters of rules would begin anew with a load; an element of the set would be gone."""
+
+    def listed(*what: str) -> str:
+        command = topology.inside("lan", "nft", "list", *what)
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    (view,) = street.said("ferry")["views"].values()
+    street.kill("keeper")
+    starts = street.starts("keeper")
+    eventually(lambda: street.starts("keeper") > starts, 10, "the keeper again")
+    assert f". {view['lan_port']} ." in listed("set", "inet", "snowgate", "media")
+    eventually(lambda: street.status().get("keeper", {}).get("pins") == 1, 20, "the new keeper knows the pin")
+    assert street.status()["keeper"]["counters"].get("rules_put_back", 0) == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "flush ruleset",
+        "delete table inet snowgate",
+        "insert rule inet snowgate input accept",
+        "add chain inet snowgate output { policy accept; }",
+    ],
+)
+def test_f22_rules_that_somebody_changes_are_put_back(street: Street, playing: str, damage: str) -> None:
+    before = street.status()["keeper"]["counters"].get("rules_put_back", 0)
+    subprocess.run(topology.inside("lan", "nft", damage), check=True, timeout=20)
+    eventually(lambda: street.status()["keeper"]["counters"].get("rules_put_back", 0) > before, 10, "put back")
+    assert street.status()["keeper"]["rules_missing"]["lan"] == []
+    count = right()
+    eventually(lambda: right() > count + 25, 20, "more pictures of the same view")
+    (view,) = street.said("ferry")["views"].values()
+    shown = subprocess.run(topology.inside("lan", "nft", "list", "set", "inet", "snowgate", "media"),
+                           capture_output=True, text=True, check=True).stdout  # fmt: skip
+    assert f". {view['lan_port']} ." in shown, "the pin is back as well"
