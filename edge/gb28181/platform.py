@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -149,7 +150,7 @@ class Platform(Role):
     def kept(self) -> dict[str, Any]:
         """Return what a restart must not lose: who is registered from where until when, and the dialogs."""
         bound = {
-            device: [binding.address.host, binding.address.port, binding.expires_at, binding.seen_at]
+            device: [binding.address.host, binding.address.port, binding.expires_at, _proof(binding.known)]
             for device, binding in self._bindings.items()
             if binding.address is not None
         }
@@ -162,16 +163,16 @@ class Platform(Role):
             NotKept: it is something else.
         """
         try:
-            bound = {device: (str(h), int(p), float(e), float(s)) for device, (h, p, e, s) in kept["bound"].items()}
+            bound = {device: (str(h), int(p), float(e), str(s)) for device, (h, p, e, s) in kept["bound"].items()}
             legs = dict(kept["legs"])
         except (LookupError, TypeError, ValueError, AttributeError) as wrong:
             raise NotKept(str(wrong)) from None
-        for device, (host, port, expires_at, seen_at) in bound.items():
+        for device, (host, port, expires_at, proof) in bound.items():
             binding = self._bindings.get(device)
-            if binding is not None and host in binding.known.addresses and now < expires_at:
-                binding.address, binding.expires_at = Address(host, port), expires_at
+            known = binding is not None and host in binding.known.addresses and proof == _proof(binding.known)
+            if binding is not None and known and now < expires_at:
                 # While we were dead nobody could hear it: it has its full time again.
-                binding.seen_at = max(seen_at, now)
+                binding.address, binding.expires_at, binding.seen_at = Address(host, port), expires_at, now
                 self._tell(DeviceOnline(device))
                 self.query_catalog(device, now)
         self._legs.adopt(legs)
@@ -326,3 +327,8 @@ class Platform(Role):
                 self._publish(binding)
             if binding.query_at is not None and binding.query_at <= now:
                 self.query_catalog(binding.known.id, now)
+
+
+def _proof(known: KnownDevice) -> str:
+    """What a registration rested on, not to be read from a file: with another password it is worth nothing."""
+    return hashlib.sha256(f"{known.id}:{known.password}".encode()).hexdigest()

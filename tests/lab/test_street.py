@@ -211,7 +211,10 @@ def hand_over(street: Street, rule: str, passed: socket.socket) -> bool:
         line.connect(str(RUN / "ferry-site.sock"))
         socket.send_fds(line, [b"\x01\x08\x00\x017\x00\x0255\x00\x0296"], [passed.fileno()])
         line.settimeout(5)
-        assert line.recv(100) == b"", "the ferry hangs up"
+        told = line.recv(100)
+        while told:  # which calls live
+            told = line.recv(100)
+        # An empty datagram: the ferry has hung up.
     return rule in street.said("ferry").get("counters", {})
 
 
