@@ -86,6 +86,12 @@ def _vpn(site: Site) -> Ruleset:
         Rule(f"{out} ip daddr {city.address} udp sport {city.local_port} udp dport {city.port}", "accept", peer),
         Rule(f"{out} {_RTP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"),
     ]
+    if site.control is not None:
+        # We call, it answers: a segment that would open a connection to us is no answer.
+        host, port, policy = site.control.address, site.control.port, "reports to the city's control"
+        answer = "tcp flags & (syn | ack) != syn"
+        input_.append(Rule(f"ip saddr {host} tcp sport {port} {answer}", "accept", policy))
+        output.append(Rule(f"{out} ip daddr {host} tcp dport {port}", "accept", policy))
     return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), _VPN_MEDIA_KEY)
 
 

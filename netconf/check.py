@@ -172,6 +172,8 @@ def _platform(site: Site) -> Iterator[Finding]:
     allowed = [network for tunnel in site.tunnel for network in tunnel.allowed]
     if not any(site.platform.address in network for network in allowed):
         yield finding("platform_outside_tunnel", "/platform/address", address=site.platform.address)
+    if site.control is not None and not any(site.control.address in network for network in allowed):
+        yield finding("platform_outside_tunnel", "/control/address", address=site.control.address)
     for at, media in enumerate(site.platform.media_networks):
         if not any(media.subnet_of(network) for network in allowed):
             yield finding("media_outside_tunnel", f"/platform/media_networks/{at}", network=media)

@@ -1,4 +1,4 @@
-"""What the city signs for one box: its layer of the configuration, and its answer that a change has arrived. Pure.
+"""What the city signs for one box, its layer and its answer that a change has arrived; and the box's own report. Pure.
 
 The octets that were signed travel as they are, so that nobody has to agree about how to write JSON. A layer is bound to
 the site, to the device's key, to an epoch and a revision that only rise, and to a last moment of use. An answer is bound
@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 MAX_ENVELOPE_BYTES = 1 << 17
 MAX_NUMBER = (1 << 53) - 1
 #: The signature is over this and the payload: what is signed for one purpose is worth nothing for another.
 _PURPOSES = {"layer": b"snowgate city layer 1\n", "answer": b"snowgate city answer 1\n"}
+_REPORT = b"snowgate box report 1\n"
 _FIELDS: dict[str, dict[str, type]] = {
     "layer": {"site": str, "device": str, "epoch": int, "revision": int, "not_after": int, "layer": dict},
     "answer": {"site": str, "device": str, "nonce": str},
@@ -82,6 +85,31 @@ def open_answer(text: str, city: Ed25519PublicKey, *, site: str, device: str, no
     """
     if _open("answer", text, city, site, device)["nonce"] != nonce:
         raise EnvelopeRefused("answer_other_change")
+
+
+def sign_report(payload: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> str:
+    """Return the envelope of a box's report, signed by its device key (ECDSA, SHA-256)."""
+    octets = json.dumps(payload, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
+    signature = key.sign(_REPORT + octets, ec.ECDSA(hashes.SHA256()))
+    return json.dumps({"payload": _text(octets), "signature": _text(signature)})
+
+
+def open_report(text: str, device: ec.EllipticCurvePublicKey) -> dict[str, Any]:
+    """Return the report of an envelope that is signed by ``device``.
+
+    Raises:
+        EnvelopeRefused: it is not.
+    """
+    outer = _object(text, {"payload": str, "signature": str})
+    octets = _octets(outer["payload"])
+    try:
+        device.verify(_octets(outer["signature"]), _REPORT + octets, ec.ECDSA(hashes.SHA256()))
+        report = json.loads(octets)
+    except (InvalidSignature, ValueError, RecursionError):
+        raise EnvelopeRefused("report_unsigned") from None
+    if not isinstance(report, dict):
+        raise EnvelopeRefused("report_unsigned")
+    return report
 
 
 def _open(purpose: str, text: str, city: Ed25519PublicKey, site: str, device: str) -> dict[str, Any]:

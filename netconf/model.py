@@ -205,6 +205,15 @@ class Platform(_Part):
     rights: tuple[Literal["live"], ...] = _owned("city", default=())
 
 
+class Control(_Part):
+    """Where the city's fleet control answers, through the tunnel, and how long its changes wait for its word."""
+
+    address: Address = _owned("city")
+    port: UdpPort = _owned("city", default=8443)
+    interval_seconds: int = _owned("city", default=60, ge=2, le=3600, strict=True)
+    confirm_seconds: int = _owned("city", default=90, ge=10, le=110, strict=True)
+
+
 class Recorder(_Part):
     """One recorder of the owner."""
 
@@ -234,6 +243,7 @@ class Site(_Part):
     lan: Lan
     tunnel: tuple[Tunnel, ...] = Field(min_length=1, max_length=MAX_TUNNELS)
     platform: Platform
+    control: Control | None = None
     recorder: tuple[Recorder, ...] = Field(default=(), max_length=MAX_RECORDERS)
     channel: tuple[Channel, ...] = Field(default=(), max_length=MAX_CHANNELS)
     max_calls: int = _owned("owner", default=64, ge=1, le=1024, strict=True)

@@ -407,6 +407,19 @@ _CALLS = {
     "ferry_unreachable": Words(
         "The crossing is not running.", "It starts again by itself.", "摆渡进程未运行。", "它会自动重启。"
     ),
+    "city_layer_kept": Words("The city's new configuration is in use.", "", "市级新配置已生效。", ""),
+    "control_away": Words(
+        "The city's control does not answer.",
+        "Look at the tunnel first; video goes on without it.",
+        "市级管理平台没有应答。",
+        "请先检查隧道；视频不受影响。",
+    ),
+    "device_key_damaged": Words(
+        "The box's own key cannot be read.",
+        "Move device.key away and enrol the box anew.",
+        "本机密钥无法读取。",
+        "请移走 device.key 并重新登记。",
+    ),
     "kept_damaged": Words(
         "What the program knew before its restart cannot be read; running views end.",
         "They can be opened again.",

@@ -94,6 +94,7 @@ class _Worker:
             "apply": self._apply,
             "missing": lambda wanted: missing(wanted, self._links.observe(wanted)),
             "syncconf": wireguard.syncconf,
+            "begin_anew": wireguard.begin_anew,
             "observe_wireguard": wireguard.observe,
             "facts": wireguard.facts,
         }

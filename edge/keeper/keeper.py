@@ -69,6 +69,7 @@ class Keeper:
         self._commit = Commit(self._store, journal, token)
         self._damaged = not whole
         self._applied_at = 0.0
+        self._tunnels_moved = False
         self._device = ""
 
     def restore(self) -> None:
@@ -143,7 +144,7 @@ class Keeper:
             held = self._commit.pending
             nonce = held.token if held is not None else ""
             open_answer(request.answer_text, city, site=site.site.id, device=self._device, nonce=nonce)
-            if not self._handshake_since(self._applied_at):
+            if self._tunnels_moved and not self._handshake_since(self._applied_at):
                 raise ChangeRefused("no_new_handshake")
             self._commit.confirm(nonce, "agent")
             return Done()
@@ -151,7 +152,10 @@ class Keeper:
         layer = open_layer(
             request.envelope_text, city, site=site.site.id, device=self._device, highest=highest, now=time.time()
         )
-        return self._propose(proposal.of_city(layer, self._confirmed()), "agent", CITY_SECONDS, layer.mark)
+        document = proposal.of_city(layer, self._confirmed())
+        self._tunnels_moved = layer.layer.get("tunnel") != self._confirmed().city.get("tunnel")
+        seconds = site.control.confirm_seconds if site.control is not None else CITY_SECONDS
+        return self._propose(document, "agent", seconds, layer.mark)
 
     def _handshake_since(self, moment: float) -> bool:
         site = self._store.site

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Callable
@@ -40,8 +41,8 @@ class Kernel:
         self._descriptors = descriptors
         self._secrets = secrets_folder
         self._after_load = after_load
-        #: Namespace -> (digest of our rules, what the kernel showed right after it took them). A keeper that was
-        #: started again finds it on tmpfs and loads nothing that holds.
+        #: Namespace -> (digest of our rules, what the kernel showed right after it took them), and tunnel -> (digest of
+        #: its configuration, ""). A keeper that was started again finds it on tmpfs and does nothing anew that holds.
         self._remembered = run / "rules.json"
         self._rules: dict[str, tuple[str, str]] = _read(self._remembered)
         #: What is known and does not stop the rest: a tunnel whose device is not there yet.
@@ -90,9 +91,12 @@ class Kernel:
         if self._hold(ruleset):
             return
         self.ask(ruleset.namespace, "ruleset_refused", "load", ruleset.text())
-        self._rules[ruleset.namespace] = (ruleset.digest(), self._hands[ruleset.namespace].ask("shown"))
-        self._remembered.write_text(json.dumps(self._rules), encoding="utf-8")
+        self._remember(ruleset.namespace, ruleset.digest(), self._hands[ruleset.namespace].ask("shown"))
         self._after_load(ruleset.namespace)
+
+    def _remember(self, name: str, digest: str, shown: str) -> None:
+        self._rules[name] = (digest, shown)
+        self._remembered.write_text(json.dumps(self._rules), encoding="utf-8")
 
     def _hold(self, ruleset: Ruleset) -> bool:
         digest, shown = self._rules.get(ruleset.namespace, ("", ""))
@@ -143,6 +147,12 @@ class Kernel:
             raise NotApplied(finding("key_damaged", tunnel=tunnel.name)) from None
         if public == tunnel.public_key:
             raise NotApplied(finding("tunnel_key_own", tunnel=tunnel.name))
+        digest = hashlib.sha256(tunnel.model_dump_json().encode("utf-8")).hexdigest()
+        if self._rules.get(tunnel.name, ("", ""))[0] != digest:
+            # Another endpoint or key: a session that happens to live proves nothing about it.
+            self.ask("vpn", "apply_refused", "begin_anew", tunnel.name, text)
+            self._remember(tunnel.name, digest, "")
+            return True
         seen = self.ask("vpn", "apply_refused", "observe_wireguard", tunnel.name)
         if not wireguard_missing(wireguard_device(tunnel, public), seen):
             return False

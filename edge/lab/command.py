@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from edge.lab import lacks, private, topology
+from edge.lab import lacks, private, sign, topology
 from edge.lab.street import SITE_FILE, Street, eventually
 from netconf import words
 
@@ -30,13 +30,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_in.add_argument("words", nargs=argparse.REMAINDER, metavar="-- COMMAND")
     verbs.add_parser("check", help="name what this machine lacks")
     verbs.add_parser("down", help="take it down; nothing is left")
+    sign.add_arguments(verbs.add_parser("sign", help="sign a layer as the lab's city"))
     hold = verbs.add_parser("hold")
     hold.add_argument("site", type=Path)
     hold.add_argument("without")
 
 
 def run(args: argparse.Namespace) -> int:
-    verbs = {"up": _up, "exec": _exec, "check": _check, "down": _down, "hold": _hold}
+    verbs = {"up": _up, "exec": _exec, "check": _check, "down": _down, "hold": _hold, "sign": sign.run}
     return verbs[args.verb](args)
 
 

@@ -18,11 +18,13 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from edge.lab import topology
+from edge.lab.control import city_key
 from netconf import secrets
 from netconf.check import read_site
 from netconf.model import Site
 
 RUN, STATE, SECRETS = Path("/run/snowgate"), Path("/run/snowgate-state"), Path("/run/snowgate-secrets")
+CONTROL = Path("/run/snowgate-control")
 SITE_FILE = Path(__file__).with_name("site.toml")
 CLOSED = Path(__file__).parents[2] / "firewall" / "closed.nft"
 _EMPTY_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -115,6 +117,7 @@ class Street:
         secrets.write_password(SECRETS, "platform", os.urandom(12).hex())
         for recorder in site.recorder:
             secrets.write_password(SECRETS, f"recorder-{recorder.id}", os.urandom(12).hex())
+        secrets.write_city_key(SECRETS, city_key(CONTROL).public_key())
         folder = RUN / "hub"
         folder.mkdir(mode=0o700, exist_ok=True)
         (folder / "key").write_text(base64.b64encode(hub.private_bytes_raw()).decode("ascii"), encoding="ascii")
@@ -142,6 +145,10 @@ class Street:
         ):  # fmt: skip
             topology.ip("-n", "city", *words)
         if "city" not in self.without:
+            control = self.site.control
+            if control is not None:
+                facts = (str(control.address), str(control.port), str(CONTROL), str(SECRETS))
+                self.program("control", "city", sys.executable, "-m", "edge.lab.control", *facts)
             orders = RUN / "city.sock"
             self.program("city", "city", sys.executable, "-m", "edge.lab.city", str(SECRETS), str(orders))
             eventually(orders.exists, 20, "the city's platform")
@@ -156,7 +163,8 @@ class Street:
             self.program("wg-a", "wan", "wireguard-go", "-f", "wg-a")
         else:
             topology.ip("-n", "wan", "link", "del", "probe0")
-        for name, namespace in (("keeper", "wan"), ("ferry", "ferry"), ("siteside", "lan"), ("cityside", "vpn")):
+        for name, namespace in (("keeper", "wan"), ("ferry", "ferry"), ("siteside", "lan"), ("cityside", "vpn"),
+                                ("agent", "vpn")):  # fmt: skip
             self.program(name, namespace, python, "-m", f"edge.{name}", *where)
         if "nvr" not in self.without:
             self.program("nvr", "nvr", python, "-m", "edge.lab.recorder", str(SECRETS))

@@ -75,6 +75,17 @@ def syncconf(device: str, configuration: str) -> None:
         _wg("syncconf", device, f"/dev/fd/{read}", descriptor=read)
 
 
+def begin_anew(device: str, configuration: str) -> None:
+    """Give a device its whole configuration, and let its peers prove themselves by a new handshake.
+
+    Raises:
+        WireGuardRefused: the device may be without peers.
+    """
+    for peer in observe(device).peers:
+        _wg("set", device, "peer", peer.public_key, "remove")
+    syncconf(device, configuration)
+
+
 def observe(device: str) -> WireguardState:
     """Return what a device is.
 

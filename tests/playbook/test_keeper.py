@@ -225,6 +225,7 @@ def city_layer() -> dict[str, Any]:
 def test_a_city_layer_is_kept_by_the_citys_answer_after_a_new_handshake(bench: Bench) -> None:
     layer = city_layer()
     layer["platform"]["keepalive_seconds"] = 30
+    layer["tunnel"][0]["keepalive_seconds"] = 20
     waiting = bench.tell("agent", HandOver(bench.sign(layer)))
     assert isinstance(waiting, Waiting)
     facts = {"site": bench.published()["site"]["id"], "device": bench.status()["device"], "nonce": waiting.token}

@@ -1,0 +1,156 @@
+"""Report, hear, hand over; through the tunnel, with a deadline on everything."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import random
+import time
+from pathlib import Path
+from typing import Any
+
+from edge.control.client import ask
+from edge.control.wire import (
+    CityAnswer,
+    ControlError,
+    Done,
+    HandOver,
+    Refusal,
+    Status,
+    StatusReport,
+    Waiting,
+)
+from edge.io.confirmed import Confirmed, Places, places
+from edge.io.log import Log
+from edge.io.status import StatusFile
+from netconf import envelope, secrets
+from netconf.model import Control, Site
+
+#: A city that has accepted the connection and then says nothing is away.
+DEADLINE_SECONDS = 10.0
+MAX_ANSWER_BYTES = 1 << 18
+#: While a change waits for the city's word it is asked for often: every second counts for a site that is cut off.
+WAITING_SECONDS = 1.0
+TICK_SECONDS = 0.25
+_PROGRAMS = ("siteside", "cityside", "ferry")
+
+
+class Agent:
+    """One life of the agent: from a confirmed configuration until it changes."""
+
+    def __init__(self, site: Site, control: Control, where: Places, log: Log) -> None:
+        self._site = site
+        self._control = control
+        self._run = where.run
+        self._key = secrets.ensure_device_key(where.secrets)
+        self._log = log
+        self._status = StatusFile(where.run, "agent")
+        self.nonce = ""
+
+    def move(self, site: Site, control: Control) -> None:
+        """Go on with another configuration."""
+        self._site, self._control = site, control
+
+    def turn(self) -> None:
+        """Report once, and do what the city answers."""
+        try:
+            answer = self._post(self._report())
+        except (OSError, http.client.HTTPException, ValueError) as wrong:
+            self._log.say("control_away", type(wrong).__name__)
+            self._status.write({"control": "away"})
+            return
+        self._status.write({"control": "answers"})
+        if isinstance(answer.get("answer"), str) and self.nonce:
+            self._tell(CityAnswer(answer["answer"]))
+        elif isinstance(answer.get("layer"), str) and not self.nonce:
+            self._tell(HandOver(answer["layer"]))
+
+    def _tell(self, request: HandOver | CityAnswer) -> None:
+        answer = ask(self._run, request, "agent")
+        if isinstance(answer, Waiting):
+            self.nonce = answer.token
+        elif isinstance(answer, Done):
+            self.nonce = ""
+            self._log.say("city_layer_kept")
+        elif isinstance(answer, Refusal):
+            for found in answer.findings:
+                self._log.say(found.code, found.path)
+
+    def _report(self) -> str:
+        answer = ask(self._run, Status(), "agent")
+        facts = answer.facts if isinstance(answer, StatusReport) else {}
+        change = facts.get("change", {})
+        if self.nonce and (change.get("pending") or {}).get("caller") != "agent":
+            self.nonce = ""  # it was undone
+        told = {
+            "site": self._site.site.id,
+            "device": facts.get("device", ""),
+            "nonce": self.nonce,
+            "city_layer": change.get("city_layer"),
+            "change": change,
+            "findings": facts.get("findings"),
+            "tunnels": facts.get("tunnels"),
+            "programs": {name: _read(self._run / f"{name}.status.json") for name in _PROGRAMS},
+        }
+        return envelope.sign_report(told, self._key)
+
+    def _post(self, report: str) -> dict[str, Any]:
+        line = http.client.HTTPConnection(str(self._control.address), self._control.port, timeout=DEADLINE_SECONDS)
+        try:
+            line.request("POST", "/v1/report", report.encode("ascii"), {"Content-Type": "application/json"})
+            response = line.getresponse()
+            data = response.read(MAX_ANSWER_BYTES + 1)
+        finally:
+            line.close()
+        if response.status != 200 or len(data) > MAX_ANSWER_BYTES:
+            raise ValueError("answer")
+        found = json.loads(data)
+        if not isinstance(found, dict):
+            raise ValueError("answer")
+        return found
+
+    def pause_seconds(self) -> float:
+        """Return how long to wait: jitter keeps a city's boxes from speaking all at once."""
+        if self.nonce:
+            return WAITING_SECONDS
+        return self._control.interval_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+
+
+def _serve(where: Places, log: Log) -> None:
+    confirmed = Confirmed(where.run)
+    while (site := confirmed.read()) is None or site.control is None:
+        time.sleep(TICK_SECONDS)
+    agent = Agent(site, site.control, where, log)
+    while True:
+        try:
+            agent.turn()
+        except (OSError, ControlError):
+            log.say("keeper_away")
+        until = time.monotonic() + agent.pause_seconds()
+        while time.monotonic() < until:
+            if confirmed.changed():
+                moved = confirmed.read()
+                if moved is None or moved.control is None or not agent.nonce:
+                    return
+                # A change that waits is ours to see through, at the address that it names.
+                agent.move(moved, moved.control)
+            time.sleep(TICK_SECONDS)
+
+
+def main() -> int:
+    """Run until the configuration changes; the supervisor starts us again."""
+    where = places("snowgate-agent")
+    log = Log("agent")
+    try:
+        _serve(where, log)
+    except secrets.SecretDamaged:
+        log.say("device_key_damaged")
+        return 1
+    return 0
