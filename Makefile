@@ -4,10 +4,12 @@ PYTHON := .venv/bin/python
 STAMP := .venv/.installed
 # libnftables and libseccomp are loaded by the product itself, the rest are programs.
 PACKAGES := python3 python3-venv nftables libnftables1 libseccomp2 wireguard-tools wireguard-go ffmpeg iproute2 util-linux procps
+# Only the tests of the pages drive a browser; its fonts are for the Chinese ones.
+BROWSER := chromium fonts-wqy-zenhei
 PROGRAMS := python3 nft wg wireguard-go ffmpeg ip unshare nsenter
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages demo test check bench clean
+.PHONY: help setup packages browser demo test check bench clean
 
 help: ## say what there is
 	@echo "snowgate: make TARGET"
@@ -23,6 +25,11 @@ packages:
 	if [ "$$(id -u)" = 0 ]; then echo "Installing Debian packages:$$missing"; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
 	else echo "Missing:$$missing. As root: apt-get install --no-install-recommends $(PACKAGES)"; exit 1; fi
 
+browser:
+	@command -v chromium >/dev/null 2>&1 && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then echo "Installing Debian packages: $(BROWSER)"; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends $(BROWSER) >/dev/null; \
+	else echo "Without chromium the tests of the pages skip by name. As root: apt-get install --no-install-recommends $(BROWSER)"; fi
+
 $(STAMP): requirements.txt pyproject.toml
 	@echo "Installing Python packages into .venv"
 	@$$(command -v /usr/bin/python3 || command -v python3) -m venv .venv
@@ -33,7 +40,7 @@ $(STAMP): requirements.txt pyproject.toml
 demo: setup ## the main job, live: the picture through the gap, and everything else refused (DEMO_SECONDS=, DEMO_LEAK=1)
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m edge.lab.demo
 
-test: setup ## all tests: unit, golden, playbook, property, lab
+test: setup browser ## all tests: unit, golden, playbook, property, lab, browser
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests
 
 check: setup ## format, lint, types, and who may import whom

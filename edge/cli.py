@@ -15,6 +15,8 @@ _COMMANDS = {
     "confirm": ("edge.control.commands", "add_confirm", "confirm", "keep a change that waits"),
     "reject": ("edge.control.commands", "add_reject", "reject", "undo a change that waits"),
     "status": ("edge.control.commands", "add_status", "status", "say what stands now"),
+    "first-code": ("webui.commands", "add_state", "first_code", "print a one-time code for the page's password"),
+    "fingerprint": ("webui.commands", "add_state", "fingerprint", "print the fingerprint of the page's key"),
     "lab": ("edge.lab.command", "add_arguments", "run", "a whole street in namespaces, to try things in"),
 }
 

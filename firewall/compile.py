@@ -19,6 +19,10 @@ _PING = "ip length <= 92"
 _WIREGUARD = "@th,64,32 { 0x1000000, 0x2000000, 0x3000000, 0x4000000 }"
 #: RTP version 2 in a datagram that has a whole header and something behind it.
 _RTP = "udp length > 20 @th,64,2 2"
+#: The segment that opens a connection, and all others.
+_OPENS, _ANSWERS = "tcp flags & (syn | ack) == syn", "tcp flags & (syn | ack) != syn"
+#: Where the owner's page is.
+PAGE_PORT = 443
 _LAN_MEDIA_KEY = "ip saddr . udp dport . @th,73,7"
 _VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
 
@@ -60,6 +64,9 @@ def _lan(site: Site) -> Ruleset:
     for recorder in _recorders(site):
         for address in sorted({recorder.address, *recorder.media_addresses}):
             raw.append(Rule(f"ip saddr {address} ether saddr != {recorder.mac}", "drop", f"spoofed {recorder.id}"))
+        own_ones = ", ".join(map(str, sorted({recorder.address, *recorder.media_addresses})))
+        frame = f"ether saddr {recorder.mac} ip saddr != {{ {own_ones} }}"
+        raw.append(Rule(frame, "drop", f"{recorder.id} under a foreign address"))
         peer = f"SIP of {recorder.id}"
         input_.append(Rule(f"ip saddr {recorder.address} udp dport {sip}", "accept", peer))
         output.append(Rule(f'oifname "{port}" ip daddr {recorder.address} udp sport {sip}', "accept", peer))
@@ -73,6 +80,11 @@ def _lan(site: Site) -> Ruleset:
         input_.append(Rule(f"ip saddr {owners} {ping}", "accept", "ping from the owner"))
         output.append(Rule(f'oifname "{port}" ip daddr {owners} {pong}', "accept", "answer to the owner's ping"))
         egress.append(Rule(f"ip saddr {own} ip daddr {owners} {pong}", "accept", "answer to the owner's ping"))
+        page = "the owner's page"
+        input_.append(Rule(f"ip saddr {owners} tcp dport {PAGE_PORT} {_OPENS} limit rate 20/second", "accept", page))
+        input_.append(Rule(f"ip saddr {owners} tcp dport {PAGE_PORT} {_ANSWERS}", "accept", page))
+        output.append(Rule(f'oifname "{port}" ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}', "accept", page))
+        egress.append(Rule(f"ip saddr {own} ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}", "accept", page))
     return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), _LAN_MEDIA_KEY, port, tuple(egress))
 
 
@@ -89,8 +101,7 @@ def _vpn(site: Site) -> Ruleset:
     if site.control is not None:
         # We call, it answers: a segment that would open a connection to us is no answer.
         host, port, policy = site.control.address, site.control.port, "reports to the city's control"
-        answer = "tcp flags & (syn | ack) != syn"
-        input_.append(Rule(f"ip saddr {host} tcp sport {port} {answer}", "accept", policy))
+        input_.append(Rule(f"ip saddr {host} tcp sport {port} {_ANSWERS}", "accept", policy))
         output.append(Rule(f"{out} ip daddr {host} tcp dport {port}", "accept", policy))
     return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), _VPN_MEDIA_KEY)
 

@@ -11,6 +11,7 @@ from typing import Literal
 from netconf.finding import Finding
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.form import Words
+from netconf.sentences.pages import PAGES
 
 Language = Literal["en", "zh-CN"]
 
@@ -484,6 +485,12 @@ _CALLS = {
     "too_many_calls": Words(
         "No further view can be opened now.", "End another one first.", "当前观看路数已满。", "请先结束其他观看。"
     ),
+    "tunnel_silent": Words(
+        "The tunnel to the city has no answer.",
+        "Check the uplink cable and the router; the rest comes back by itself.",
+        "到市级平台的隧道没有应答。",
+        "请检查上联网线和路由器；恢复后会自动重连。",
+    ),
     "unknown_address": Words(
         "A device registered from an address that is not its own.",
         "Check the recorder's address.",
@@ -517,7 +524,7 @@ _CALLS = {
     ),
 }
 
-TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES
+TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES
 
 
 class _Facts(dict[str, str]):

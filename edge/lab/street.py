@@ -166,6 +166,7 @@ class Street:
         for name, namespace in (("keeper", "wan"), ("ferry", "ferry"), ("siteside", "lan"), ("cityside", "vpn"),
                                 ("agent", "vpn")):  # fmt: skip
             self.program(name, namespace, python, "-m", f"edge.{name}", *where)
+        self.program("webui", "lan", python, "-m", "webui", *where)
         if "nvr" not in self.without:
             self.program("nvr", "nvr", python, "-m", "edge.lab.recorder", str(SECRETS))
 

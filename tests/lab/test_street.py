@@ -23,7 +23,7 @@ from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, Probe, Sho
 from edge.lab.sockets import udp_in
 from edge.lab.street import RUN, SECRETS, Street, eventually
 from netconf import secrets
-from tests.lab.conftest import ORDERS
+from tests.conftest import ORDERS
 
 NO_CALL = LiveCall(30000, 15060, 7, 40000, 41000, 1, 1)
 RECORDER = "recorder-34020000001180000001"

@@ -1,4 +1,4 @@
-"""One street for all lab tests; each leaves it as it found it."""
+"""One street for all tests that need one; each leaves it as it found it."""
 
 from __future__ import annotations
 

@@ -1,0 +1,194 @@
+"""What the owner sees and does, in a real browser at the owner's PC."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge.lab import topology
+from edge.lab.city import order
+from edge.lab.street import RUN, STATE, Street, eventually
+from tests.browser.conftest import HOME, Browser, open_page
+
+ORDERS = RUN / "city.sock"
+NEW = "192.168.1.3"
+PAGES = {"overview": "/", "cameras": "/cameras", "viewers": "/viewers", "changes": "/changes"}
+#: Where the screenshots go; into docs/pages when somebody wants to look at them.
+SHOTS = Path(os.environ.get("SNOWGATE_SHOTS", "build/pages"))
+
+
+def lan_address() -> str:
+    return str(json.loads((RUN / "site.json").read_bytes())["lan"]["address"])
+
+
+def change(street: Street) -> dict[str, Any]:
+    found: dict[str, Any] = street.status()["keeper"]["change"]
+    return found
+
+
+@pytest.fixture
+def at_home(street: Street) -> Iterator[None]:
+    """Whatever a test does to the address, the street has its own again afterwards."""
+    yield
+    eventually(lambda: change(street)["state"] == "steady", 90, "no change waits")
+    if not lan_address().startswith(topology.LAN_IP):
+        street.apply((RUN / "applied.toml").read_text(encoding="utf-8"))
+    eventually(lambda: any(street.said("siteside").get("recorders", {}).values()), 90, "the recorder")
+    eventually(lambda: street.said("ferry").get("sides") == ["city", "site"], 20, "both sides")
+
+
+def ask_for(browser: Browser, address: str) -> None:
+    browser.do("goto", url=f"{HOME}/changes")
+    browser.do("fill", selector="[name=address]", text=f"{address}/24")
+    browser.do("click", selector="form[action='/changes'] button")
+    browser.do("wait", selector="[data-change]")
+
+
+def test_the_address_is_changed_and_the_browser_confirms_from_the_new_one(
+    street: Street, inside_page: Browser, at_home: None
+) -> None:
+    ask_for(inside_page, NEW)
+    inside_page.do("wait", selector="[data-change=kept]", seconds=50)
+    assert inside_page.do("url").startswith(f"https://{NEW}/keep")
+    assert lan_address() == f"{NEW}/24"
+    assert change(street)["state"] == "steady"
+
+
+def test_with_the_browser_gone_the_old_address_comes_back(street: Street, inside_page: Browser, at_home: None) -> None:
+    revision = change(street)["revision"]
+    ask_for(inside_page, NEW)
+    inside_page.close()
+    eventually(lambda: lan_address() == f"{NEW}/24", 20, "the new address, for now")
+    eventually(lambda: lan_address() == f"{topology.LAN_IP}/24", 90, "the old address")
+    eventually(lambda: change(street)["state"] == "steady", 10, "steady")
+    assert change(street)["revision"] == revision
+    assert change(street)["failed"][-1]["reason"] == "not_confirmed"
+
+
+def test_with_the_power_gone_in_between_the_old_address_is_there_after_the_boot(
+    street: Street, inside_page: Browser, at_home: None
+) -> None:
+    """The keeper is killed while the change waits; a boot is its start with nothing but the disk (kernel included)."""
+    ask_for(inside_page, NEW)
+    inside_page.close()
+    eventually(lambda: change(street)["state"] == "waiting", 20, "the change waits")
+    assert lan_address() == f"{NEW}/24"
+    street.kill("keeper")
+    eventually(lambda: street.status().get("keeper", {}).get("change", {}).get("state") == "steady", 20, "back")
+    assert lan_address() == f"{topology.LAN_IP}/24"
+    assert change(street)["failed"][-1]["reason"] == "power_lost"
+
+
+def test_the_sharing_switch_reaches_the_city(street: Street, inside_page: Browser) -> None:
+    channel = next(c for c in street.site.channel if c.share) if street.site else None
+    assert channel is not None
+
+    def shown() -> bool:
+        found = order(ORDERS, "catalog")["channels"]
+        return any(name == channel.name for name, _ in found.values())
+
+    eventually(shown, 30, "the camera in the city's catalog")
+    for expected in (False, True):
+        inside_page.do("goto", url=f"{HOME}/cameras")
+        inside_page.do("click", selector=f"form:has([name=id][value='{channel.id}']) button")
+        inside_page.do("wait", selector="[data-change=kept]", seconds=50)
+        eventually(lambda expected=expected: shown() is expected, 60, f"shared: {expected}")
+
+
+def test_a_camera_inside_the_premises_has_no_switch(street: Street, inside_page: Browser) -> None:
+    inside_page.do("goto", url=f"{HOME}/cameras")
+    text = inside_page.do("text", selector="main")
+    assert "单位内部的摄像机不能共享。" in text
+    assert "值班室" in text
+
+
+def test_what_is_broken_is_named(street: Street, inside_page: Browser) -> None:
+    """The city's platform is away: the owner reads where the path is broken; with it back all is well."""
+    eventually(lambda: "一切正常" in verdict(inside_page), 60, "all is well")
+    street.stop_program("city")
+    try:
+        eventually(lambda: "与市级平台的注册已断开" in verdict(inside_page), 90, "the city is named")
+        path = inside_page.do("text", selector="ol.path li.bad")
+        assert "市级平台" in path
+        assert "异常" in path
+    finally:
+        street.resume_program("city")
+    eventually(lambda: "一切正常" in verdict(inside_page), 120, "all is well again")
+
+
+def verdict(browser: Browser) -> str:
+    browser.do("goto", url=HOME)
+    return str(browser.do("text", selector=".verdict"))
+
+
+def test_who_is_watching_is_shown(street: Street, inside_page: Browser, playing: str) -> None:
+    inside_page.do("goto", url=f"{HOME}/viewers")
+    text = inside_page.do("text", selector="main")
+    assert "北门" in text
+    assert "未声明" in text
+
+
+@pytest.mark.parametrize("language", ["zh-CN", "en"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_every_page_is_good_to_read(
+    street: Street, inside_page: Browser, playing: str, width: int, language: str
+) -> None:
+    """axe finds nothing serious, nothing is wider than the screen, nothing is asked of anybody else, no script fails."""
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    inside_page.do("size", width=width, height=844 if width < 500 else 900)
+    if language == "en":
+        inside_page.do("click", selector="form[action='/language'] button")
+        inside_page.do("wait", selector="html[lang=en]")
+    inside_page.do("seen")
+    for name, path in PAGES.items():
+        inside_page.do("goto", url=HOME + path)
+        look(inside_page, f"{name}-{width}-{language}")
+    inside_page.do("click", selector="form[action='/logout'] button")
+    inside_page.do("wait", selector="[name=password]")
+    look(inside_page, f"login-{width}-{language}")
+    inside_page.do("goto", url=f"{HOME}/first")
+    look(inside_page, f"first-{width}-{language}")
+    told = inside_page.do("seen")
+    assert not [one for one in told if not one.startswith(f"request {HOME}/") and not one.startswith("request data:")]
+
+
+def look(browser: Browser, name: str) -> None:
+    found = browser.do("axe")
+    assert not [one for one in found if one["impact"] in ("serious", "critical")], f"{name}: {found}"
+    assert browser.do("wide") <= 0, name
+    browser.do("shot", path=str(SHOTS / f"{name}.png"))
+
+
+def test_u11_a_recorder_and_the_uplink_do_not_reach_the_page(street: Street, browser: Browser) -> None:
+    open_page(browser, f"{HOME}/login")  # the control: the owner's PC does
+    for host, reaches in (("pc", True), ("nvr", False), ("nvr2", False), ("internet", False), ("city", False)):
+        for address in (topology.LAN_IP, topology.WAN_IP, topology.TUNNEL_IP):
+            expected = reaches and address == topology.LAN_IP
+            assert connects(host, address) is expected, f"{host} to {address}"
+
+
+def connects(host: str, address: str) -> bool:
+    import subprocess
+    import sys
+
+    code = f"import socket; socket.create_connection(('{address}', 443), 1.5)"
+    command = topology.inside(host, sys.executable, "-c", code)
+    return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0
+
+
+def test_the_page_keeps_no_password_and_no_code_in_clear(inside_page: Browser) -> None:
+    from tests.browser.conftest import PASSWORD
+
+    kept = b"".join(path.read_bytes() for path in (Path(STATE) / "web").iterdir())
+    assert PASSWORD.encode() not in kept
+    cookies = {cookie["name"]: cookie for cookie in inside_page.do("cookies")}
+    session = cookies["__Host-session"]
+    assert session["httpOnly"]
+    assert session["secure"]
+    assert session["sameSite"] == "Strict"
+    assert session["value"].encode() not in (RUN / "webui.kept.json").read_bytes()

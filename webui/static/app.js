@@ -1,0 +1,50 @@
+// The change page: asks what has become of the change, and shows its secret wherever the page can be reached.
+"use strict";
+(function () {
+  const box = document.querySelector("[data-change]");
+  if (!box) return;
+  const text = box.querySelector("[data-text]");
+  const left = box.querySelector("[data-left]");
+  const secret = box.dataset.secret || location.hash.slice(1);
+  const where = box.dataset.where || location.origin;
+  const until = Date.now() + Number(box.dataset.seconds) * 1000;
+  const began = Date.now();
+  const moves = where !== location.origin;
+
+  function show(words) {
+    if (text.textContent !== words) text.textContent = words;
+  }
+  function end(state, words) {
+    show(words);
+    box.dataset.change = state;
+    left.hidden = true;
+    box.querySelectorAll("[data-after]").forEach((one) => { one.hidden = false; });
+  }
+  async function post(path) {
+    // An address that was taken away does not refuse: it says nothing.
+    const answer = await fetch(path, {
+      method: "POST", body: new URLSearchParams({ secret: secret }), signal: AbortSignal.timeout(2000),
+    });
+    return answer.json();
+  }
+  async function turn() {
+    const seconds = Math.max(0, Math.round((until - Date.now()) / 1000));
+    left.textContent = left.dataset.words.replace("#", String(seconds));
+    let told = null;
+    try {
+      told = await post(moves ? "/state" : "/keep");
+    } catch (gone) {
+      told = null;
+    }
+    if (told && ["kept", "undone", "refused"].includes(told.state)) return end(told.state, told.text);
+    if (told) show(told.text);
+    // The old address falls silent when the new one is there: follow it.
+    if (moves && Date.now() - began > 3500 && (!told || told.state === "waiting")) {
+      location.replace(where + "/keep#" + secret);
+      return;
+    }
+    if (Date.now() > until + 10000) return end("undone", box.dataset.late);
+    setTimeout(turn, 1000);
+  }
+  turn();
+})();
