@@ -387,6 +387,19 @@ _APPLY = {
         "尚不知道 {name} 的地址：DNS 没有答复。",
         "请检查上联口及其 DNS 服务器。",
     ),
+    "lease_got": Words("The uplink has an address by DHCP.", "", "上联口已从 DHCP 获得地址。", ""),
+    "lease_lost": Words(
+        "The uplink's address by DHCP has ended; a new one is asked for.",
+        "Check the router.",
+        "上联口的 DHCP 地址已失效，正在重新申请。",
+        "请检查路由器。",
+    ),
+    "endpoint_not_kept": Words(
+        "The last good address of an endpoint could not be stored.",
+        "Check the disk.",
+        "端点的最新地址未能保存。",
+        "请检查磁盘。",
+    ),
     "learned_damaged": Words(
         "What was learned of lease and endpoints cannot be read; it is learned anew.",
         "Nothing to do.",
