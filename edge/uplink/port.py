@@ -11,6 +11,7 @@ import ctypes
 import fcntl
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from edge.uplink.frame import CLIENT_PORT, MAX_FRAME_BYTES
@@ -19,6 +20,11 @@ _SO_ATTACH_FILTER = 26
 _SIOCGIFFLAGS, _SIOCGIFHWADDR, _SIOCGIFINDEX = 0x8913, 0x8927, 0x8933
 _UP, _RUNNING = 0x1, 0x40
 _ETHERNET, _IPV4 = 1, 0x0800
+#: rtnetlink(7): one message a link that changed; ``ifinfomsg`` follows the header.
+_LINK_GROUP, _NEW_LINK = 1, 16
+_NETLINK_HEAD, _LINK_INFO = struct.Struct("=IHHII"), struct.Struct("=BxHiII")
+_MOST_NETLINK_BYTES = 1 << 16
+_MOST_PER_WAKE = 64
 #: Classic BPF (linux/filter.h): IPv4, UDP, no later fragment, to port 68; all else, and that is the tunnel's whole
 #: traffic, never wakes this process.
 _FILTER = (
@@ -62,6 +68,26 @@ class Port:
             socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(_FILTER), ctypes.addressof(kept))
         )
         self._asking = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        #: A cable that is pulled and put in again within a tick is seen here alone.
+        self.changes = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
+        self.changes.setblocking(False)
+        self.changes.bind((0, _LINK_GROUP))
+
+    def lost_carrier(self, index: int) -> bool:
+        """Read what the kernel told of its links; say whether this one was without a carrier meanwhile.
+
+        News that did not fit into the buffer counts as one: to ask once too often costs nothing.
+        """
+        lost = False
+        for _ in range(_MOST_PER_WAKE):
+            try:
+                data = self.changes.recv(_MOST_NETLINK_BYTES)
+            except BlockingIOError:
+                break
+            except OSError:
+                return True
+            lost |= any(at == index and not flags & _RUNNING for at, flags in _links(data))
+        return lost
 
     def state(self, name: str) -> PortState | None:
         """Return what the port is, None when there is no such Ethernet port."""
@@ -96,3 +122,14 @@ class Port:
 
     def _ioctl(self, request: int, name: str) -> bytes:
         return fcntl.ioctl(self._asking, request, struct.pack("=16s24x", name.encode("ascii")))
+
+
+def _links(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield (index, flags) of each changed link in what the kernel sent."""
+    at = 0
+    while at + _NETLINK_HEAD.size + _LINK_INFO.size <= len(data):
+        length, kind, *_ = _NETLINK_HEAD.unpack_from(data, at)
+        if kind == _NEW_LINK:
+            _, _, index, flags, _ = _LINK_INFO.unpack_from(data, at + _NETLINK_HEAD.size)
+            yield index, flags
+        at += max((length + 3) & ~3, _NETLINK_HEAD.size)

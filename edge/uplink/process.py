@@ -46,6 +46,8 @@ class Uplink:
         self._selector = selectors.DefaultSelector()
         self._port = Port()
         self._selector.register(self._port.socket, selectors.EVENT_READ, "port")
+        self._selector.register(self._port.changes, selectors.EVENT_READ, "changes")
+        self._unplugged = False
         self._seen: PortState | None = None
         self._client: Client | None = None
         self._given: Given | None = None
@@ -77,6 +79,8 @@ class Uplink:
                 data = self._port.receive()
                 if data is not None and self._client is not None:
                     self._client.receive_frame(data, now)
+            elif key.data == "changes":
+                self._unplugged |= self._port.lost_carrier(self._seen.index if self._seen else 0)
             else:
                 self._hear_answer(now)
 
@@ -118,7 +122,8 @@ class Uplink:
             return
         if before is None or (before.index, before.hardware) != (state.index, state.hardware):
             self._begin(site.uplink.port, state, now)
-        elif state.running and not before.running and self._client is not None:
+        elif state.running and self._unplugged and self._client is not None:
+            self._unplugged = False
             self._client.carrier(now)
 
     def _begin(self, name: str, state: PortState, now: float) -> None:
@@ -127,6 +132,7 @@ class Uplink:
         except OSError:
             self._seen = None  # gone again: at the next tick
             return
+        self._unplugged = False
         self._client = Client(state.hardware, self._chance)
         self._client.start(now)
 
@@ -235,7 +241,7 @@ class Uplink:
                 return
             if isinstance(answer, Refusal):
                 code = answer.findings[0].code if answer.findings else answer.rule
-                self._log.say(code, about)
+                self._log.say("learned_refused", f"{about}: {code}")
                 self._retell_at = now + RETELL_SECONDS
             else:
                 del self._untold[about]
