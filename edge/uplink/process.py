@@ -49,6 +49,8 @@ class Uplink:
         self._selector.register(self._port.changes, selectors.EVENT_READ, "changes")
         self._unplugged = False
         self._seen: PortState | None = None
+        #: The port that asks by DHCP, "" when none does.
+        self._port_name = ""
         self._client: Client | None = None
         self._given: Given | None = None
         self._names = Names(self._chance, read_known(self._kept))
@@ -99,29 +101,26 @@ class Uplink:
         self._status.write(self._facts())
 
     def _retell(self) -> None:
-        """The keeper has another site: all that is known is judged anew."""
-        site = self._site
-        if site is None:
-            return
-        if site.uplink.mode != "dhcp":
-            self._client, self._given, self._seen = None, None, None
-            self._untold.pop("lease", None)
-        elif self._given is not None:
-            self._untold["lease"] = lease_of(site.uplink.port, self._given)
+        """The keeper has another site, or none: all that is known is judged anew."""
+        port = self._site.uplink.port if self._site and self._site.uplink.mode == "dhcp" else ""
+        if port != self._port_name:
+            self._client, self._given, self._seen, self._port_name = None, None, None, port
+        self._untold.clear()
+        if port and self._given is not None:
+            self._untold["lease"] = lease_of(port, self._given)
         for host, address in self._names.known.items():
             self._found(host, address)
         self._retell_at = 0.0
 
     def _watch_port(self, now: float) -> None:
-        site = self._site
-        if site is None or site.uplink.mode != "dhcp":
+        if not self._port_name:
             return
-        state = self._port.state(site.uplink.port)
+        state = self._port.state(self._port_name)
         before, self._seen = self._seen, state
         if state is None:
             return
         if before is None or (before.index, before.hardware) != (state.index, state.hardware):
-            self._begin(site.uplink.port, state, now)
+            self._begin(self._port_name, state, now)
         elif state.running and self._unplugged and self._client is not None:
             self._unplugged = False
             self._client.carrier(now)
@@ -171,11 +170,10 @@ class Uplink:
             self._tell_all(now)
 
     def _leased(self, given: Given | None) -> None:
-        assert self._site is not None  # only a site starts a client
         if given != self._given:
             self._log.say("lease_got" if given else "lease_lost", str(given.address) if given else "")
         self._given = given
-        port = self._site.uplink.port
+        port = self._port_name
         self._untold["lease"] = NoLease(port) if given is None else lease_of(port, given)
         self._retell_at = 0.0
 

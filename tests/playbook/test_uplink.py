@@ -198,6 +198,10 @@ def test_a_lease_that_the_kernel_does_not_take_is_not_kept(house: House, step: s
     assert house.tell(GOOD).rule == "not_applied"
     assert not (house.folders.state / "learned.json").exists()
     house.hands["wan"].refuses = ""
+    house.hands["wan"].asked.clear()
+    house.keeper.tick()
+    assert "198.51.100.50" not in str(house.hands["wan"].asked), "what was refused is not put back as drift"
+    assert "lease_none" in house.codes()
     assert house.tell(GOOD) == Done()
 
 

@@ -317,3 +317,10 @@ def test_sums_are_those_that_a_router_wants() -> None:
     assert frame._sum(data[14:34]) == 0
     pseudo = ADDRESS.packed + SERVER.packed + b"\0\x11" + data[38:40]
     assert frame._sum(pseudo + data[34:]) == 0
+
+
+def test_a_sum_of_zero_is_written_as_all_ones() -> None:
+    """RFC 768: a zero would say that there is none."""
+    data = frame.build(MAC, SERVER_MAC, ADDRESS, SERVER, b"\0\0")
+    payload = data[40:42]  # what the sum was short of makes it zero
+    assert frame.build(MAC, SERVER_MAC, ADDRESS, SERVER, payload)[40:42] == b"\xff\xff"
