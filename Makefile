@@ -3,10 +3,12 @@ SHELL := /bin/sh
 PYTHON := .venv/bin/python
 STAMP := .venv/.installed
 # libnftables and libseccomp are loaded by the product itself, the rest are programs.
-PACKAGES := python3 python3-venv nftables libnftables1 libseccomp2 wireguard-tools wireguard-go ffmpeg iproute2 util-linux procps
+PACKAGES := python3 python3-venv nftables libnftables1 libseccomp2 wireguard-tools wireguard-go ffmpeg iproute2 util-linux procps $(TEST_PACKAGES)
+# dnsmasq serves DHCP and DNS to the lab's uplink; the box itself runs none.
+TEST_PACKAGES := dnsmasq-base
 # Only the tests of the pages drive a browser; its fonts are for the Chinese ones.
 BROWSER := chromium fonts-wqy-zenhei
-PROGRAMS := python3 nft wg wireguard-go ffmpeg ip unshare nsenter
+PROGRAMS := python3 nft wg wireguard-go ffmpeg ip unshare nsenter dnsmasq
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages browser demo test check bench clean

@@ -8,9 +8,10 @@ RST and ICMP errors with it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 
 from firewall.ruleset import Rule, Ruleset
+from netconf.learned import NOTHING, Learned, fitting
 from netconf.model import Recorder, Site
 
 #: What a ping carries on every system that an installer's telephone runs; more would be a road for data.
@@ -27,9 +28,9 @@ _LAN_MEDIA_KEY = "ip saddr . udp dport . @th,73,7"
 _VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
 
 
-def rulesets(site: Site) -> tuple[Ruleset, Ruleset, Ruleset]:
-    """Return the rules of ``lan``, ``vpn`` and ``wan``."""
-    return _lan(site), _vpn(site), _wan(site)
+def rulesets(site: Site, learned: Learned = NOTHING) -> tuple[Ruleset, Ruleset, Ruleset]:
+    """Return the rules of ``lan``, ``vpn`` and ``wan``; only those of ``wan`` follow what was learned."""
+    return _lan(site), _vpn(site), _wan(site, fitting(site, learned))
 
 
 def _raw(ports: Iterable[str]) -> list[Rule]:
@@ -57,7 +58,7 @@ def _recorders(site: Site) -> list[Recorder]:
 
 
 def _lan(site: Site) -> Ruleset:
-    port, sip = site.lan.port, site.lan.sip_port
+    port, sip = site.lan.link, site.lan.sip_port
     raw, input_, output, egress = _raw([port]), [], [], []
     own = site.lan.address.ip
     egress.append(Rule(f"arp saddr ip {own}", "accept", "ARP"))
@@ -106,15 +107,39 @@ def _vpn(site: Site) -> Ruleset:
     return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), _VPN_MEDIA_KEY)
 
 
-def _wan(site: Site) -> Ruleset:
-    port = site.uplink.port
-    input_, output = [], []
+def _wan(site: Site, learned: Learned) -> Ruleset:
+    """Each peer by its address; on the wire also what a packet socket sends, which passes no output chain."""
+    port, lease = site.uplink.port, learned.lease
+    peers = []
     for tunnel in site.tunnel:
-        host, udp, policy = tunnel.endpoint_host, tunnel.endpoint_port, f"WireGuard {tunnel.name}"
-        input_.append(Rule(f"ip saddr {host} udp sport {udp} {_WIREGUARD}", "accept", policy))
-        output.append(Rule(f'oifname "{port}" ip daddr {host} udp dport {udp} {_WIREGUARD}', "accept", policy))
-    for name, udp, servers in (("NTP", 123, site.uplink.ntp), ("DNS", 53, site.uplink.dns)):
-        for server in servers:
-            input_.append(Rule(f"ip saddr {server} udp sport {udp}", "accept", name))
-            output.append(Rule(f'oifname "{port}" ip daddr {server} udp dport {udp}', "accept", name))
-    return Ruleset("wan", tuple(_raw([port])), tuple(input_), tuple(output))
+        host = tunnel.endpoint_address or learned.endpoint(tunnel.endpoint_host)
+        if host is not None:
+            peers.append((host, tunnel.endpoint_port, f" {_WIREGUARD}", f"WireGuard {tunnel.name}"))
+    ntp = site.uplink.ntp or (lease.ntp if lease else ())
+    dns = site.uplink.dns or (lease.dns if lease else ())
+    peers += [(server, udp, "", name) for name, udp, named in (("NTP", 123, ntp), ("DNS", 53, dns)) for server in named]
+    own = site.uplink.address if site.uplink.mode == "static" else lease.address if lease else None
+    input_, output, egress = [], [], _own_frames(site, own)
+    for address, udp, head, policy in peers:
+        input_.append(Rule(f"ip saddr {address} udp sport {udp}{head}", "accept", policy))
+        output.append(Rule(f'oifname "{port}" ip daddr {address} udp dport {udp}{head}', "accept", policy))
+        if own:
+            egress.append(Rule(f"ip saddr {own.ip} ip daddr {address} udp dport {udp}{head}", "accept", policy))
+    return Ruleset("wan", tuple(_raw([port])), tuple(input_), tuple(output), egress_port=port, egress=tuple(egress))
+
+
+def _own_frames(site: Site, own: IPv4Interface | None) -> list[Rule]:
+    """What else the uplink's wire may carry: ARP, DHCP where it is asked for, and the LAN's half of a one-arm port.
+
+    DHCP goes through a packet socket on both ways: no other chain sees it.
+    """
+    frames = []
+    if site.lan.mode == "one_arm":
+        frames.append(Rule(f"ether saddr {site.arm_mac}", "accept", "frames of lan, judged there"))
+    if own:
+        frames.append(Rule(f"arp saddr ip {own.ip}", "accept", "ARP"))
+    if site.uplink.mode == "dhcp":
+        frames.append(Rule("ip saddr 0.0.0.0 ip daddr 255.255.255.255 udp sport 68 udp dport 67", "accept", "DHCP"))
+        if own:
+            frames.append(Rule(f"ip saddr {own.ip} udp sport 68 udp dport 67", "accept", "DHCP"))
+    return frames

@@ -54,13 +54,15 @@ class Ruleset:
         return "\n".join(lines) + "\n"
 
     def _frames(self) -> list[str]:
+        """The frames' table is made anew each time: a chain that is kept would keep a port it had before."""
         if not self.egress_port:
             return []
         table, chain = "netdev snowgate", "egress"
         lines = [
             f"add table {table}",
+            f"delete table {table}",
+            f"add table {table}",
             f'add chain {table} {chain} {{ type filter hook egress device "{self.egress_port}" priority 0; policy drop; }}',
-            f"flush chain {table} {chain}",
         ]
         return lines + [f"add rule {table} {chain} {rule}" for rule in (*self.egress, _last("egress"))]
 

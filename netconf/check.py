@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import IPv4Interface, IPv4Network
 from typing import Any
 
 from netconf.finding import Finding, Severity, finding
-from netconf.model import MAX_FINDINGS, Site, Tunnel, parse, validate
+from netconf.hosts import is_end, is_host
+from netconf.model import MAX_FINDINGS, Site, parse, validate
 
-_THIS_NETWORK = IPv4Network("0.0.0.0/8")
+_LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?", re.ASCII)
 
 
 def read_site(text: str) -> tuple[Site | None, tuple[Finding, ...]]:
@@ -47,8 +49,10 @@ def check(site: Site) -> Iterator[Finding]:
 
 
 def _ports(site: Site) -> Iterator[Finding]:
-    if site.uplink.port == site.lan.port:
+    if site.lan.mode == "two_ports" and site.uplink.port == site.lan.port:
         yield finding("ports_same", "/lan/port", port=site.lan.port)
+    if site.lan.mode == "one_arm" and site.uplink.port != site.lan.port:
+        yield finding("one_arm_ports", "/lan/port", port=site.lan.port, uplink=site.uplink.port)
     if site.uplink.mac is not None and site.uplink.mac == site.lan.mac:
         yield finding("ports_same", "/lan/mac", port=site.lan.mac)
     low, high = site.lan.media_port_range.start, site.lan.media_port_range.stop - 1
@@ -62,64 +66,68 @@ def _ports(site: Site) -> Iterator[Finding]:
 
 def _uplink(site: Site) -> Iterator[Finding]:
     uplink = site.uplink
-    if uplink.mode != "static":
-        return
+    if uplink.mode == "static":
+        yield from _static(site)
+        for at, tunnel in enumerate(site.tunnel):
+            if tunnel.endpoint_address is None and not uplink.dns:
+                yield finding("dns_missing", f"/tunnel/{at}/endpoint", name=tunnel.endpoint_host)
+    else:
+        for field, value in (("address", uplink.address), ("gateway", uplink.gateway)):
+            if value is not None:
+                yield finding("uplink_field_given", f"/uplink/{field}", mode=uplink.mode)
+    other_side = [network for tunnel in site.tunnel for network in tunnel.allowed]
+    other_side += [] if site.one_wire else [site.lan.address.network]
+    for field, named in (("ntp", uplink.ntp), ("dns", uplink.dns)):
+        for at, address in enumerate(named):
+            if not is_host(address):
+                yield finding("address_no_host", f"/uplink/{field}/{at}", address=address)
+            elif any(address in network for network in other_side):
+                yield finding("address_other_side", f"/uplink/{field}/{at}", address=address)
+
+
+def _static(site: Site) -> Iterator[Finding]:
+    uplink = site.uplink
     if uplink.address is None:
         yield finding("field_missing", "/uplink/address")
-        return
-    if uplink.gateway is None:
-        for tunnel in site.tunnel:
-            host = _endpoint(tunnel)
-            if host is not None and host not in uplink.address.network:
+    elif uplink.gateway is None:
+        away = [tunnel.endpoint_address for tunnel in site.tunnel if tunnel.endpoint_address is not None]
+        for host in (*away, *uplink.dns):
+            if host not in uplink.address.network:
                 yield finding("gateway_missing", "/uplink/gateway", address=host)
     elif uplink.gateway not in uplink.address.network:
         yield finding("gateway_outside", "/uplink/gateway", gateway=uplink.gateway)
-    other_side = [site.lan.address.network, *(network for tunnel in site.tunnel for network in tunnel.allowed)]
-    for field, named in (("ntp", uplink.ntp), ("dns", uplink.dns)):
-        for at, address in enumerate(named):
-            if any(address in network for network in other_side):
-                yield finding("address_other_side", f"/uplink/{field}/{at}", address=address)
 
 
 def _addresses(site: Site) -> Iterator[Finding]:
     """An address that a host can have, is its network's, and is not the box's own."""
+    inside = {site.lan.address.ip, *(recorder.address for recorder in site.recorder)}
     own = {site.lan.address.ip, *(tunnel.address.ip for tunnel in site.tunnel)}
     own |= {site.uplink.address.ip} if site.uplink.address else set()
     mine: list[tuple[str, IPv4Interface]] = [("/lan/address", site.lan.address)]
     mine += [("/uplink/address", site.uplink.address)] if site.uplink.address else []
     mine += [(f"/tunnel/{at}/address", tunnel.address) for at, tunnel in enumerate(site.tunnel)]
     for path, interface in mine:
-        if not _is_host(interface.ip) or _is_end(interface.ip, interface.network):
+        if not is_host(interface.ip) or is_end(interface.ip, interface.network):
             yield finding("address_no_host", path, address=interface)
+    if site.one_wire and site.uplink.address is not None and site.uplink.address.ip in inside:
+        yield finding("address_taken", "/uplink/address", address=site.uplink.address.ip)
     theirs = [("/platform/address", site.platform.address)]
     theirs += [("/uplink/gateway", site.uplink.gateway)] if site.uplink.gateway else []
     theirs += [(f"/recorder/{at}/address", recorder.address) for at, recorder in enumerate(site.recorder)]
-    theirs += [(f"/tunnel/{at}/endpoint", host) for at, tunnel in enumerate(site.tunnel) if (host := _endpoint(tunnel))]
+    for at, tunnel in enumerate(site.tunnel):
+        theirs += [(f"/tunnel/{at}/endpoint", host)] if (host := tunnel.endpoint_address) else []
     for path, address in theirs:
         if address in own:
             yield finding("address_own", path, address=address)
-        elif not _is_host(address):
+        elif not is_host(address):
             yield finding("address_no_host", path, address=address)
 
 
-def _is_host(address: IPv4Address) -> bool:
-    return not (address.is_loopback or address.is_multicast or address.is_reserved or address in _THIS_NETWORK)
-
-
-def _is_end(address: IPv4Address, network: IPv4Network) -> bool:
-    """A network's first and last address are nobody's, unless it is a /31 or /32 (RFC 3021)."""
-    return network.prefixlen < 31 and address in (network.network_address, network.broadcast_address)
-
-
-def _endpoint(tunnel: Tunnel) -> IPv4Address | None:
-    try:
-        return IPv4Address(tunnel.endpoint_host)
-    except ValueError:
-        return None
-
-
 def _networks(site: Site) -> Iterator[Finding]:
-    """A packet must have one right side: LAN, uplink and tunnel networks share no address."""
+    """A packet must have one right side: LAN, uplink and tunnel networks share no address.
+
+    Where one untagged wire carries both, the site's router is in both: what parts them is the namespace alone.
+    """
     places: list[tuple[str, str, IPv4Network]] = [("/lan/address", "lan", site.lan.address.network)]
     if site.uplink.address is not None:
         places.append(("/uplink/address", "uplink", site.uplink.address.network))
@@ -128,7 +136,8 @@ def _networks(site: Site) -> Iterator[Finding]:
         places += [(f"/tunnel/{at}/allowed/{n}", "tunnel", net) for n, net in enumerate(tunnel.allowed)]
     for at, (path, side, network) in enumerate(places):
         for _, other_side, other in places[:at]:
-            if side != other_side and network.overlaps(other):
+            shared = site.one_wire and {side, other_side} == {"lan", "uplink"}
+            if side != other_side and not shared and network.overlaps(other):
                 yield finding("networks_overlap", path, network=network, other=other)
     for at, owner in enumerate(site.lan.owner_networks):
         if not owner.subnet_of(site.lan.address.network):
@@ -149,23 +158,33 @@ def _tunnels(site: Site) -> Iterator[Finding]:
         if port in (other for _, other in ports[:place]):
             yield finding("listen_port_repeated", f"/tunnel/{at}/listen_port", port=port)
     inside = [site.lan.address.network, *(network for _, network in networks)]
+    made = {site.lan.arm} if site.lan.mode == "one_arm" else set()
+    made |= {site.lan.link} if site.lan.vlan is not None else set()
+    for name in sorted(made & {site.uplink.port, site.lan.port}):
+        yield finding("link_name_taken", "/lan/port", name=name)
     for at, tunnel in enumerate(site.tunnel):
         if tunnel.name in (site.lan.port, site.uplink.port):
             yield finding("tunnel_name_is_port", f"/tunnel/{at}/name", name=tunnel.name)
+        elif tunnel.name in made:
+            yield finding("link_name_taken", f"/tunnel/{at}/name", name=tunnel.name)
         if tunnel.address.network.prefixlen != 32:
             yield finding("tunnel_address_wide", f"/tunnel/{at}/address", address=tunnel.address)
-        if not 1 <= tunnel.endpoint_port <= 65535:
+        host = tunnel.endpoint_address
+        if not 1 <= tunnel.endpoint_port <= 65535 or (host is None and not _is_name(tunnel.endpoint_host)):
             yield finding("endpoint_form", f"/tunnel/{at}/endpoint")
-        host = _endpoint(tunnel)
-        if host is None:
-            yield finding("endpoint_name_not_yet", f"/tunnel/{at}/endpoint", name=tunnel.endpoint_host)
-        elif any(host in network for network in inside):
+        if host is not None and any(host in network for network in inside):
             yield finding("endpoint_inside", f"/tunnel/{at}/endpoint", address=host)
         yield from (
             finding("allowed_everything", f"/tunnel/{at}/allowed/{n}", network=net)
             for n, net in enumerate(tunnel.allowed)
             if net.prefixlen < 8
         )
+
+
+def _is_name(host: str) -> bool:
+    """RFC 1123 2.1; a last label of digits alone is a mistyped address."""
+    labels = host.split(".")
+    return not labels[-1].isdigit() and all(_LABEL.fullmatch(label) for label in labels)
 
 
 def _platform(site: Site) -> Iterator[Finding]:
@@ -200,7 +219,7 @@ def _recorders(site: Site) -> Iterator[Finding]:
         named = [("address", recorder.address)]
         named += [(f"media_addresses/{n}", address) for n, address in enumerate(recorder.media_addresses)]
         for field, address in named:
-            if address not in lan.network or address == lan.ip or _is_end(address, lan.network):
+            if address not in lan.network or address == lan.ip or is_end(address, lan.network):
                 yield finding("outside_lan", f"/recorder/{at}/{field}", address=address)
             elif any(address in network for network in site.lan.owner_networks):
                 yield finding("recorder_among_owner", f"/recorder/{at}/{field}", address=address)
@@ -219,8 +238,8 @@ def _channels(site: Site) -> Iterator[Finding]:
 
 
 def _not_yet(site: Site) -> Iterator[Finding]:
-    if site.uplink.mode == "dhcp":
-        yield finding("uplink_dhcp_not_yet", "/uplink/mode")
+    if site.uplink.mode in ("pppoe", "4g"):
+        yield finding("uplink_mode_not_yet", "/uplink/mode", mode=site.uplink.mode)
     if site.platform.transport == "tcp":
         yield finding("transport_tcp_not_yet", "/platform/transport")
     for at, recorder in enumerate(site.recorder):

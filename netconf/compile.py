@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
+from netconf.learned import NOTHING, Learned, fitting
 from netconf.model import Site, Tunnel
-from netconf.state import LinkState, Neighbour, NetworkState, Peer, Route, WireguardState
+from netconf.state import LinkState, Made, Neighbour, NetworkState, Peer, Route, WireguardState
 
 _DEFAULT = IPv4Network("0.0.0.0/0")
 
@@ -34,14 +35,8 @@ _NAMESPACE = (
 )
 
 
-def desired(site: Site) -> tuple[NetworkState, NetworkState, NetworkState]:
+def desired(site: Site, learned: Learned = NOTHING) -> tuple[NetworkState, NetworkState, NetworkState]:
     """Return what ``lan``, ``vpn`` and ``wan`` should be. ``lan`` has no default route; ``vpn`` only the city's."""
-    lan = LinkState(
-        site.lan.port,
-        addresses=frozenset({site.lan.address}),
-        neighbours=frozenset(Neighbour(recorder.address, recorder.mac) for recorder in site.recorder),
-        sysctls=_link_sysctls(site.lan.port),
-    )
     tunnels = tuple(
         LinkState(
             tunnel.name,
@@ -52,16 +47,45 @@ def desired(site: Site) -> tuple[NetworkState, NetworkState, NetworkState]:
         )
         for tunnel in site.tunnel
     )
-    uplink = LinkState(
-        site.uplink.port,
-        addresses=frozenset({site.uplink.address} if site.uplink.address else ()),
-        routes=frozenset({Route(_DEFAULT, site.uplink.gateway)} if site.uplink.gateway else ()),
-        sysctls=_link_sysctls(site.uplink.port),
-    )
     return (
-        NetworkState("lan", (lan,), _NAMESPACE),
+        NetworkState("lan", _lan(site), _NAMESPACE),
         NetworkState("vpn", tunnels, _NAMESPACE),
-        NetworkState("wan", (uplink,), _NAMESPACE),
+        NetworkState("wan", (_uplink(site, fitting(site, learned)),), _NAMESPACE),
+    )
+
+
+def arm(site: Site) -> Made | None:
+    """Return what a one-arm box makes of its port for ``lan``; None where the port itself goes there."""
+    if site.lan.mode == "two_ports":
+        return None
+    return Made("macvlan", site.lan.port, mac=site.arm_mac)
+
+
+def _lan(site: Site) -> tuple[LinkState, ...]:
+    """The port or its second face, and the VLAN's link upon it, which then has the address."""
+    lan = site.lan
+    carries = LinkState(
+        lan.link,
+        addresses=frozenset({lan.address}),
+        neighbours=frozenset(Neighbour(recorder.address, recorder.mac) for recorder in site.recorder),
+        sysctls=_link_sysctls(lan.link),
+        made=arm(site) if lan.vlan is None else Made("vlan", lan.arm, lan.vlan),
+    )
+    if lan.vlan is None:
+        return (carries,)
+    return LinkState(lan.arm, sysctls=_link_sysctls(lan.arm), made=arm(site)), carries
+
+
+def _uplink(site: Site, learned: Learned) -> LinkState:
+    address, gateway = site.uplink.address, site.uplink.gateway
+    if site.uplink.mode != "static":
+        lease = learned.lease
+        address, gateway = (lease.address, lease.gateway) if lease else (None, None)
+    return LinkState(
+        site.uplink.port,
+        addresses=frozenset({address} if address else ()),
+        routes=frozenset({Route(_DEFAULT, gateway)} if gateway else ()),
+        sysctls=_link_sysctls(site.uplink.port),
     )
 
 

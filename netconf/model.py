@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 import tomllib
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Annotated, Any, Literal
@@ -23,6 +24,8 @@ MAX_CHANNELS = 4096
 MAX_TUNNELS = 4
 MAX_FINDINGS = 200
 _OWN_NAMES = ("lo", "all", "default")
+#: The macvlan of a one-arm box; a VLAN's link is called after its number.
+ARM_LINK = "arm0"
 
 
 def _owned(by: Literal["city", "owner"], **rest: Any) -> Any:
@@ -139,11 +142,11 @@ class Identity(_Part):
 
 
 class Uplink(_Part):
-    """The port toward the Internet, in ``wan``."""
+    """The port toward the Internet, in ``wan``; ``mode`` names the driver that gives it its address."""
 
     port: PortName = _owned("owner")
     mac: Mac | None = _owned("owner", default=None)
-    mode: Literal["dhcp", "static"] = _owned("owner", default="static")
+    mode: Literal["dhcp", "static", "pppoe", "4g"] = _owned("owner", default="static")
     address: Interface | None = _owned("owner", default=None)
     gateway: Address | None = _owned("owner", default=None)
     ntp: tuple[Address, ...] = _owned("owner", default=(), max_length=4)
@@ -151,14 +154,29 @@ class Uplink(_Part):
 
 
 class Lan(_Part):
-    """The port toward the recorders, in ``lan``."""
+    """The port toward the recorders, in ``lan``.
+
+    ``one_arm``: there is one port for both; ``mac`` is then the hardware address that the box shows to the LAN.
+    """
 
     port: PortName = _owned("owner")
+    mode: Literal["two_ports", "one_arm"] = _owned("owner", default="two_ports")
+    vlan: int | None = _owned("owner", default=None, ge=1, le=4094, strict=True)
     mac: Mac | None = _owned("owner", default=None)
     address: Interface = _owned("owner")
     owner_networks: tuple[Network, ...] = _owned("owner", default=(), max_length=8)
     sip_port: UdpPort = _owned("owner", default=5060)
     media_ports: PortRange = _owned("owner", default="30000-30999")
+
+    @property
+    def arm(self) -> str:
+        """The link that stands for the port in ``lan``: the port itself, or its second face."""
+        return ARM_LINK if self.mode == "one_arm" else self.port
+
+    @property
+    def link(self) -> str:
+        """The link in ``lan`` that carries the address."""
+        return self.arm if self.vlan is None else f"vlan{self.vlan}"
 
     @property
     def media_port_range(self) -> range:
@@ -182,6 +200,14 @@ class Tunnel(_Part):
     @property
     def endpoint_host(self) -> str:
         return self.endpoint.rpartition(":")[0]
+
+    @property
+    def endpoint_address(self) -> IPv4Address | None:
+        """The endpoint if it is written as an address; None of a name, which others must resolve."""
+        try:
+            return IPv4Address(self.endpoint_host)
+        except ValueError:
+            return None
 
     @property
     def endpoint_port(self) -> int:
@@ -247,6 +273,18 @@ class Site(_Part):
     recorder: tuple[Recorder, ...] = Field(default=(), max_length=MAX_RECORDERS)
     channel: tuple[Channel, ...] = Field(default=(), max_length=MAX_CHANNELS)
     max_calls: int = _owned("owner", default=64, ge=1, le=1024, strict=True)
+
+    @property
+    def one_wire(self) -> bool:
+        """Whether LAN and uplink are one broadcast domain: one port, and no VLAN that tells them apart."""
+        return self.lan.mode == "one_arm" and self.lan.vlan is None
+
+    @property
+    def arm_mac(self) -> Mac:
+        """The hardware address of a one-arm box in the LAN: the same after every start, and locally administered."""
+        if self.lan.mac is not None:
+            return self.lan.mac
+        return "02:" + hashlib.sha256(self.site.id.encode("ascii")).digest()[:5].hex(":")
 
 
 def parse(text: str) -> tuple[Site | None, tuple[Finding, ...]]:

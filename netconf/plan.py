@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
 
-from netconf.state import LinkState, Neighbour, NetworkState, Peer, Route, WireguardState
+from netconf.state import LinkState, Made, Neighbour, NetworkState, Peer, Route, WireguardState
 
 #: A kernel started with ipv6.disable=1 has none of these, and has what they ask for.
 _MAY_BE_ABSENT = "net/ipv6/"
 #: Switching forwarding off makes the kernel set accept_redirects of ``all`` to 1 (inet_forward_change), after we looked.
 _WRITES_OTHERS = ("net/ipv4/ip_forward", "net/ipv4/conf/all/forwarding")
 _IS_WRITTEN = "net/ipv4/conf/"
+#: The alias of every link that the box made.
+MARK = "snowgate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,40 @@ class SetSysctl:
         # sysctl(8) takes slashes too, and a VLAN's name holds a dot.
         key = self.key if "." in self.key else self.key.replace("/", ".")
         return f"sysctl -w {key}={self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class AddLink:
+    """A VLAN's link is made in its own namespace; a macvlan from its parent's, at once into ``namespace``."""
+
+    link: str
+    made: Made
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        made = self.made
+        there = f" netns {self.namespace}" if self.namespace else ""
+        mac = f" address {made.mac}" if made.mac else ""
+        kind = f"vlan id {made.vlan}" if made.kind == "vlan" else "macvlan mode private"
+        return f"ip link add link {made.parent} name {self.link}{there}{mac} type {kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class MarkLink:
+    """The mark by which the box knows a link again as its own work."""
+
+    link: str
+
+    def __str__(self) -> str:
+        return f"ip link set {self.link} alias {MARK}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteLink:
+    link: str
+
+    def __str__(self) -> str:
+        return f"ip link del {self.link}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +134,49 @@ class DeleteNeighbour:
         return f"ip neighbour del {self.neighbour.address} dev {self.link}"
 
 
-LinkStep = SetUp | SetMtu | AddAddress | DeleteAddress | SetRoute | DeleteRoute | SetNeighbour | DeleteNeighbour
+LinkMade = AddLink | MarkLink | DeleteLink
+LinkStep = (
+    LinkMade | SetUp | SetMtu | AddAddress | DeleteAddress | SetRoute | DeleteRoute | SetNeighbour | DeleteNeighbour
+)
 Step = SetSysctl | LinkStep
 
 
 def diff(wanted: NetworkState, actual: NetworkState) -> list[Step]:
-    """Return the steps from ``actual`` to ``wanted``; links that are not there have none."""
+    """Return the steps from ``actual`` to ``wanted``; ports that are not there have none."""
     steps: list[Step] = list(_sysctls(wanted.sysctls, actual.sysctls))
+    names = {link.name for link in wanted.links}
+    steps += [DeleteLink(link.name) for link in actual.links if link.ours and link.name not in names]
+    there = {link.name for link in actual.links}
     for link in wanted.links:
         found = actual.link(link.name)
+        made, found = _made(link, found, there)
+        steps += made
         if found is not None:
+            there.add(link.name)
             steps += _link(link, found)
     return steps
+
+
+def _made(wanted: LinkState, actual: LinkState | None, there: set[str]) -> tuple[list[Step], LinkState | None]:
+    """Return the steps that make a link of our own, and what then is there to be set; of a foreign one: nothing."""
+    if wanted.made is None:
+        return [], actual
+    steps: list[Step] = []
+    if actual is not None and not _is(wanted.made, actual.made):
+        if not actual.ours:
+            return [], None
+        steps, actual = [DeleteLink(wanted.name)], None
+    if actual is not None:
+        return ([] if actual.ours else [MarkLink(wanted.name)]), actual
+    if wanted.made.kind != "vlan" or wanted.made.parent not in there:
+        return steps, None
+    return [*steps, AddLink(wanted.name, wanted.made), MarkLink(wanted.name)], LinkState(wanted.name, up=False)
+
+
+def _is(wanted: Made, actual: Made | None) -> bool:
+    if actual is None or (wanted.kind, wanted.vlan) != (actual.kind, actual.vlan):
+        return False
+    return actual.parent in ("", wanted.parent) and wanted.mac in ("", actual.mac)
 
 
 def _link(wanted: LinkState, actual: LinkState) -> Iterator[Step]:
@@ -151,8 +218,21 @@ def _words(route: Route) -> str:
 
 def missing(wanted: NetworkState, actual: NetworkState) -> list[str]:
     """Return what of ``wanted`` does not hold, in words; empty when all does."""
-    gone = [f"no link {link.name}" for link in wanted.links if actual.link(link.name) is None]
-    return gone + [str(step) for step in diff(wanted, actual)]
+    steps = diff(wanted, actual)
+    made = {step.link for step in steps if isinstance(step, AddLink)}
+    gone = [_absent(wanted, link) for link in wanted.links if actual.link(link.name) is None and link.name not in made]
+    foreign = [
+        f"link {link.name} is not ours"
+        for link in wanted.links
+        if (found := actual.link(link.name)) and link.made and not found.ours and not _is(link.made, found.made)
+    ]
+    return gone + foreign + [str(step) for step in steps]
+
+
+def _absent(wanted: NetworkState, link: LinkState) -> str:
+    if link.made is None or link.made.kind == "vlan":
+        return f"no link {link.name}"
+    return str(AddLink(link.name, link.made, wanted.namespace))
 
 
 def holds(wanted: NetworkState, actual: NetworkState) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -23,9 +24,23 @@ class Neighbour:
     mac: str
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Made:
+    """How a link comes to be that no port is: ``parent`` "" is one that cannot be seen from here, ``mac`` "" any."""
+
+    kind: Literal["macvlan", "vlan"]
+    parent: str
+    vlan: int = 0
+    mac: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """One link; ``sysctls`` are the link's own, as paths below /proc/sys."""
+    """One link; ``sysctls`` are the link's own, as paths below /proc/sys.
+
+    ``made`` is set where the box itself makes the link; ``ours`` where a link carries the box's mark: only such a one
+    is ever removed.
+    """
 
     name: str
     up: bool = True
@@ -34,6 +49,8 @@ class LinkState:
     routes: frozenset[Route] = frozenset()
     neighbours: frozenset[Neighbour] = frozenset()
     sysctls: tuple[tuple[str, str], ...] = ()
+    made: Made | None = None
+    ours: bool = False
 
 
 @dataclass(frozen=True, slots=True)

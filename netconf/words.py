@@ -12,6 +12,7 @@ from netconf.finding import Finding
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.form import Words
 from netconf.sentences.pages import PAGES
+from netconf.sentences.uplink import UPLINK
 
 Language = Literal["en", "zh-CN"]
 
@@ -195,12 +196,6 @@ _SITE = {
         "隧道地址 {address} 不是单个地址（/32）。",
         "请向市级平台索取本站地址。",
     ),
-    "endpoint_name_not_yet": Words(
-        "The endpoint is a name ({name}); this version needs an IPv4 address.",
-        "Write the address.",
-        "端点是域名（{name}）；本版本需要 IPv4 地址。",
-        "请写地址。",
-    ),
     "endpoint_inside": Words(
         "The endpoint {address} lies in the LAN or inside the tunnel.",
         "Ask the city for the hub's public address.",
@@ -269,9 +264,6 @@ _SITE = {
         "Set share = false, or correct its coverage.",
         "摄像机“{name}”为单位内部（B 类），不得共享。",
         "请设 share = false 或更正覆盖范围。",
-    ),
-    "uplink_dhcp_not_yet": Words(
-        "DHCP on the uplink is not there yet.", "Write a static address.", "上联口暂不支持 DHCP。", "请填写静态地址。"
     ),
     "transport_tcp_not_yet": Words(
         "SIP over TCP is not there yet.", "Use udp.", "暂不支持 SIP over TCP。", "请使用 udp。"
@@ -524,7 +516,7 @@ _CALLS = {
     ),
 }
 
-TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES
+TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK
 
 
 class _Facts(dict[str, str]):

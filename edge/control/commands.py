@@ -27,7 +27,7 @@ from netconf.check import read_site
 from netconf.finding import Finding, Severity, finding
 from netconf.model import MAX_SITE_BYTES
 
-_PROGRAMS = ("siteside", "ferry", "cityside")
+_PROGRAMS = ("siteside", "ferry", "cityside", "uplink")
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, fields
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from typing import Any
 
 from netconf.finding import Finding, Severity
@@ -13,8 +13,13 @@ from netconf.finding import Finding, Severity
 MAX_REQUEST_BYTES = 1 << 17
 _TOKEN = re.compile(r"[0-9a-f]{32}", re.ASCII)
 MAX_FINDINGS = 200
+MAX_SERVERS = 4
+MAX_LEASE_SECONDS = 7 * 86_400
+#: How a field of several texts is written in a request's class.
+_TEXTS = "tuple[str, ...]"
 _CALL = re.compile(r"[0-9]{1,10}", re.ASCII)
 _CODE = re.compile(r"[0-9]{20}", re.ASCII)
+_PORT = re.compile(r"[a-z][a-z0-9.-]{0,14}", re.ASCII)
 
 
 class ControlError(Exception):
@@ -60,6 +65,38 @@ class RenewPin:
 @dataclass(frozen=True, slots=True)
 class ClosePin:
     call: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A DHCP server gave this to the uplink's port: address/bits, router ("" for none), servers, for how long."""
+
+    port: str
+    address: str
+    gateway: str
+    dns: tuple[str, ...]
+    ntp: tuple[str, ...]
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoLease:
+    """The port has no address by DHCP any more."""
+
+    port: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """The endpoint's name of this tunnel has this address."""
+
+    tunnel: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Which tunnels have not shaken hands for minutes?"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +194,8 @@ FerryRequest = OpenPin | RenewPin | ClosePin
 OperatorRequest = Plan | Apply | Confirm | Reject | Status
 WebRequest = Propose | Confirm | Reject | Status
 AgentRequest = HandOver | CityAnswer | Status
-Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest
+UplinkRequest = Lease | NoLease | Resolved | Stale
+Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest | UplinkRequest
 Answer = Done | Waiting | Planned | Refusal | StatusReport
 
 #: Who may ask what: each caller has a socket of its own, ``keeper-CALLER.sock``, and this list.
@@ -166,6 +204,7 @@ CALLERS: dict[str, tuple[type[Any], ...]] = {
     "operator": (Plan, Apply, Confirm, Reject, Status),
     "web": (Propose, Confirm, Reject, Status),
     "agent": (HandOver, CityAnswer, Status),
+    "uplink": (Lease, NoLease, Resolved, Stale),
 }
 
 
@@ -263,12 +302,40 @@ def _make(kind: type[Any], body: dict[str, Any]) -> Any:
     if body.keys() != wanted.keys():
         raise ControlError("request_fields")
     for name, value in body.items():
-        if type(value).__name__ != str(wanted[name]):
+        if wanted[name] == _TEXTS:
+            if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+                raise ControlError("request_types")
+            body[name] = tuple(value)
+        elif type(value).__name__ != str(wanted[name]):
             raise ControlError("request_types")
     return kind(**body)
 
 
+def _uplink_bounds(request: Request) -> None:
+    """Form alone: what the site thinks of it is the keeper's to say."""
+    try:
+        if isinstance(request, Lease):
+            IPv4Interface(request.address)
+            for address in (*request.dns, *request.ntp, *([request.gateway] if request.gateway else ())):
+                IPv4Address(address)
+        elif isinstance(request, Resolved):
+            IPv4Address(request.address)
+    except ValueError:
+        raise ControlError("request_address") from None
+    if isinstance(request, Lease | NoLease) and not _PORT.fullmatch(request.port):
+        raise ControlError("request_port")
+    if isinstance(request, Resolved) and not _PORT.fullmatch(request.tunnel):
+        raise ControlError("request_tunnel")
+    if isinstance(request, Lease) and (
+        max(len(request.dns), len(request.ntp)) > MAX_SERVERS
+        or not 1 <= request.seconds <= MAX_LEASE_SECONDS
+        or "/" not in request.address
+    ):
+        raise ControlError("request_range")
+
+
 def _bounds(request: Request) -> None:
+    _uplink_bounds(request)
     if isinstance(request, FerryRequest) and not _CALL.fullmatch(request.call):
         raise ControlError("request_call")
     if isinstance(request, Confirm | Reject) and not _TOKEN.fullmatch(request.token):

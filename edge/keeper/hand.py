@@ -14,9 +14,10 @@ from typing import Any
 
 from edge.keeper import rights
 from firewall.nft import Nft, NftRefused
+from netconf.finding import Finding
 from netconf.kernel import wireguard
 from netconf.kernel.links import KernelRefused, Links
-from netconf.plan import diff, missing
+from netconf.plan import LinkMade, diff, missing
 from netconf.state import NetworkState
 
 _MOST_BYTES = 1 << 20
@@ -26,6 +27,14 @@ Refused = (NftRefused, KernelRefused, wireguard.WireGuardRefused)
 
 class HandRefused(Exception):
     """A hand could not do what it was asked; the message is the kernel's or the tool's."""
+
+
+class NotApplied(Exception):
+    """The kernel could not be made so, or is not so afterwards; ``findings`` say why."""
+
+    def __init__(self, *findings: Finding) -> None:
+        super().__init__(findings)
+        self.findings = findings
 
 
 class HandLost(RuntimeError):
@@ -88,9 +97,14 @@ class _Worker:
             "policies": self._nft.policies,
             "shown": self._nft.shown,
             "there": lambda name: self._links.index(name) is not None,
+            "index": self._links.index,
+            "lower": self._links.lower,
             "mac": self._links.mac,
             "move": self._links.move,
             "create_wireguard": self._links.create_wireguard,
+            "make_macvlan": self._links.make_macvlan,
+            "make": self._make,
+            "perform": self._links.perform,
             "apply": self._apply,
             "missing": lambda wanted: missing(wanted, self._links.observe(wanted)),
             "syncconf": wireguard.syncconf,
@@ -115,6 +129,12 @@ class _Worker:
         for step in steps:
             self._links.perform(step)
         return len(steps)
+
+    def _make(self, wanted: NetworkState) -> None:
+        """Make, mark and delete the box's own links alone; all else waits until the rules are there."""
+        for step in diff(wanted, self._links.observe(wanted)):
+            if isinstance(step, LinkMade):
+                self._links.perform(step)
 
 
 def _cookie() -> int:

@@ -26,13 +26,15 @@ from edge.control.wire import (
     Request,
     Status,
     StatusReport,
+    UplinkRequest,
     Waiting,
     WebRequest,
 )
-from edge.keeper.hand import Hand, HandRefused
-from edge.keeper.kernel import Kernel, NotApplied
+from edge.keeper.hand import Hand, HandRefused, NotApplied
+from edge.keeper.kernel import Kernel
 from edge.keeper.pins import Pins
 from edge.keeper.store import Store
+from edge.keeper.uplink import Uplink
 from firewall.compile import rulesets
 from netconf import proposal, secrets
 from netconf.check import read_site
@@ -64,6 +66,7 @@ class Keeper:
         self._kernel = Kernel(
             hands, descriptors, folders.secrets, folders.run, lambda name: self._pins.put_back(name, self._kernel)
         )
+        self._uplink = Uplink(folders.state, self._kernel, self.counters)
         self._store = Store(self._kernel, self._pins, folders.state, folders.run)
         journal, whole = self._store.read_journal()
         self._commit = Commit(self._store, journal, token)
@@ -88,6 +91,8 @@ class Keeper:
         """Do what one of the closed lists allows; nothing else was decoded."""
         if isinstance(request, FerryRequest):
             return self._pins.answer(request, self._store.site, self._kernel)
+        if isinstance(request, UplinkRequest):
+            return self._uplink.answer(request, self._store.site)
         try:
             if isinstance(request, Status):
                 return StatusReport(self._facts())
@@ -197,7 +202,8 @@ class Keeper:
     def findings(self) -> tuple[Finding, ...]:
         """Return what a person should know now."""
         damaged = (finding("site_damaged"),) if self._damaged else ()
-        return (*damaged, *self._kernel.findings, *self._commit.findings)
+        outside = self._uplink.findings(self._store.site) if self._store.site is not None else ()
+        return (*damaged, *self._kernel.findings, *outside, *self._commit.findings)
 
     def _facts(self) -> dict[str, Any]:
         site = self._store.site
@@ -212,7 +218,8 @@ class Keeper:
         if site is None:
             return facts
         return facts | {
-            "rulesets": {rules.namespace: rules.digest() for rules in rulesets(site)},
+            "rulesets": {rules.namespace: rules.digest() for rules in rulesets(site, self._kernel.learned)},
+            "uplink": self._uplink.facts(site),
             "rules_missing": self._kernel.rules_missing(site),
             "tunnels": {tunnel.name: self._tunnel_facts(tunnel.name) for tunnel in site.tunnel},
             "pins": len(self._pins),

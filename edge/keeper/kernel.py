@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections import Counter
@@ -9,25 +10,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edge.keeper.hand import Hand, HandRefused
+from edge.keeper.hand import Hand, HandRefused, NotApplied
+from edge.keeper.wires import Wires
 from firewall.compile import rulesets
 from firewall.ruleset import Ruleset, shut_text
 from netconf import secrets
 from netconf.compile import desired, wireguard_device
 from netconf.finding import Finding, finding
 from netconf.kernel import wireguard
+from netconf.learned import NOTHING, Learned, fitting
 from netconf.model import Site, Tunnel
 from netconf.plan import wireguard_missing
 
 NAMESPACES = ("lan", "vpn", "wan")
-
-
-class NotApplied(Exception):
-    """The kernel could not be made so, or is not so afterwards; ``findings`` say why."""
-
-    def __init__(self, *findings: Finding) -> None:
-        super().__init__(findings)
-        self.findings = findings
 
 
 class Kernel:
@@ -41,6 +36,9 @@ class Kernel:
         self._descriptors = descriptors
         self._secrets = secrets_folder
         self._after_load = after_load
+        self._wires = Wires(hands, descriptors)
+        #: What DHCP and DNS told; judged against the site at each use (``netconf.learned``).
+        self.learned: Learned = NOTHING
         #: Namespace -> (digest of our rules, what the kernel showed right after it took them), and tunnel -> (digest of
         #: its configuration, ""). A keeper that was started again finds it on tmpfs and does nothing anew that holds.
         self._remembered = run / "rules.json"
@@ -65,26 +63,47 @@ class Kernel:
     def apply(self, site: Site) -> tuple[Finding, ...]:
         """Make it so: ports, then rules (checked in all three first), then the rest; nothing found means it holds."""
         try:
-            self._ports(site)
-            rules = {rules.namespace: rules for rules in rulesets(site)}
+            if wrong := self._wires.bring(site):
+                return tuple(wrong)
+            rules = {rules.namespace: rules for rules in rulesets(site, self.learned)}
             for namespace, ruleset in rules.items():
                 self.ask(namespace, "ruleset_refused", "check", ruleset.text())
             for ruleset in rules.values():
                 self._load(ruleset)
-            states = {state.namespace: state for state in desired(site)}
+            states = {state.namespace: state for state in desired(site, self.learned)}
             for namespace in ("wan", "lan"):
                 self.ask(namespace, "apply_refused", "apply", states[namespace])
-            self.findings = tuple(self._tunnels(site))
+            self.findings = tuple(self._tunnels(site, aim=True))
             for namespace, ruleset in rules.items():
-                wrong = sorted(ruleset.policies() - self.ask(namespace, "not_held", "policies"))
+                unheld = sorted(ruleset.policies() - self.ask(namespace, "not_held", "policies"))
                 if namespace != "vpn" or not self.findings:
                     # A tunnel whose device is not there yet is a finding, not a failure: the box waits for it.
-                    wrong += self.ask(namespace, "not_held", "missing", states[namespace])
-                if wrong:
-                    return (finding("not_held", namespace=namespace, what="; ".join(wrong[:5])),)
-        except NotApplied as wrong:
-            return wrong.findings
+                    unheld += self.ask(namespace, "not_held", "missing", states[namespace])
+                if unheld:
+                    return (finding("not_held", namespace=namespace, what="; ".join(unheld[:5])),)
+        except NotApplied as refused:
+            return refused.findings
         return ()
+
+    def relearn(self, site: Site, learned: Learned) -> None:
+        """Use what was learned: rules of ``wan``, its address and route, the tunnels' endpoints.
+
+        Raises:
+            NotApplied: what was learned before holds again, as far as the kernel lets it.
+        """
+        before, self.learned = self.learned, learned
+        try:
+            self._outside(site)
+        except NotApplied:
+            self.learned = before
+            with contextlib.suppress(NotApplied):
+                self._outside(site)
+            raise
+        self._tunnels(site, aim=True)
+
+    def _outside(self, site: Site) -> None:
+        self._load(rulesets(site, self.learned)[2])
+        self.ask("wan", "apply_refused", "apply", desired(site, self.learned)[2])
 
     def _load(self, ruleset: Ruleset) -> None:
         """Load the rules of a namespace, unless exactly they are there."""
@@ -102,28 +121,16 @@ class Kernel:
         digest, shown = self._rules.get(ruleset.namespace, ("", ""))
         return digest == ruleset.digest() and shown == self._hands[ruleset.namespace].ask("shown")
 
-    def _ports(self, site: Site) -> None:
-        """Find both ports, know them by their MAC, and bring the LAN port over, down, before its rules are loaded."""
-        wan = self._hands["wan"]
-        for at, (name, wanted) in {
-            "/uplink/port": (site.uplink.port, site.uplink.mac),
-            "/lan/port": (site.lan.port, site.lan.mac),
-        }.items():
-            mac = wan.ask("mac", name) or (self._hands["lan"].ask("mac", name) if at == "/lan/port" else None)
-            if mac is None:
-                raise NotApplied(finding("port_missing", at, port=name))
-            if wanted is not None and mac != wanted:
-                raise NotApplied(finding("ports_swapped", at, port=name, found=mac, expected=wanted))
-        if self._hands["lan"].ask("mac", site.lan.port) is None:
-            self.ask("wan", "apply_refused", "move", site.lan.port, self._descriptors["lan"])
+    def _tunnels(self, site: Site, aim: bool = False) -> list[Finding]:
+        """Bring each WireGuard device into ``vpn`` and give it its whole configuration; say which are not there.
 
-    def _tunnels(self, site: Site) -> list[Finding]:
-        """Bring each WireGuard device into ``vpn`` and give it its whole configuration; say which are not there."""
+        ``aim``: to its endpoint too, which at all other times follows the peer's last good packet.
+        """
         away = [finding("wireguard_missing", tunnel=tunnel.name) for tunnel in site.tunnel if not self._bring(tunnel)]
         self.ask("vpn", "apply_refused", "apply", desired(site)[1])
         for tunnel in site.tunnel:
             if self._there("vpn", tunnel.name):
-                self._sync(tunnel)
+                self._sync(site, tunnel, aim)
         return away
 
     def _there(self, namespace: str, link: str) -> bool:
@@ -138,11 +145,12 @@ class Kernel:
             self.ask("wan", "apply_refused", "move", tunnel.name, self._descriptors["vpn"])
         return bool(made)
 
-    def _sync(self, tunnel: Tunnel) -> bool:
+    def _sync(self, site: Site, tunnel: Tunnel, aim: bool) -> bool:
         """Give a device its whole configuration if it has another one; say whether it had."""
+        host = tunnel.endpoint_address or fitting(site, self.learned).endpoint(tunnel.endpoint_host)
         try:
             public = secrets.ensure_wireguard_key(self._secrets, tunnel.name)
-            text = wireguard.text(tunnel, secrets.read_wireguard_key(self._secrets, tunnel.name))
+            text = wireguard.text(tunnel, secrets.read_wireguard_key(self._secrets, tunnel.name), host)
         except (secrets.SecretDamaged, OSError):
             raise NotApplied(finding("key_damaged", tunnel=tunnel.name)) from None
         if public == tunnel.public_key:
@@ -155,26 +163,35 @@ class Kernel:
             return True
         seen = self.ask("vpn", "apply_refused", "observe_wireguard", tunnel.name)
         if not wireguard_missing(wireguard_device(tunnel, public), seen):
-            return False
+            facts = self.ask("vpn", "apply_refused", "facts", tunnel.name) if aim and host else None
+            if facts is None or facts.endpoint == f"{host}:{tunnel.endpoint_port}":
+                return False
         self.ask("vpn", "apply_refused", "syncconf", tunnel.name, text)
         return True
 
     # -- afterwards ----------------------------------------------------------------------------------------------
 
     def tend(self, site: Site) -> None:
-        """Put drift back and count it: rules, sysctls, links, addresses, routes, neighbours, tunnels."""
+        """Put drift back and count it: wires, rules, sysctls, links, addresses, routes, neighbours, tunnels.
+
+        A wire that is away is said, and keeps nobody else from being tended; it comes back shut, then gets its rules.
+        """
+        self.counters["lan_port_put_back"] += self._wires.note_left(site)
+        found = self._wires.bring(site)
+        away = {"lan" if each.path.startswith("/lan") else "wan" for each in found}
+        found += self._wires.findings(site)
         try:
-            for ruleset in rulesets(site):
-                if not self._hold(ruleset):
+            for ruleset in rulesets(site, self.learned):
+                if ruleset.namespace not in away and not self._hold(ruleset):
                     self.counters["rules_put_back"] += 1
                     self._load(ruleset)
-            self._ports(site)
-            self.findings = tuple(self._tunnels(site))
-            for state in desired(site):
-                if state.namespace != "vpn" and self.ask(state.namespace, "apply_refused", "apply", state):
-                    self.counters["links_put_back"] += 1
+            found += self._tunnels(site)
+            for state in desired(site, self.learned):
+                if state.namespace not in (*away, "vpn"):
+                    self.counters["links_put_back"] += bool(self.ask(state.namespace, "apply_refused", "apply", state))
         except NotApplied as wrong:
-            self.findings = wrong.findings
+            found += wrong.findings
+        self.findings = tuple(found)
 
     def plan(self, site: Site) -> tuple[str, ...]:
         """Return what ``apply`` would do, as the commands a person would type.
@@ -183,11 +200,13 @@ class Kernel:
             NotApplied: it could not be done.
         """
         steps: list[str] = []
-        for ruleset in rulesets(site):
-            self.ask(ruleset.namespace, "ruleset_refused", "check", ruleset.text())
+        for ruleset in rulesets(site, self.learned):
+            if not ruleset.egress_port or self._there(ruleset.namespace, ruleset.egress_port):
+                # Rules upon a link that is still to be made cannot be asked about yet.
+                self.ask(ruleset.namespace, "ruleset_refused", "check", ruleset.text())
             if not self._hold(ruleset):
                 steps.append(f"{ruleset.namespace}: nft -f - # {ruleset.digest()[:12]}")
-        for state in desired(site):
+        for state in desired(site, self.learned):
             steps += [f"{state.namespace}: {step}" for step in self.ask(state.namespace, "not_held", "missing", state)]
         for tunnel in site.tunnel:
             if self._there("vpn", tunnel.name):
@@ -227,7 +246,7 @@ class Kernel:
         """Return the policies that are not in the kernel, by namespace."""
         return {
             ruleset.namespace: sorted(ruleset.policies() - self._hands[ruleset.namespace].ask("policies"))
-            for ruleset in rulesets(site)
+            for ruleset in rulesets(site, self.learned)
         }
 
 

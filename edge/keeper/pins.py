@@ -83,7 +83,8 @@ class Pins:
         now = time.monotonic()
         for _, pin, until in self._held.values():
             if until - now >= 1:
-                kernel.script({namespace: pins.opened(pin, int(until - now))[namespace]})
+                scripts = pins.opened(pin, int(until - now))
+                kernel.script({name: script for name, script in scripts.items() if name == namespace})
 
 
 def _pin(asked: OpenPin, site: Site) -> Pin:

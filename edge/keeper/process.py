@@ -32,7 +32,7 @@ DIAL_SECONDS = 0.5
 NAMESPACES = Path("/run/netns")
 MAX_CALLERS = 16
 #: Who dials us; the ferry, which cannot, is dialled.
-LISTENED = ("operator", "web", "agent")
+LISTENED = ("operator", "web", "agent", "uplink")
 
 
 class Process:
@@ -132,6 +132,7 @@ def main() -> int:
     """Fork the hands, give rights up, restore what was confirmed, serve."""
     where = places("snowgate-keeper")
     descriptors = {name: os.open(NAMESPACES / name, os.O_RDONLY | os.O_CLOEXEC) for name in ("lan", "vpn")}
+    descriptors["wan"] = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     hands = {"lan": Hand("lan", descriptors["lan"]), "vpn": Hand("vpn", descriptors["vpn"]), "wan": Hand("wan", None)}
     keep_net_admin()
     folders = Folders(where.run, where.state, where.secrets)

@@ -77,10 +77,19 @@ class Capture:
 
 @dataclass(slots=True)
 class Uplink:
-    """Every frame that leaves the box on ``wan0``: ARP, or WireGuard to the hub, else it is a leak."""
+    """Every frame that leaves the box on ``wan0``: ARP, or WireGuard to the hub, else it is a leak.
+
+    Where the site says so also DHCP of the box's own hardware address, and questions to the named servers; ``mac``
+    judges only the frames of one hardware address, for a port that carries the LAN's too.
+    """
 
     hub: tuple[str, int]
+    dhcp: bool = False
+    dns: frozenset[str] = frozenset()
+    ntp: frozenset[str] = frozenset()
+    mac: str = ""
     frames: int = 0
+    questions: int = 0
     wireguard: int = 0
     violations: list[str] = field(default_factory=list)
     _socket: socket.socket | None = None
@@ -103,7 +112,8 @@ class Uplink:
                 continue
             except OSError:
                 return
-            if about[0] == link and about[2] != _OUTGOING:
+            mine = not self.mac or frame[6:12] == bytes.fromhex(self.mac.replace(":", ""))
+            if about[0] == link and about[2] != _OUTGOING and mine:
                 self.frames += 1
                 if not self._allowed(frame) and len(self.violations) < MAX_VIOLATIONS:
                     self.violations.append(f"{time.monotonic():.3f} {frame[:64].hex(' ')}")
@@ -117,7 +127,15 @@ class Uplink:
         to = (socket.inet_ntoa(frame[30:34]), int.from_bytes(frame[36:38], "big"))
         wireguard = to == self.hub and frame[42] in (1, 2, 3, 4) and frame[43:46] == b"\0\0\0"
         self.wireguard += wireguard
-        return wireguard
+        asked = to[1] == 53 and to[0] in self.dns or to[1] == 123 and to[0] in self.ntp
+        self.questions += asked
+        return wireguard or asked or (self.dhcp and self._is_dhcp(frame))
+
+    def _is_dhcp(self, frame: bytes) -> bool:
+        """From port 68 to 67, a request of the sender's own hardware address, with the cookie, and no host name."""
+        ports, message = frame[34:38], frame[42:]
+        own = message[:3] == b"\1\1\6" and message[28:34] == frame[6:12] and message[236:240] == b"\x63\x82\x53\x63"
+        return ports == b"\0\x44\0\x43" and own and b"\x0c" not in message[240:241]
 
     def close(self) -> None:
         self._ended.set()

@@ -29,6 +29,9 @@ SITE_FILE = Path(__file__).with_name("site.toml")
 CLOSED = Path(__file__).parents[2] / "firewall" / "closed.nft"
 _EMPTY_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 _RESTART_SECONDS = 0.5
+#: The box's programs and where each lives.
+_PROGRAMS = (("keeper", "wan"), ("uplink", "wan"), ("ferry", "ferry"), ("siteside", "lan"), ("cityside", "vpn"),
+             ("agent", "vpn"))  # fmt: skip
 
 
 def eventually(read: Callable[[], Any], within: float, what: str) -> Any:
@@ -75,6 +78,8 @@ class Street:
     logs: Path
     without: frozenset[str] = frozenset()
     site_file: Path = SITE_FILE
+    #: Lays the cables otherwise, once the street stands and before anything runs.
+    rewire: Callable[[], None] | None = None
     site: Site | None = None
     _programs: dict[str, _Program] = field(default_factory=dict)
     _tending: threading.Event = field(default_factory=threading.Event)
@@ -95,6 +100,8 @@ class Street:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         RUN.chmod(0o755)
         topology.build()
+        if self.rewire is not None:
+            self.rewire()
         for namespace in ("lan", "vpn", "wan"):
             _must(topology.inside(namespace, "nft", "-f", str(CLOSED)))
 
@@ -163,8 +170,7 @@ class Street:
             self.program("wg-a", "wan", "wireguard-go", "-f", "wg-a")
         else:
             topology.ip("-n", "wan", "link", "del", "probe0")
-        for name, namespace in (("keeper", "wan"), ("ferry", "ferry"), ("siteside", "lan"), ("cityside", "vpn"),
-                                ("agent", "vpn")):  # fmt: skip
+        for name, namespace in _PROGRAMS:
             self.program(name, namespace, python, "-m", f"edge.{name}", *where)
         self.program("webui", "lan", python, "-m", "webui", *where)
         if "nvr" not in self.without:

@@ -12,11 +12,15 @@ from typing import Any
 from pyroute2 import IPRoute, NetlinkError
 
 from netconf.plan import (
+    MARK,
     AddAddress,
+    AddLink,
     DeleteAddress,
+    DeleteLink,
     DeleteNeighbour,
     DeleteRoute,
     LinkStep,
+    MarkLink,
     SetMtu,
     SetNeighbour,
     SetRoute,
@@ -24,7 +28,7 @@ from netconf.plan import (
     SetUp,
     Step,
 )
-from netconf.state import LinkState, Neighbour, NetworkState, Route
+from netconf.state import LinkState, Made, Neighbour, NetworkState, Route
 
 PERMANENT = 0x80
 _UP = 1
@@ -64,15 +68,36 @@ class Links:
         return str(mac).lower() if mac else None
 
     def move(self, name: str, namespace: int) -> None:
-        """Move a link into the namespace that a descriptor stands for.
+        """Move a link, shut, into the namespace that a descriptor stands for.
 
         Raises:
             KernelRefused: the kernel does not.
         """
         try:
-            self._route.link("set", index=self._index(name), net_ns_fd=namespace)
+            index = self._index(name)
+            self._route.link("set", index=index, state="down")
+            self._route.link("set", index=index, net_ns_fd=namespace)
         except (NetlinkError, OSError) as wrong:
             raise KernelRefused(f"ip link set {name} netns: {wrong}") from None
+
+    def lower(self, name: str) -> int | None:
+        """Return the index, in its own namespace, of the link that ``name`` is made upon; None without ``name``."""
+        link = self._link(name)
+        return None if link is None else int(link.get_attr("IFLA_LINK") or 0)
+
+    def make_macvlan(self, step: AddLink, namespace: int) -> None:
+        """Make a macvlan of one of our links at once in the namespace that a descriptor stands for.
+
+        Raises:
+            KernelRefused: the kernel does not.
+        """
+        try:
+            self._route.link(
+                "add", ifname=step.link, kind="macvlan", link=self._index(step.made.parent), macvlan_mode="private",
+                address=step.made.mac, net_ns_fd=namespace,
+            )  # fmt: skip
+        except (NetlinkError, OSError) as wrong:
+            raise KernelRefused(f"{step}: {wrong}") from None
 
     def create_wireguard(self, name: str) -> bool:
         """Make a WireGuard link; False when this kernel has none."""
@@ -94,9 +119,30 @@ class Links:
         """
         try:
             links = tuple(state for link in wanted.links if (state := self._observe(link)) is not None)
+            links += tuple(self._marked({link.name for link in wanted.links}))
         except (NetlinkError, OSError) as wrong:
             raise KernelRefused(f"ip address show: {wrong}") from None
         return NetworkState(wanted.namespace, links, _read(wanted.sysctls))
+
+    def _marked(self, wanted: set[str]) -> Iterator[LinkState]:
+        """Yield the links of our own making that nobody wants any more."""
+        for link in self._route.get_links():
+            if link.get_attr("IFLA_IFALIAS") == MARK and link.get_attr("IFLA_IFNAME") not in wanted:
+                yield LinkState(str(link.get_attr("IFLA_IFNAME")), made=self._made(link), ours=True)
+
+    def _made(self, link: Any) -> Made | None:
+        about = link.get_attr("IFLA_LINKINFO")
+        kind = about.get_attr("IFLA_INFO_KIND") if about else None
+        if kind not in ("vlan", "macvlan"):
+            return None
+        if link.get_attr("IFLA_LINK_NETNSID") is not None:
+            parent = ""  # it lives elsewhere, and its number says nothing here
+        else:
+            below = next(iter(self._route.get_links(int(link.get_attr("IFLA_LINK") or 0))), None)
+            parent = str(below.get_attr("IFLA_IFNAME")) if below else ""
+        data = about.get_attr("IFLA_INFO_DATA")
+        vlan = int(data.get_attr("IFLA_VLAN_ID") or 0) if kind == "vlan" and data else 0
+        return Made(kind, parent, vlan, str(link.get_attr("IFLA_ADDRESS") or "").lower() if kind == "macvlan" else "")
 
     def _link(self, name: str) -> Any | None:
         index = self.index(name)
@@ -135,6 +181,8 @@ class Links:
                 if n["state"] & PERMANENT and n.get_attr("NDA_LLADDR")
             ),
             _read(wanted.sysctls),
+            self._made(link),
+            link.get_attr("IFLA_IFALIAS") == MARK,
         )
 
     def _routes(self, index: int) -> Iterator[tuple[Route, Any]]:
@@ -161,6 +209,9 @@ class Links:
     def _perform(self, step: Step) -> None:
         if isinstance(step, SetSysctl):
             _sysctl(step.key).write_text(step.value, encoding="ascii")
+        elif isinstance(step, AddLink):
+            parent = self._index(step.made.parent)
+            self._route.link("add", ifname=step.link, kind="vlan", link=parent, vlan_id=step.made.vlan)
         elif isinstance(step, DeleteAddress | DeleteRoute | DeleteNeighbour):
             try:
                 self._delete(step, self._index(step.link))
@@ -173,6 +224,10 @@ class Links:
     def _set(self, step: LinkStep, index: int) -> None:
         if isinstance(step, SetUp):
             self._route.link("set", index=index, state="up")
+        elif isinstance(step, MarkLink):
+            self._route.link("set", index=index, ifalias=MARK)
+        elif isinstance(step, DeleteLink):
+            self._delete_link(index)
         elif isinstance(step, SetMtu):
             self._route.link("set", index=index, mtu=step.mtu)
         elif isinstance(step, AddAddress):
@@ -193,6 +248,12 @@ class Links:
             self._route.neigh("del", dst=str(step.neighbour.address), ifindex=index)
         else:
             self._delete_route(step.route, index)
+
+    def _delete_link(self, index: int) -> None:
+        """Delete a link that carries our mark, and no other."""
+        link = next(iter(self._route.get_links(index)), None)
+        if link is not None and link.get_attr("IFLA_IFALIAS") == MARK:
+            self._route.link("del", index=index)
 
     def _delete_route(self, route: Route, index: int) -> None:
         """Delete exactly this route: of one asked for loosely the kernel takes the first that fits, which may be ours."""

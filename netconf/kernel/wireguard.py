@@ -11,7 +11,7 @@ import os
 import re
 import subprocess
 from dataclasses import dataclass
-from ipaddress import ip_network
+from ipaddress import IPv4Address, ip_network
 
 from wireguard_tools import WireguardConfig, WireguardKey, WireguardPeer
 
@@ -43,12 +43,16 @@ class TunnelFacts:
     sent: int
 
 
-def text(tunnel: Tunnel, private_key: str) -> str:
-    """Return the configuration of one tunnel, for ``wg syncconf``. Holds the private key."""
+def text(tunnel: Tunnel, private_key: str, endpoint: IPv4Address | None = None) -> str:
+    """Return the configuration of one tunnel, for ``wg syncconf``. Holds the private key.
+
+    ``endpoint`` is what the tunnel's name was resolved to; ``wg`` never gets a name, for it would ask for it itself.
+    """
+    host = tunnel.endpoint_address or endpoint
     peer = WireguardPeer(
         public_key=WireguardKey(tunnel.public_key),
-        endpoint_host=tunnel.endpoint_host,
-        endpoint_port=tunnel.endpoint_port,
+        endpoint_host=None if host is None else str(host),
+        endpoint_port=None if host is None else tunnel.endpoint_port,
         persistent_keepalive=tunnel.keepalive_seconds or None,
         allowed_ips=list(tunnel.allowed),
     )

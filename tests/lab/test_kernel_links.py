@@ -27,16 +27,19 @@ from netconf.kernel.links import KernelRefused, Links
 from netconf.model import Tunnel
 from netconf.plan import (
     AddAddress,
+    AddLink,
     DeleteAddress,
+    DeleteLink,
     DeleteNeighbour,
     DeleteRoute,
+    MarkLink,
     SetUp,
     diff,
     holds,
     missing,
     wireguard_missing,
 )
-from netconf.state import LinkState, Neighbour, NetworkState, Route
+from netconf.state import LinkState, Made, Neighbour, NetworkState, Route
 
 pytestmark = pytest.mark.lab
 ROOT = Path(__file__).parents[2]
@@ -320,6 +323,93 @@ def test_a_neighbour_set_while_the_link_is_down_survives_going_up() -> None:
         bring(links, wanted)
 
     apart(body)
+
+
+# -- links of the box's own making -------------------------------------------------------------------------------------
+
+
+def with_neighbour_network(body: Callable[[int], None]) -> None:
+    """Run ``body`` with a descriptor of another, empty network."""
+    holder = subprocess.Popen(["unshare", "-n", "sleep", "30"])
+    try:
+        there = Path(f"/proc/{holder.pid}/ns/net")
+        eventually(lambda: there.stat().st_ino != Path("/proc/self/ns/net").stat().st_ino, 5, "the other network")
+        with there.open("rb") as namespace:
+            body(namespace.fileno())
+    finally:
+        holder.kill()
+        holder.wait()
+
+
+ARM = AddLink("arm0", Made("macvlan", "lan0", mac="02:11:22:33:44:55"), "lan")
+
+
+def test_the_second_face_of_a_port_is_made_over_there_and_known_again() -> None:
+    def body() -> None:
+        here = Links("wan")
+        lower = here.index("lan0")
+
+        def other(namespace: int) -> None:
+            here.make_macvlan(ARM, namespace)
+            assert here.index("arm0") is None
+            must(_LIBC.setns(namespace, _NEW_NETWORK), "setns")
+            there = Links("lan")
+            assert there.lower("arm0") == lower
+            wanted = NetworkState("lan", (LinkState("arm0", made=ARM.made),))
+            assert missing(wanted, there.observe(wanted))[0] == "ip link set arm0 alias snowgate"
+            there.perform(MarkLink("arm0"))
+            seen = there.observe(wanted).link("arm0")
+            assert seen is not None
+            assert seen.made == Made("macvlan", "", mac="02:11:22:33:44:55")
+            assert "mode private" in run("ip -details link show dev arm0")
+            nothing = NetworkState("lan")
+            assert [str(step) for step in diff(nothing, there.observe(nothing))] == ["ip link del arm0"]
+            bring(there, nothing)
+            assert there.index("arm0") is None
+
+        with_neighbour_network(other)
+
+    apart(body)
+
+
+def test_a_link_without_our_mark_is_never_deleted() -> None:
+    def body() -> None:
+        links = Links("lan")
+        run("ip link add link lan0 name arm0 type macvlan mode private")
+        assert diff(NetworkState("lan"), links.observe(NetworkState("lan"))) == []
+        links.perform(DeleteLink("arm0"))
+        assert links.index("arm0") is not None
+        wanted = NetworkState("lan", (LinkState("arm0", made=ARM.made),))
+        assert "link arm0 is not ours" in missing(wanted, links.observe(wanted))
+
+    apart(body)
+
+
+def test_a_vlans_link_is_made_renumbered_and_removed() -> None:
+    def body() -> None:
+        links = Links("lan")
+        bring(links, lab_lan("[lan]", "[lan]\nvlan = 20"))
+        said = run("ip -details link show dev vlan20")
+        assert "vlan20@lan0" in said
+        assert "id 20 " in said
+        assert "192.168.1.2/24" in run("ip address show dev vlan20")
+        assert "192.168.1.2" not in run("ip address show dev lan0")
+        bring(links, lab_lan("[lan]", "[lan]\nvlan = 30"))
+        assert (links.index("vlan20"), links.index("vlan30") is not None) == (None, True)
+        run("ip link add link lan0 name vlan7 type vlan id 7")
+        bring(links, lab_lan())
+        assert links.index("vlan30") is None
+        assert links.index("vlan7") is not None, "what is not ours is not touched"
+
+    if not kernel_has_vlans():
+        pytest.skip("lab_no_kernel: 802.1Q VLANs (8021q)")
+    apart(body)
+
+
+def kernel_has_vlans() -> bool:
+    make = "ip link add a0 type veth peer name b0 && ip link add link a0 name v0 type vlan id 20"
+    user = ["-r"] if os.geteuid() else []
+    return subprocess.run(["unshare", *user, "-n", "sh", "-c", make], capture_output=True, check=False).returncode == 0
 
 
 # -- WireGuard, through wireguard-go -----------------------------------------------------------------------------------

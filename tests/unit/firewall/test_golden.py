@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 import pytest
@@ -10,19 +12,57 @@ import pytest
 from firewall.compile import rulesets
 from firewall.ruleset import Ruleset
 from netconf.check import read_site
+from netconf.learned import NOTHING, HeldLease, Learned
 
 ROOT = Path(__file__).parents[3]
 GOLDEN = ROOT / "tests/golden/nft"
-SITE, _ = read_site((ROOT / "edge/lab/site.toml").read_text(encoding="utf-8"))
+TEXT = (ROOT / "edge/lab/site.toml").read_text(encoding="utf-8")
+SITE, _ = read_site(TEXT)
 assert SITE is not None
+
+
+UPLINK = TEXT[TEXT.index("[uplink]") : TEXT.index("[lan]")]
+HUB = ("hub.example", IPv4Address("203.0.113.10"))
+LEASE = HeldLease(
+    "wan0",
+    IPv4Interface("198.51.100.50/24"),
+    IPv4Address("198.51.100.1"),
+    (IPv4Address("198.51.100.1"),),
+    (IPv4Address("203.0.113.123"),),
+)
+NAMED = TEXT.replace(UPLINK, '[uplink]\nport = "wan0"\nmode = "dhcp"\n\n').replace("203.0.113.10:", "hub.example:")
+ONE_ARM = NAMED.replace('"wan0"', '"lan0"').replace("[lan]", '[lan]\nmode = "one_arm"')
+VLAN = TEXT.replace("[lan]", "[lan]\nvlan = 20")
+ARM_LEASE = replace(LEASE, port="lan0", address=IPv4Interface("192.168.1.200/24"), gateway=IPv4Address("192.168.1.1"))
+#: What a site and what was learned add up to; each is a file of its own.
+MORE = {
+    "wan-dhcp-no-lease": (NAMED, NOTHING, "wan"),
+    "wan-dhcp": (NAMED, Learned(LEASE, (HUB,)), "wan"),
+    "wan-one-arm": (ONE_ARM, Learned(ARM_LEASE, (HUB,)), "wan"),
+    "lan-one-arm": (ONE_ARM, NOTHING, "lan"),
+    "lan-vlan": (VLAN, NOTHING, "lan"),
+}
+
+
+@pytest.mark.parametrize("name", MORE)
+def test_the_rules_of_a_lease_and_of_a_wire_are_as_reviewed(name: str) -> None:
+    text, learned, namespace = MORE[name]
+    site, found = read_site(text)
+    assert site is not None, found
+    (ruleset,) = (rules for rules in rulesets(site, learned) if rules.namespace == namespace)
+    compare(ruleset, name)
+
+
+def compare(ruleset: Ruleset, name: str) -> None:
+    path = GOLDEN / f"{name}.nft"
+    if os.environ.get("SNOWGATE_GOLDEN") == "write":
+        path.write_text(ruleset.text(), encoding="utf-8")
+    assert ruleset.text() == path.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("ruleset", rulesets(SITE), ids=lambda ruleset: ruleset.namespace)
 def test_the_text_is_as_reviewed(ruleset: Ruleset) -> None:
-    path = GOLDEN / f"{ruleset.namespace}.nft"
-    if os.environ.get("SNOWGATE_GOLDEN") == "write":
-        path.write_text(ruleset.text(), encoding="utf-8")
-    assert ruleset.text() == path.read_text(encoding="utf-8")
+    compare(ruleset, ruleset.namespace)
 
 
 @pytest.mark.parametrize("ruleset", rulesets(SITE), ids=lambda ruleset: ruleset.namespace)

@@ -79,6 +79,7 @@ def test_the_three_namespaces_share_no_road(name: str) -> None:
     allowed = {network for tunnel in site.tunnel for network in tunnel.allowed}
     assert {route.network for link in vpn.links for route in link.routes} == allowed
     assert all(route.via is None for link in vpn.links for route in link.routes)
+    assert {link.made for state in (lan, vpn, wan) for link in state.links} == {None}
     assert {route.via for link in wan.links for route in link.routes} == {site.uplink.gateway}
     for state in (lan, vpn, wan):
         sysctls = dict(state.sysctls)

@@ -45,7 +45,10 @@ CASES = [
     ("recorder_among_owner", "/recorder/0/address", 'address = "192.168.1.10"', 'address = "192.168.1.70"'),
     ("coverage_b_shared", "/channel/1/share", "share = false", "share = true"),
     ("channel_without_recorder", "/channel/0/recorder", '[[channel]]\nrecorder = "3402', '[[channel]]\nrecorder = "3502'),
-    ("endpoint_name_not_yet", "/tunnel/0/endpoint", "203.0.113.10:51820", "hub-a.example:51820"),
+    ("dns_missing", "/tunnel/0/endpoint", "203.0.113.10:51820", "hub-a.example:51820"),
+    ("endpoint_form", "/tunnel/0/endpoint", "203.0.113.10:51820", "203.0.113.400:51820"),
+    ("endpoint_form", "/tunnel/0/endpoint", "203.0.113.10:51820", "hub-.example:51820"),
+    ("endpoint_form", "/tunnel/0/endpoint", "203.0.113.10:51820", f"{'a' * 64}.example:51820"),
     ("allowed_everything", "/tunnel/0/allowed/0", 'allowed = ["100.64.255.0/24"]', 'allowed = ["0.0.0.0/0"]'),
     ("field_unknown", "/lan/gateway", "[lan]", '[lan]\ngateway = "1.2.3.4"'),
     ("field_missing", "/recorder/0/mac", 'mac = "02:00:00:00:00:10"\n', ""),
@@ -59,7 +62,16 @@ CASES = [
     ("mac_form", "/recorder/0/mac", "02:00:00:00:00:10", "01:00:5e:00:00:10"),
     ("key_form", "/tunnel/0/public_key", "AAA=", "AAB="),
     ("port_name_form", "/tunnel/0/name", "wg-a", "wg.a"),
-    ("uplink_dhcp_not_yet", "/uplink/mode", '"static"', '"dhcp"'),
+    ("uplink_mode_not_yet", "/uplink/mode", '"static"', '"pppoe"'),
+    ("uplink_mode_not_yet", "/uplink/mode", '"static"', '"4g"'),
+    ("uplink_field_given", "/uplink/address", '"static"', '"dhcp"'),
+    ("uplink_field_given", "/uplink/gateway", '"static"', '"dhcp"'),
+    ("one_arm_ports", "/lan/port", "[lan]", '[lan]\nmode = "one_arm"'),
+    ("number_high", "/lan/vlan", "[lan]", "[lan]\nvlan = 4095"),
+    ("number_low", "/lan/vlan", "[lan]", "[lan]\nvlan = 0"),
+    ("link_name_taken", "/lan/port", '[lan]\nport = "lan0"', '[lan]\nport = "vlan7"\nvlan = 7'),
+    ("address_other_side", "/uplink/dns/0", "[uplink]", '[uplink]\ndns = ["192.168.1.1"]'),
+    ("gateway_missing", "/uplink/gateway", 'gateway = "198.51.100.1"\n', 'dns = ["203.0.113.53"]\n'),
     ("media_ports_few", "/lan/media_ports", "max_calls = 64", "max_calls = 501"),
 ]  # fmt: skip
 
@@ -68,6 +80,39 @@ CASES = [
 def test_a_fault_is_found_at_its_place(code: str, path: str, old: str, new: str) -> None:
     assert old in GOOD
     assert (code, path) in codes(GOOD.replace(old, new, 1))
+
+
+ONE_ARM = (
+    GOOD.replace('port = "wan0"', 'port = "lan0"')
+    .replace("[lan]", '[lan]\nmode = "one_arm"')
+    .replace("198.51.100.2/24", "192.168.1.200/24")
+    .replace('gateway = "198.51.100.1"', 'gateway = "192.168.1.1"\ndns = ["192.168.1.1"]')
+)
+
+
+def test_on_one_untagged_wire_lan_and_uplink_may_be_one_network_but_no_address_is_two_hosts() -> None:
+    site, found = read_site(ONE_ARM)
+    assert site is not None, found
+    assert not found
+    for taken in ("192.168.1.2/24", "192.168.1.10/24"):
+        assert ("address_taken", "/uplink/address") in codes(ONE_ARM.replace("192.168.1.200/24", taken))
+    assert ("networks_overlap", "/uplink/address") in codes(ONE_ARM.replace("[lan]", "[lan]\nvlan = 20"))
+
+
+def test_a_tunnel_may_not_be_called_like_a_link_that_the_box_makes() -> None:
+    assert ("link_name_taken", "/tunnel/0/name") in codes(ONE_ARM.replace('"wg-a"', '"arm0"'))
+    tagged = GOOD.replace("[lan]", "[lan]\nvlan = 7")
+    assert ("link_name_taken", "/tunnel/0/name") in codes(tagged.replace('"wg-a"', '"vlan7"'))
+    assert not codes(tagged.replace('"wg-a"', '"vlan8"'))
+
+
+def test_dhcp_and_a_name_are_a_good_site() -> None:
+    uplink = GOOD[GOOD.index("[uplink]") : GOOD.index("[lan]")]
+    text = GOOD.replace(uplink, '[uplink]\nport = "wan0"\nmode = "dhcp"\n\n').replace("203.0.113.10:", "hub.example:")
+    site, found = read_site(text)
+    assert site is not None, found
+    assert not found
+    assert site.tunnel[0].endpoint_address is None
 
 
 SITES = sorted((ROOT / "tests/sites").glob("*.toml"))
