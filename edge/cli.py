@@ -12,6 +12,7 @@ _COMMANDS = {
     "check": ("edge.control.commands", "add_check", "check", "say everything that is wrong with a site file"),
     "apply": ("edge.control.commands", "add_apply", "apply", "make a site file the box's configuration"),
     "status": ("edge.control.commands", "add_status", "status", "say what stands now"),
+    "receipts": ("edge.receipts.commands", "add_arguments", "run", "who watched what: show it, prove it whole"),
     "lab": ("edge.lab.command", "add_arguments", "run", "a whole street in namespaces, to try things in"),
 }
 

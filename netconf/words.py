@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from netconf.finding import Finding
+from netconf.receipt_words import RECEIPTS
 
 Language = Literal["en", "zh-CN"]
 
@@ -505,7 +506,7 @@ _CALLS = {
     ),
 }
 
-TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS
+TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | {code: Words(*said) for code, said in RECEIPTS.items()}
 
 
 class _Facts(dict[str, str]):

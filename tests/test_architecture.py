@@ -22,6 +22,7 @@ PLANTS = {
     "pure rooms see no hands": ("edge/sip/endpoint.py", "import time"),
     "only the keeper and the lab touch the kernel": ("edge/siteside/process.py", "import firewall.nft"),
     "verify shares no code with the sides": ("edge/ferry/verify.py", "import edge.records.codec"),
+    "the verifier of receipts stands alone": ("edge/receipts/verify_receipts.py", "import netconf.words"),
     "the site side and the city side do not know each other": ("edge/siteside/core.py", "import edge.cityside.core"),
 }
 

@@ -13,6 +13,7 @@ from netconf.finding import Finding, Severity
 MAX_REQUEST_BYTES = 1 << 17
 MAX_FINDINGS = 200
 _CALL = re.compile(r"[0-9]{1,10}", re.ASCII)
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CODE = re.compile(r"[0-9]{20}", re.ASCII)
 
 
@@ -62,6 +63,14 @@ class ClosePin:
 
 
 @dataclass(frozen=True, slots=True)
+class ReceiptHead:
+    """The chain of receipts has come so far: its last line's number and that line's hash."""
+
+    sequence: int
+    head: str
+
+
+@dataclass(frozen=True, slots=True)
 class Apply:
     """Make this site file the confirmed configuration."""
 
@@ -91,13 +100,17 @@ class StatusReport:
     facts: dict[str, Any]
 
 
-FerryRequest = OpenPin | RenewPin | ClosePin
+PinRequest = OpenPin | RenewPin | ClosePin
+FerryRequest = PinRequest | ReceiptHead
 OperatorRequest = Apply | Status
 Request = FerryRequest | OperatorRequest
 Answer = Done | Refusal | StatusReport
 
 #: Who may ask what.
-CALLERS: dict[str, tuple[type[Any], ...]] = {"ferry": (OpenPin, RenewPin, ClosePin), "operator": (Apply, Status)}
+CALLERS: dict[str, tuple[type[Any], ...]] = {
+    "ferry": (OpenPin, RenewPin, ClosePin, ReceiptHead),
+    "operator": (Apply, Status),
+}
 
 
 def encode_hello(hello: Hello) -> bytes:
@@ -195,7 +208,9 @@ def _make(kind: type[Any], body: dict[str, Any]) -> Any:
 
 
 def _bounds(request: Request) -> None:
-    if isinstance(request, FerryRequest) and not _CALL.fullmatch(request.call):
+    if isinstance(request, ReceiptHead) and not (1 <= request.sequence < 1 << 60 and _HASH.fullmatch(request.head)):
+        raise ControlError("request_head")
+    if isinstance(request, PinRequest) and not _CALL.fullmatch(request.call):
         raise ControlError("request_call")
     if isinstance(request, RenewPin | OpenPin) and not 1 <= request.ttl_seconds <= 30:
         raise ControlError("request_ttl")

@@ -17,11 +17,14 @@ from edge.control.wire import (
     FerryRequest,
     OpenPin,
     OperatorRequest,
+    PinRequest,
+    ReceiptHead,
     Refusal,
     RenewPin,
     StatusReport,
 )
 from edge.keeper.hand import Hand, HandRefused
+from edge.keeper.heads import Heads
 from firewall import pin as pins
 from firewall.compile import rulesets
 from firewall.pin import Pin
@@ -61,6 +64,7 @@ class Keeper:
         self._findings: tuple[Finding, ...] = ()
         self._pins: dict[str, tuple[Pin, float]] = {}
         self.counters: Counter[str] = Counter()
+        self._heads = Heads(folders.state / "receipt-head.json")
 
     # -- the operator --------------------------------------------------------------------------------------------
 
@@ -223,12 +227,14 @@ class Keeper:
         return self._hands["lan"].ask("cookie"), self._hands["vpn"].ask("cookie")
 
     def ferry(self, request: FerryRequest) -> Answer:
-        """Open, renew or close a pin; what the confirmed site does not cover is refused by name."""
-        rule = self._objection(request)
+        """Keep the receipts' head; open, renew or close a pin that the confirmed site covers. Else: refused by name."""
+        rule = self._heads.take(request) if isinstance(request, ReceiptHead) else self._objection(request)
         if rule is not None:
             self.counters[rule] += 1
             return Refusal(rule)
         try:
+            if isinstance(request, ReceiptHead):
+                return Done()
             if isinstance(request, ClosePin):
                 held = self._pins.pop(request.call, None)
                 if held is not None:
@@ -246,7 +252,7 @@ class Keeper:
         for namespace, script in scripts.items():
             self._hands[namespace].ask("load", script)
 
-    def _objection(self, request: FerryRequest) -> str | None:
+    def _objection(self, request: PinRequest) -> str | None:
         site = self._site
         if site is None:
             return "pin_without_site"
@@ -285,7 +291,7 @@ class Keeper:
     def _facts(self) -> dict[str, Any]:
         site = self._site
         if site is None:
-            return {"confirmed": False, "findings": [f.code for f in self._findings]}
+            return {"confirmed": False, "findings": [f.code for f in self._findings], "receipts": self._heads.facts()}
         return {
             "confirmed": True,
             "findings": [f.code for f in self._findings],
@@ -297,6 +303,7 @@ class Keeper:
             "tunnels": {tunnel.name: self._tunnel_facts(tunnel.name) for tunnel in site.tunnel},
             "pins": len(self._pins),
             "counters": dict(self.counters),
+            "receipts": self._heads.facts(),
         }
 
     def _tunnel_facts(self, name: str) -> dict[str, Any]:
