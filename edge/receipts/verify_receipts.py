@@ -19,13 +19,14 @@ import sys
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 MAX_LINE_BYTES = 4096
 MAX_PROBLEMS = 20
 NO_HASH = "0" * 64
 _SEALED = re.compile(rb'(\{"sequence":([1-9][0-9]{0,17}),.*),"hash":"([0-9a-f]{64})"\}\n', re.DOTALL)
+_BEGIN, _END = b'{"sequence":', b'"}\n'
 _HEAD = re.compile(r"([1-9][0-9]{0,17}):([0-9a-f]{64})", re.ASCII)
 
 #: A file by its name and how to read its lines, more than once.
@@ -94,7 +95,11 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line as it was found; ``sequence`` is 0 when its own hash is wrong."""
+    """One line as it was found; ``sequence`` is 0 when its own hash is wrong.
+
+    ``count`` is how many records it was: two, when the newline between them was changed; none, when it is the rest of
+    one that another octet's becoming a newline broke in two.
+    """
 
     place: str
     line: bytes
@@ -103,6 +108,7 @@ class Record:
     previous: str = ""
     time: str = ""
     dropped_to: int = 0
+    count: int = 1
 
 
 @dataclass(slots=True)
@@ -154,8 +160,13 @@ def source(path: Path) -> Source:
 def records(given: Source) -> Iterator[Record]:
     """Yield what each line is."""
     name, read = given
+    unfinished = False
     for number, line in enumerate(read(), 1):
-        yield _record(f"{name}:{number}", line)
+        record = _record(f"{name}:{number}", line)
+        if not record.sequence:
+            record = replace(record, count=line.count(_BEGIN) or int(not unfinished))
+        unfinished = not record.sequence and not line.endswith(_END)
+        yield record
 
 
 def _record(place: str, line: bytes) -> Record:
@@ -199,7 +210,7 @@ def verify(sources: Sequence[Source], heads: Sequence[tuple[int, str]] = (), who
             if record.sequence:
                 begin = begin or max(1, record.sequence - leading)
                 present.append(record.sequence)
-            leading += 1
+            leading += record.count
         if leading:
             begins.append((begin or sys.maxsize, given))
     begins.sort(key=lambda one: one[0])
@@ -214,7 +225,7 @@ def _walk(verdict: Verdict, begins: list[tuple[int, Source]], present: array[int
     for begin, given in begins:
         expected = expected or (begin if begin != sys.maxsize else 1)
         for record in records(given):
-            verdict.count += 1
+            verdict.count += record.count
             if not record.sequence:
                 expected = _judge_bad(verdict, record, expected, present)
                 follows = frozenset(record.hashes)
@@ -235,12 +246,14 @@ def _walk(verdict: Verdict, begins: list[tuple[int, Source]], present: array[int
 
 def _judge_bad(verdict: Verdict, record: Record, expected: int, present: array[int]) -> int:
     """Name a line that is no good record; return the number that is expected next."""
+    if not record.count:
+        return expected
     at = bisect_left(present, expected)
     if at < len(present) and present[at] == expected:
         verdict.wrong("stray", 0, record.place)
         return expected
     verdict.wrong("changed" if record.line.endswith(b"\n") else "torn", expected, record.place)
-    return expected + 1
+    return expected + record.count
 
 
 def _judge_place(verdict: Verdict, record: Record, expected: int, present: array[int]) -> None:
