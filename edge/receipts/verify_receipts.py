@@ -215,12 +215,14 @@ def verify(sources: Sequence[Source], heads: Sequence[tuple[int, str]] = (), who
             begins.append((begin or sys.maxsize, given))
     begins.sort(key=lambda one: one[0])
     verdict = Verdict()
-    _walk(verdict, begins, array("q", sorted(present)), dict(heads))
+    _walk(verdict, begins, array("q", sorted(present)), heads)
     _judge_ends(verdict, heads, whole)
     return verdict
 
 
-def _walk(verdict: Verdict, begins: list[tuple[int, Source]], present: array[int], heads: dict[int, str]) -> None:
+def _walk(
+    verdict: Verdict, begins: list[tuple[int, Source]], present: array[int], heads: Sequence[tuple[int, str]]
+) -> None:
     expected, follows = 0, frozenset[str]()
     for begin, given in begins:
         expected = expected or (begin if begin != sys.maxsize else 1)
@@ -236,7 +238,7 @@ def _walk(verdict: Verdict, begins: list[tuple[int, Source]], present: array[int
                 _judge_place(verdict, record, expected, present)
             elif follows and record.previous not in follows:
                 verdict.wrong("replaced", record.sequence - 1, record.place, following=record.sequence)
-            if heads.get(record.sequence, record.hashes[0]) != record.hashes[0]:
+            if any(number == record.sequence and digest != record.hashes[0] for number, digest in heads):
                 verdict.wrong("rewritten", record.sequence)
             follows = frozenset(record.hashes) if record.sequence >= expected else frozenset()
             if record.sequence >= expected:

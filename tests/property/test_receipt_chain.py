@@ -121,6 +121,7 @@ def test_a_chain_written_anew_shows_against_the_head() -> None:
     verdict = judged(bytes(again.files[0]), HEAD)
     assert first(verdict) == ("rewritten", HEAD[0])
     assert judged(bytes(again.files[0])).good
+    assert first(judged(WHOLE, (HEAD[0], "0" * 64), HEAD)) == ("rewritten", HEAD[0]), "each head counts"
 
 
 @given(st.binary(max_size=300))
