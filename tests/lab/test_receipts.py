@@ -145,16 +145,18 @@ def test_a_sync_that_fails_ends_the_ferry_and_the_next_one_reads_anew(street: St
 @pytest.fixture
 def small_disk(street: Street) -> Iterator[Path]:
     """The receipts on a disk of their own, 128 KiB; afterwards the old ones are back."""
+    before = written()[-1]["sequence"]
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(RECEIPTS)], check=True, timeout=20)
     try:
         street.kill("ferry")
-        eventually(lambda: street.said("ferry").get("receipts", {}).get("sequence") == 1, 20, "a new chain")
+        (begun,) = eventually(written, 20, "a new chain")
+        eventually(lambda: head(street) == (1, begun["hash"]), 20, "its head in the status")
         settled(street)
         yield RECEIPTS
     finally:
         subprocess.run(["umount", "-l", str(RECEIPTS)], check=True, timeout=20)
         street.kill("ferry")
-        eventually(lambda: written()[-1]["event"] == "restarted", 20, "the old chain")
+        eventually(lambda: written()[-1]["sequence"] > before, 20, "the old chain")
         settled(street)
 
 
