@@ -11,6 +11,8 @@ from pathlib import Path
 from edge.ferry.receipts import Moment
 from edge.ferry.ring import Disk
 
+#: Disks lose blocks; a hole of one octet would be mended by the brace that begins whatever is written next.
+SMALLEST_HOLE = 16
 #: (what, file, data or size, offset); "said" is a promise of the ring's, with the head's number and hash.
 Step = tuple[str, int, bytes | int, int]
 
@@ -89,7 +91,7 @@ def after_power_cut(
 ) -> Iterator[list[bytearray]]:
     """Yield what the disk may hold when power goes at the end of ``log``: any of the unsynced steps, the last torn.
 
-    A torn write leaves any prefix of its octets, and behind it nothing or zeros.
+    A torn write leaves a prefix of its octets with nothing or zeros behind it, or its end with zeros before it.
     """
     durable, pending = copy.deepcopy(start), []
     for step in log:
@@ -113,9 +115,13 @@ def after_power_cut(
             yield files
             continue
         for kept in torn(len(data)):
-            for rest in (b"", b"\0" * (len(data) - kept)):
+            lost = b"\0" * (len(data) - kept)
+            ways = [data[:kept], data[:kept] + lost]
+            if len(lost) > SMALLEST_HOLE:
+                ways.append(lost + data[len(data) - kept :])
+            for left in ways:
                 one = copy.deepcopy(files)
-                apply(one, (what, file, data[:kept] + rest, offset))
+                apply(one, (what, file, left, offset))
                 yield one
 
 

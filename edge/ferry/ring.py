@@ -115,7 +115,7 @@ class Ring:
         self._segments = [_Segment(disk.open(folder / f"{n:02d}.jsonl")) for n in range(layout.segments)]
         self._scraps: list[_Segment] = []
         self._at = 0
-        self._ragged = False
+        self._rest = 0
         self._broken = b""
         self.torn = 0
         self.unended = 0
@@ -155,13 +155,14 @@ class Ring:
                 self._scraps.append(segment)
         self._at, segment = newest, self._segments[newest]
         if seen is None:
-            self._ragged, self._broken = segment in self._scraps, b"\n" if segment.size > MAX_LINE_BYTES else b""
-            segment.size = 0 if self._ragged else segment.size
+            if segment in self._scraps:
+                self._rest, segment.size = segment.size, 0
+            self._broken = b"\n" if segment.size else b""
             return Head()
         self.unended = unended(self._read(segment, max(0, segment.size - LOOK_BACK_BYTES)))
         if seen.torn:
             self.torn += len(seen.rest)
-            self._ragged, segment.size = True, seen.end
+            self._rest, segment.size = len(seen.rest), seen.end
         elif seen.rest and not seen.rest.endswith(b"\n"):
             self._broken = b"\n"
         return seen.head
@@ -177,55 +178,66 @@ class Ring:
         """
         segment = self._segments[self._at]
         length = len(seal(self.head, waiting)[0])
-        turning = segment.last is not None and segment.last.event == "turned"
-        # The last MAX_LINE_BYTES of a segment are for the line that says what is overwritten next.
-        if turning or (segment.last and segment.size + length > self._layout.segment_bytes - MAX_LINE_BYTES):
-            self._turn(at, turning)
+        # Kept free at the end: for the line that covers torn octets there, and for the one that names what is dropped.
+        full = segment.size + length > self._layout.segment_bytes - 2 * MAX_LINE_BYTES
+        if full and segment.last is not None and not self._rest:
+            self._turn(at)
         self._write(waiting)
         for scrap in self._scraps:
             if scrap.last is None:
                 self._empty(scrap)
         self._scraps.clear()
 
-    def _turn(self, at: Moment, named: bool) -> None:
+    def _turn(self, at: Moment) -> None:
         """Go on in the next segment; what it held is named in the chain first, then overwritten."""
         following = (self._at + 1) % len(self._segments)
         segment, fresh = self._segments[self._at], self._segments[following]
         old = fresh.last
-        if old is not None and not named:
+        if old is not None and (segment.last is None or segment.last.event != "turned"):
             told: dict[str, Value] = {"dropped_to": old.head.sequence, "dropped_until": old.head.time}
             self._write(draft(at, "turned", told))
-        if self._ragged:
-            self._do(lambda: self._disk.cut(segment.descriptor, segment.size))
-        self._empty(fresh)
+        if fresh in self._scraps:
+            self._rest = fresh.size
+        else:
+            self._empty(fresh)
+        fresh.size, fresh.last = 0, None
         if old is not None and not old_enough(old.head.time, at.time):
             self.short += 1
-        self._at, self._ragged, self._broken = following, False, b""
+        self._at, self._broken = following, b""
 
     def _empty(self, segment: _Segment) -> None:
         if segment.size:
             self._do(lambda: self._disk.cut(segment.descriptor, 0))
             self._do(lambda: self._disk.sync(segment.descriptor), syncing=True)
-        segment.size, segment.last = 0, None
 
     def _write(self, waiting: Draft) -> None:
         line, head = seal(self.head, waiting)
         segment = self._segments[self._at]
         data = self._broken + line
-        written = self._do(lambda: self._disk.write(segment.descriptor, data, segment.size))
-        if written != len(data):
-            self._ragged = True
-            self._do(lambda: self._disk.cut(segment.descriptor, segment.size))
-            raise NoRoom("ENOSPC")
-        if self._ragged:
-            # Only now: a line that tells of torn octets covers them before they are gone.
+        if self._rest:
+            # Torn octets are zeros before the line that counts them covers them: power may go again while it does, and
+            # a mixture of two lines would look like one that somebody changed.
+            self._put(segment, b"\0" * self._rest)
             self._do(lambda: self._disk.sync(segment.descriptor), syncing=True)
-            self._do(lambda: self._disk.cut(segment.descriptor, segment.size + len(data)))
+        self._put(segment, data)
         self._do(lambda: self._disk.sync(segment.descriptor), syncing=True)
-        self._ragged, self._broken = False, b""
+        if self._rest > len(data):
+            self._do(lambda: self._disk.cut(segment.descriptor, segment.size + len(data)))
+            self._do(lambda: self._disk.sync(segment.descriptor), syncing=True)
+        self._rest, self._broken = 0, b""
         segment.size += len(data)
         segment.last = Line(head, waiting.event)
         self.head = head
+
+    def _put(self, segment: _Segment, data: bytes) -> None:
+        """Write behind a segment's end, whole or not at all."""
+        written = self._do(lambda: self._disk.write(segment.descriptor, data, segment.size))
+        if written != len(data):
+            torn, self._rest = self._rest, max(self._rest, written)
+            if not torn:
+                self._do(lambda: self._disk.cut(segment.descriptor, segment.size))
+                self._rest = 0
+            raise NoRoom("ENOSPC")
 
     def _do(self, act: Callable[[], _T], syncing: bool = False) -> _T:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -111,6 +112,15 @@ def test_a_tail_cut_off_shows_against_the_head(end: int) -> None:
 def test_without_a_head_a_tail_cut_between_records_does_not_show() -> None:
     """What the docs say that it cannot prove."""
     assert judged(b"".join(LINES[:-2])).good
+
+
+@given(at=st.integers(0, len(LINES) - 2))
+def test_a_record_rewritten_with_a_hash_of_its_own_is_named(at: int) -> None:
+    body = LINES[at][:-76].replace(b'"monotonic":1', b'"monotonic":2') + b"}"
+    forged = body[:-1] + b',"hash":"%b"}\n' % hashlib.sha256(body).hexdigest().encode("ascii")
+    verdict = judged(b"".join([*LINES[:at], forged, *LINES[at + 1 :]]))
+    assert first(verdict) == ("replaced", at + 1)
+    assert len(verdict.problems) == 1
 
 
 def test_a_chain_written_anew_shows_against_the_head() -> None:

@@ -15,9 +15,9 @@ from edge.ferry.ring import Layout, Untrusted
 from edge.receipts import verify_receipts
 from edge.receipts.verify_receipts import Verdict, verify
 from edge.records.types import KINDS, REASONS
-from tests.disk import Clock, ModelDisk, Step, after_power_cut
+from tests.disk import Clock, ModelDisk, after_power_cut
 
-SMALL = Layout(3, 4096)
+SMALL = Layout(3, 5120)
 NVR, CHANNEL = "34020000001180000001", "34020000001310000001"
 TOLD: dict[str, str | int] = {
     "viewer": "", "recorder": NVR, "channel": CHANNEL, "kind": "live", "packets": 0, "bytes": 0,
@@ -144,6 +144,35 @@ def test_a_changed_line_is_not_taken_for_a_torn_one(which: int) -> None:
     assert [(p.code, p.facts["number"]) for p in judged(disk.files).problems] == [("changed", which + 1)]
 
 
+@pytest.mark.parametrize("newline", [True, False])
+def test_many_changed_lines_at_the_end_stay_and_keep_their_numbers(newline: bool) -> None:
+    disk = ModelDisk()
+    book = ledger(disk, layout=Layout(2, 1 << 20))
+    for call in range(1, 6):
+        view(book, call)
+    lines = bytes(disk.files[0]).split(b"\n")
+    lines[5:11] = [line.replace(b'"live"', b'"love"') for line in lines[5:11]]
+    disk.files[0][:] = b"\n".join(lines) if newline else b"\n".join(lines)[:-1]
+    disk = disk.again()
+    ledger(disk, layout=Layout(2, 1 << 20))
+    problems = judged(disk.files).problems
+    assert [(p.code, p.facts["number"]) for p in problems] == [("changed", n) for n in range(6, 12)]
+    assert b'{"sequence":12,' in disk.files[0]
+    assert events(disk)[-1] == "restarted"
+
+
+def test_a_torn_first_line_of_a_segment_is_written_down_once() -> None:
+    disk = ModelDisk()
+    ledger(disk)
+    disk.files[1][:] = b'{"sequence":2,"bo'
+    for _ in range(2):
+        disk = disk.again()
+        ledger(disk)
+        assert judged(disk.files).good
+    assert events(disk) == ["started", "torn", "restarted", "restarted"]
+    assert not disk.files[1]
+
+
 def test_the_ring_turns_over_and_says_what_it_dropped() -> None:
     disk = ModelDisk()
     book = ledger(disk)
@@ -207,6 +236,20 @@ def test_a_short_write_leaves_nothing_behind(kept: int, cut_works: bool) -> None
     disk.short, disk.refuses = None, lambda what: 0
     book.settle()
     assert events(disk) == ["started", "opened", "resumed"]
+    assert judged(disk.files).good
+
+
+def test_a_shorter_line_covers_what_a_short_write_left() -> None:
+    disk = ModelDisk()
+    book = ledger(disk)
+    book.view("opened", 1, TOLD)
+    book.view("closed", 1, ENDED)  # it waits for its turn
+    disk.short, disk.refuses = -5, lambda what: errno.EROFS if what == "cut" else 0
+    book.view("opened", 2, TOLD | {"viewer": "x" * 96})
+    assert book.findings() == ["receipts_held"]
+    disk.short, disk.refuses = None, lambda what: 0
+    book.settle()
+    assert events(disk) == ["started", "opened", "ended", "opened", "resumed"]
     assert judged(disk.files).good
 
 
@@ -326,15 +369,16 @@ def some(length: int) -> Iterator[int]:
     yield from sorted({1, length // 2, length - 2, length - 1, length})
 
 
-def check(files: list[bytearray], said: tuple[int, str]) -> list[Step]:
-    """Begin a life on ``files``; what was promised is there, and the chain is whole."""
+def check(files: list[bytearray], said: tuple[int, str], torn: bool = False) -> ModelDisk:
+    """Begin a life on ``files``; what was promised is there, the chain is whole, and what was torn is written down."""
     disk = ModelDisk([bytearray(data) for data in files])
     book = ledger(disk)
     assert book.findings() in ([], ["receipts_short"])
     verdict = judged(disk.files, *([said] if said[0] else []), (book.head.sequence, book.head.hash))
     assert verdict.good, verdict.sentences()
     assert book.head.sequence > said[0]
-    return disk.log
+    assert "torn" in events(disk) or not torn
+    return disk
 
 
 def test_power_goes_anywhere_and_what_was_promised_is_there() -> None:
@@ -345,11 +389,12 @@ def test_power_goes_anywhere_and_what_was_promised_is_there() -> None:
         said = next(((step[3], bytes(step[2]).decode()) for step in reversed(log[:cut]) if step[0] == "said"), (0, ""))  # type: ignore[arg-type]
         for files in after_power_cut(start, [s for s in log[:cut] if s[0] != "said"], some):
             states += 1
-            recovery = check(files, said)
-            for again in range(len(recovery)):  # and it goes again while the first cut is being mended
-                for twice in after_power_cut(files, recovery[:again], lambda n: iter((1, n - 1, n))):
+            mended = check(files, said)
+            torn = "torn" in events(mended)
+            for again in range(len(mended.log)):  # and it goes again while the first cut is being mended
+                for twice in after_power_cut(files, mended.log[:again], lambda n: iter((1, n - 1, n))):
                     states += 1
-                    check(twice, said)
+                    check(twice, said, torn)
     assert states > 5000, "the model has lost its states"
 
 
