@@ -11,7 +11,6 @@ import json
 import socket
 import sys
 from collections import deque
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -84,11 +83,10 @@ def show(args: argparse.Namespace) -> int:
         recorded = ask_to_read(args.run, "list")
         if not recorded:
             return _fail("reading_unrecorded", args.language)
-        last = deque(_good(files(args.state)), maxlen=max(1, min(args.count, MOST_LISTED)))
+        newest = [json.loads(line) for line in _newest(files(args.state), max(1, min(args.count, MOST_LISTED)))]
     except OSError as wrong:
         away = not isinstance(wrong, PermissionError | FileNotFoundError) or str(wrong.filename or "").endswith(".sock")
         return _fail("reading_unheard" if away or wrong.filename is None else "file_unreadable", args.language, wrong)
-    newest = [json.loads(record.line) for record in reversed(last)]
     if args.json:
         print(json.dumps(newest, ensure_ascii=False, indent=1))
     else:
@@ -103,11 +101,15 @@ def _fail(code: str, language: Any, wrong: object = "") -> int:
     return 1
 
 
-def _good(paths: list[Path]) -> Iterator[verify_receipts.Record]:
-    for path in paths:
-        for record in verify_receipts.records(verify_receipts.source(path)):
-            if record.sequence:
-                yield record
+def _newest(paths: list[Path], count: int) -> list[bytes]:
+    """Return at most ``count`` records, newest first, and read no older file than that takes."""
+    found: list[bytes] = []
+    for path in reversed(paths):
+        good = (r.line for r in verify_receipts.records(verify_receipts.source(path)) if r.sequence)
+        found += reversed(deque(good, maxlen=count - len(found)))
+        if len(found) == count:
+            break
+    return found
 
 
 _EVENTS = {
