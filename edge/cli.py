@@ -17,6 +17,7 @@ _COMMANDS = {
     "status": ("edge.control.commands", "add_status", "status", "say what stands now"),
     "first-code": ("webui.commands", "add_state", "first_code", "print a one-time code for the page's password"),
     "fingerprint": ("webui.commands", "add_state", "fingerprint", "print the fingerprint of the page's key"),
+    "receipts": ("edge.receipts.commands", "add_arguments", "run", "who watched what: show it, prove it whole"),
     "lab": ("edge.lab.command", "add_arguments", "run", "a whole street in namespaces, to try things in"),
 }
 

@@ -12,6 +12,7 @@ from netconf.finding import Finding
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.form import Words
 from netconf.sentences.pages import PAGES
+from netconf.sentences.receipts import RECEIPTS
 from netconf.sentences.uplink import UPLINK
 
 Language = Literal["en", "zh-CN"]
@@ -516,7 +517,7 @@ _CALLS = {
     ),
 }
 
-TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK
+TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK | RECEIPTS
 
 
 class _Facts(dict[str, str]):

@@ -22,6 +22,7 @@ PLANTS = {
     "pure rooms see no hands": ("edge/sip/endpoint.py", "import time"),
     "only the keeper and the lab touch the kernel": ("edge/siteside/process.py", "import firewall.nft"),
     "verify shares no code with the sides": ("edge/ferry/verify.py", "import edge.records.codec"),
+    "the verifier of receipts stands alone": ("edge/receipts/verify_receipts.py", "import netconf.words"),
     "the site side and the city side do not know each other": ("edge/siteside/core.py", "import edge.cityside.core"),
 }
 
@@ -79,4 +80,4 @@ def test_nothing_is_caught_blindly_and_no_shell_is_used() -> None:
 
 
 def test_the_keeper_stays_small() -> None:
-    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in (ROOT / "edge/keeper").glob("*.py")) <= 1250
+    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in (ROOT / "edge/keeper").glob("*.py")) <= 1300

@@ -34,7 +34,7 @@ class Box:
 
     site: Callable[[], Site | None]
     facts: Callable[[], dict[str, Any]]
-    history: Callable[[], list[dict[str, Any]]]
+    history: Callable[[], list[dict[str, Any]] | None]
     fingerprint: str
 
 
@@ -180,9 +180,10 @@ def _pages(app: Flask, box: Box) -> None:
     @app.get("/viewers")
     def viewers() -> Reply:
         views = list(((box.facts().get("ferry") or {}).get("views") or {}).values())
-        part = "viewers_live.html" if "HX-Request" in request.headers else "viewers.html"
         names = {channel.id: channel.name for channel in site().channel}
-        return render_template(part, views=views, history=box.history(), names=names)
+        if "HX-Request" in request.headers:
+            return render_template("viewers_live.html", views=views, names=names)
+        return render_template("viewers.html", views=views, history=box.history(), names=names)
 
     @app.get("/changes")
     def changes() -> Reply:

@@ -7,7 +7,6 @@ import json
 import os
 import threading
 import time
-from collections import deque
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,6 +18,7 @@ from edge.control.wire import Answer, ControlError, Request, Status, StatusRepor
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
 from edge.io.outlives import Outlives
+from edge.receipts.commands import ask_to_read, files, newest
 from netconf.model import Site
 from webui import certificate
 from webui.accounts import Accounts
@@ -30,7 +30,8 @@ THREADS, MOST_WAITING, MOST_CONNECTIONS = 8, 32, 64
 DEADLINE_SECONDS = 10
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 16 * 1024, 64 * 1024
 TICK_SECONDS = 0.25
-MOST_HISTORY, MAX_HISTORY_BYTES = 100, 1 << 16
+#: Shown, and looked at: between two views stand lines of other kinds.
+MOST_HISTORY, MOST_RECORDS = 50, 400
 _PROGRAMS = ("siteside", "cityside", "ferry", "agent")
 
 
@@ -71,16 +72,16 @@ class Seen:
             facts[name] = _json(self._where.run / f"{name}.status.json")
         return facts
 
-    def history(self) -> list[dict[str, Any]]:
-        """Return the last finished views, newest first."""
+    def history(self) -> list[dict[str, Any]] | None:
+        """Return the last finished and refused views, newest first; None when that this is read could not be recorded."""
         try:
-            with (self._where.state / "views.jsonl").open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - MAX_HISTORY_BYTES))
-                lines = deque(file.read().splitlines(), MOST_HISTORY)
+            if not ask_to_read(self._where.run, "page"):
+                return None
+            lines = newest(files(self._where.state), MOST_RECORDS)
         except OSError:
-            return []
-        found = [_line(line) for line in reversed(lines)]
-        return [view for view in found if view is not None]
+            return None
+        views = [view for view in map(json.loads, lines) if view.get("event") in ("ended", "refused")]
+        return views[:MOST_HISTORY]
 
 
 def _json(path: Path) -> Any:
@@ -88,14 +89,6 @@ def _json(path: Path) -> Any:
         return json.loads(path.read_bytes())
     except (OSError, ValueError):
         return None
-
-
-def _line(line: bytes) -> dict[str, Any] | None:
-    try:
-        found = json.loads(line)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) and "channel" in found else None
 
 
 def _later(seconds: float, thing: Any) -> None:

@@ -61,6 +61,7 @@ _TABLE: dict[str, tuple[str, str]] = {
     "no_cameras": ("尚未登记摄像机。", "No camera is listed yet."),
     "now": ("正在观看", "Now"),
     "before": ("以前", "Before"),
+    "reading_recorded": ("查阅记录本身也会被记录。", "That this list is read is itself recorded."),
     "nobody": ("没有观看记录。", "No view is recorded."),
     "viewer": ("观看方", "Viewer"),
     "camera": ("摄像机", "Camera"),

@@ -173,6 +173,8 @@ def _tell(facts: dict[str, Any], language: str) -> None:
     for recorder, online in site.get("recorders", {}).items():
         print(f"{'recorder' if english else '录像机'} {recorder}: {'online' if online else 'offline'}")
     print(f"{'city' if english else '市级平台'}: {'registered' if city.get('registered') else 'not registered'}")
+    for code in (facts.get("ferry") or {}).get("findings", []):
+        print("\n".join(words.report((finding(code),), "en" if english else "zh-CN")))
     for view in city.get("views", {}).values():
         print(f"{'watched' if english else '正在观看'}: {view['channel']} {view['viewer'] or '未声明'}")
 

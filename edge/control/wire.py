@@ -18,6 +18,7 @@ MAX_LEASE_SECONDS = 7 * 86_400
 #: How a field of several texts is written in a request's class.
 _TEXTS = "tuple[str, ...]"
 _CALL = re.compile(r"[0-9]{1,10}", re.ASCII)
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CODE = re.compile(r"[0-9]{20}", re.ASCII)
 _PORT = re.compile(r"[a-z][a-z0-9.-]{0,14}", re.ASCII)
 
@@ -65,6 +66,14 @@ class RenewPin:
 @dataclass(frozen=True, slots=True)
 class ClosePin:
     call: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReceiptHead:
+    """The chain of receipts has come so far: its last line's number and that line's hash."""
+
+    sequence: int
+    head: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +199,8 @@ class StatusReport:
     facts: dict[str, Any]
 
 
-FerryRequest = OpenPin | RenewPin | ClosePin
+PinRequest = OpenPin | RenewPin | ClosePin
+FerryRequest = PinRequest | ReceiptHead
 OperatorRequest = Plan | Apply | Confirm | Reject | Status
 WebRequest = Propose | Confirm | Reject | Status
 AgentRequest = HandOver | CityAnswer | Status
@@ -200,7 +210,7 @@ Answer = Done | Waiting | Planned | Refusal | StatusReport
 
 #: Who may ask what: each caller has a socket of its own, ``keeper-CALLER.sock``, and this list.
 CALLERS: dict[str, tuple[type[Any], ...]] = {
-    "ferry": (OpenPin, RenewPin, ClosePin),
+    "ferry": (OpenPin, RenewPin, ClosePin, ReceiptHead),
     "operator": (Plan, Apply, Confirm, Reject, Status),
     "web": (Propose, Confirm, Reject, Status),
     "agent": (HandOver, CityAnswer, Status),
@@ -336,7 +346,9 @@ def _uplink_bounds(request: Request) -> None:
 
 def _bounds(request: Request) -> None:
     _uplink_bounds(request)
-    if isinstance(request, FerryRequest) and not _CALL.fullmatch(request.call):
+    if isinstance(request, ReceiptHead) and not (1 <= request.sequence < 1 << 60 and _HASH.fullmatch(request.head)):
+        raise ControlError("request_head")
+    if isinstance(request, PinRequest) and not _CALL.fullmatch(request.call):
         raise ControlError("request_call")
     if isinstance(request, Confirm | Reject) and not _TOKEN.fullmatch(request.token):
         raise ControlError("request_token")

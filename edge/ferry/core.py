@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
-from typing import Any
+from typing import Any, Literal
 
 from edge.access import Access
-from edge.control.wire import ClosePin, OpenPin, RenewPin
+from edge.control.wire import ClosePin, FerryRequest, OpenPin, RenewPin
 from edge.ferry.calls import Call, CallRefused, Event, PassedSocket, State
 from edge.ferry.verify import VerifyRefused, verify
 from edge.records.types import (
@@ -59,7 +59,7 @@ class AskKeeper:
     """Put a request to the keeper; its answer comes back with the call's number."""
 
     call: int
-    request: OpenPin | RenewPin | ClosePin
+    request: FerryRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +87,14 @@ class CloseDescriptor:
 
 @dataclass(frozen=True, slots=True)
 class WriteReceipt:
-    """One finished or refused view, for the log."""
+    """A view begins, ends or is refused: ``told`` is what only the core knows of it.
 
-    line: dict[str, str | int | float]
+    The one for ``opened`` stands before the record that it allows, and is durable before that is sent.
+    """
+
+    event: Literal["opened", "closed"]
+    call: int
+    told: dict[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,9 +277,10 @@ class Ferry:
             self.counters[refusal.reason] += 1
             self._commands.append(CloseDescriptor(sink.descriptor))
             self._commands.append(Send(Party.CITY, MediaRefused(request.call, refusal.status, refusal.reason)))
-            self._receipt(request.call, call, refusal.reason, now)
+            self._receipt(request.call, call, "refused", refusal.reason)
             return
         self.calls[request.call] = call
+        self._receipt(request.call, call, "allowed")
         self._commands.append(Send(Party.SITE, request))
 
     def _reserve(self, reserved: MediaReserved, now: float) -> None:
@@ -360,21 +366,18 @@ class Ferry:
         for side in (Party.SITE, Party.CITY):
             if side not in (gone, told):
                 self._commands.append(Send(side, CloseMedia(number, reason)))
-        self._receipt(number, call, reason, now)
+        result = "refused" if told is Party.CITY else "viewed" if call.packets else "not_viewed"
+        self._receipt(number, call, result, reason)
 
-    def _receipt(self, number: int, call: Call, reason: str, now: float) -> None:
-        self._commands.append(
-            WriteReceipt(
-                {
-                    "call": number,
-                    "viewer": call.request.viewer or "未声明",
-                    "recorder": call.request.recorder,
-                    "channel": call.request.channel,
-                    "kind": call.request.kind,
-                    "seconds": round(now - call.began, 3),
-                    "packets": call.packets,
-                    "bytes": call.octets,
-                    "reason": reason,
-                }
-            )
-        )
+    def _receipt(self, number: int, call: Call, result: str, reason: str = "") -> None:
+        told: dict[str, str | int] = {
+            "viewer": call.request.viewer,
+            "recorder": call.request.recorder,
+            "channel": call.request.channel,
+            "kind": call.request.kind,
+            "packets": call.packets,
+            "bytes": call.octets,
+            "result": result,
+            "reason": reason,
+        }
+        self._commands.append(WriteReceipt("opened" if result == "allowed" else "closed", number, told))

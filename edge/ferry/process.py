@@ -1,7 +1,7 @@
 """The ferry's shell: listeners, the one blocking loop, descriptors. What happens is decided in ``core``.
 
 Order of birth, which is the order of trust: read the confirmed configuration, open the three listeners and the two
-files that are written later, fork the relay worker, and only then load the seccomp filter. From there on the process
+files that are written later (receipts and status), fork the relay worker, and only then load the seccomp filter. From there on the process
 can make no socket, open no file and reach no address; it holds what it was handed.
 """
 
@@ -13,8 +13,11 @@ import json
 import os
 import selectors
 import socket
+import struct
 import sys
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,8 @@ from edge.control.wire import (
     Done,
     Hello,
     OpenPin,
+    ReceiptHead,
+    Refusal,
     decode_answer,
     decode_hello,
     encode_request,
@@ -41,6 +46,9 @@ from edge.ferry.core import (
     WriteReceipt,
 )
 from edge.ferry.descriptor import BadDescriptor, addresses, receive
+from edge.ferry.ledger import Ledger, Tools
+from edge.ferry.receipts import Head, Moment
+from edge.ferry.ring import Disk, Untrusted
 from edge.ferry.verify import wire
 from edge.io.confirmed import Confirmed, Places, places
 from edge.records.types import Party
@@ -51,6 +59,12 @@ _MOST_DESCRIPTORS = 1
 _MOST_WAITING_REQUESTS = 256
 _MOST_RECORDS_PER_WAKE = 32
 _BACKLOG = 2
+#: The keeper writes each head durably; a city that misses a minute of receipts misses it from the keeper's head, too.
+HEAD_SECONDS = 60.0
+#: What a reader of the receipts may say he reads them for.
+READERS = (b"list", b"page", b"export")
+_MOST_READERS = 4
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Process:
@@ -66,13 +80,16 @@ class Process:
         self._hello: Hello | None = None
         self._asked: dict[int, AskKeeper] = {}
         self._next_id = 1
-        self._receipts = _append(where.state / "views.jsonl")
+        self._receipts = Ledger(where.state / "receipts", Tools(_clock(), Disk()))
+        self._readers: list[socket.socket] = []
+        self._head_told, self._head_due, self._head_refused = Head(), 0.0, ""
         self._status = os.open(where.run / "ferry.status.json", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._traffic: dict[int, relay.Traffic] = {}
         self._told = ""
         self._listen(where.run / "ferry-site.sock", ("side", Party.SITE))
         self._listen(where.run / "ferry-city.sock", ("side", Party.CITY))
         self._listen(where.run / "ferry-keeper.sock", ("keeper", None))
+        self._listen(where.run / "ferry-reader.sock", ("reader", None))
         self._worker = relay.start_worker(seccomp.load_worker)
         self._selector.register(self._worker.control, selectors.EVENT_READ, ("worker", None))
 
@@ -89,13 +106,20 @@ class Process:
     def run(self) -> int:
         """Serve until the configuration changes or the worker dies; the supervisor starts us again."""
         seccomp.load_parent((self._worker.control.fileno(),))
-        while not self._confirmed.changed():
-            for key, _ in self._selector.select(TICK_SECONDS):
-                if not self._ready(key):
-                    return 1
-            self._core.handle_timer(time.monotonic())
-            self._act()
-            self._write_status()
+        try:
+            while not self._confirmed.changed():
+                for key, _ in self._selector.select(0.0 if self._receipts.busy else TICK_SECONDS):
+                    if not self._ready(key):
+                        return 1
+                self._core.handle_timer(time.monotonic())
+                self._act()
+                self._receipts.settle()
+                self._tell_head()
+                self._write_status()
+        except Untrusted as lost:
+            _log(f"The disk did not keep a receipt ({lost.reason}); the ferry starts again and reads what is there.")
+            return 1
+        self._receipts.settle()
         return 0
 
     def _ready(self, key: selectors.SelectorKey) -> bool:
@@ -107,6 +131,8 @@ class Process:
             self._read_side(opened, detail)
         elif what == "keeper":
             self._read_keeper(opened)
+        elif what == "reader":
+            self._read_reader(opened)
         else:
             return self._read_worker()
         self._act()
@@ -124,6 +150,10 @@ class Process:
         if role == "keeper":
             self._lose_keeper()
             self._keeper, self._greeted = line, False
+        elif role == "reader":
+            self._readers.append(line)
+            if len(self._readers) > _MOST_READERS:
+                self._lose_reader(self._readers[0])
         elif side is not None:
             self._lose_side(side)
             self._sides[side] = line
@@ -202,6 +232,8 @@ class Process:
             self._lose_keeper()
             return
         asked = self._asked.pop(number, None)
+        if asked is not None and isinstance(asked.request, ReceiptHead):
+            self._take_head(answer.rule if isinstance(answer, Refusal) else "")
         if asked is not None and isinstance(asked.request, OpenPin):
             self._core.on_pin(asked.call, isinstance(answer, Done), time.monotonic())
 
@@ -210,7 +242,7 @@ class Process:
             return
         self._selector.unregister(self._keeper)
         self._keeper.close()
-        self._keeper = None
+        self._keeper, self._head_told, self._head_due = None, Head(), 0.0
         self._asked.clear()
         self._core.on_keeper_lost(time.monotonic())
 
@@ -225,6 +257,42 @@ class Process:
                 self._core.on_pin(command.call, False, time.monotonic())
             return
         self._asked[number] = command
+
+    # -- receipts ------------------------------------------------------------------------------------------------
+
+    def _tell_head(self) -> None:
+        """Tell the keeper how far the receipts have come: at the start, and once a minute when it changed."""
+        now, head = time.monotonic(), self._receipts.head
+        untold = head.sequence and head != self._head_told and now >= self._head_due
+        if untold and self._greeted and self._keeper is not None:
+            self._head_told, self._head_due = head, now + HEAD_SECONDS
+            self._ask(AskKeeper(0, ReceiptHead(head.sequence, head.hash)))
+
+    def _take_head(self, refused: str) -> None:
+        self._head_refused = refused
+        if refused:
+            self._head_told = Head()
+
+    def _read_reader(self, line: socket.socket) -> None:
+        """Somebody wants to read receipts: who he is, by the kernel's word, is written down before he hears yes."""
+        try:
+            what = line.recv(64)
+        except OSError:
+            what = b""
+        if what not in READERS:
+            self._lose_reader(line)
+            return
+        peer = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        recorded = self._receipts.read(struct.unpack("3i", peer)[1], what.decode("ascii"))
+        head = self._receipts.head
+        answer = {"recorded": recorded, "sequence": head.sequence, "hash": head.hash}
+        with contextlib.suppress(OSError):
+            line.send(json.dumps(answer).encode("ascii"))
+
+    def _lose_reader(self, line: socket.socket) -> None:
+        self._selector.unregister(line)
+        line.close()
+        self._readers.remove(line)
 
     # -- relay ---------------------------------------------------------------------------------------------------
 
@@ -275,8 +343,7 @@ class Process:
         elif isinstance(command, CloseDescriptor):
             os.close(command.descriptor)
         elif isinstance(command, WriteReceipt):
-            line_ = {"time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())} | command.line
-            os.write(self._receipts, (json.dumps(line_, ensure_ascii=False) + "\n").encode())
+            self._receipts.view(command.event, command.call, command.told)
         elif isinstance(command, DropSide):
             _log(f"The {command.side} side broke the rule {command.rule}; the line is cut.")
             self._lose_side(command.side)
@@ -307,7 +374,9 @@ class Process:
             "keeper": self._keeper is not None and self._greeted,
             "sides": sorted(side.value for side in self._sides),
             "faulty": {side.value: count for side, count in self._core.faulty.items()},
-            "counters": dict(self._core.counters),
+            "counters": dict(self._core.counters + self._receipts.counters),
+            "findings": self._receipts.findings() + [f"receipt_{self._head_refused}"] * bool(self._head_refused),
+            "receipts": self._receipts.facts(),
             "views": views,
         }
         text = json.dumps(facts, ensure_ascii=False, sort_keys=True)
@@ -317,8 +386,10 @@ class Process:
             self._told = text
 
 
-def _append(path: Path) -> int:
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
+def _clock() -> Callable[[], Moment]:
+    """Return a clock whose moments name this boot; the boot's id is read here, for later no file can be opened."""
+    boot = _BOOT_ID.read_text(encoding="ascii").strip()
+    return lambda: Moment(boot, round(time.monotonic(), 3), datetime.now(UTC).isoformat(timespec="milliseconds"))
 
 
 def _log(sentence: str) -> None:

@@ -26,8 +26,8 @@ _ALWAYS = (
     "getpid", "gettid", "getuid", "geteuid", "getgid", "getegid", "getrandom", "uname", "sysinfo", "getrusage",
     "exit", "exit_group", "set_robust_list", "get_robust_list",
 )  # fmt: skip
-#: The parent takes connections, sees whether the configuration changed, and writes its two files.
-_PARENT = ("accept", "accept4", "shutdown", "wait4", "stat", "lstat", "statx", "pwrite64", "ftruncate")
+#: The parent takes connections, sees whether the configuration changed, and writes the files it holds open.
+_PARENT = ("accept", "accept4", "shutdown", "wait4", "stat", "lstat", "statx", "pwrite64", "ftruncate", "fdatasync")
 #: The worker's reports are due by a timer; it may close what it was handed.
 _WORKER = ("setitimer", "close")
 _MOST_URGENT = 255

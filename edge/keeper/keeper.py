@@ -15,12 +15,13 @@ from edge.control.wire import (
     CityAnswer,
     Confirm,
     Done,
-    FerryRequest,
     HandOver,
     OperatorRequest,
+    PinRequest,
     Plan,
     Planned,
     Propose,
+    ReceiptHead,
     Refusal,
     Reject,
     Request,
@@ -31,6 +32,7 @@ from edge.control.wire import (
     WebRequest,
 )
 from edge.keeper.hand import Hand, HandRefused, NotApplied
+from edge.keeper.heads import Heads
 from edge.keeper.kernel import Kernel
 from edge.keeper.pins import Pins
 from edge.keeper.store import Store
@@ -71,6 +73,7 @@ class Keeper:
         journal, whole = self._store.read_journal()
         self._commit = Commit(self._store, journal, token)
         self._damaged = not whole
+        self._heads = Heads(folders.state / "receipt-head.json")
         self._applied_at = 0.0
         self._tunnels_moved = False
         self._device = ""
@@ -89,7 +92,9 @@ class Keeper:
 
     def answer(self, caller: str, request: Request) -> Answer:
         """Do what one of the closed lists allows; nothing else was decoded."""
-        if isinstance(request, FerryRequest):
+        if isinstance(request, ReceiptHead):
+            return self._head(request)
+        if isinstance(request, PinRequest):
             return self._pins.answer(request, self._store.site, self._kernel)
         if isinstance(request, UplinkRequest):
             return self._uplink.answer(request, self._store.site)
@@ -105,6 +110,13 @@ class Keeper:
         except EnvelopeRefused as refused:
             self.counters[refused.rule] += 1
             return Refusal(refused.rule, (finding(refused.rule),))
+
+    def _head(self, told: ReceiptHead) -> Answer:
+        rule = self._heads.take(told)
+        if rule is None:
+            return Done()
+        self.counters[rule] += 1
+        return Refusal(rule)
 
     def _change(self, caller: str, request: OperatorRequest | WebRequest) -> Answer:
         if isinstance(request, Plan):
@@ -213,6 +225,7 @@ class Keeper:
             "findings": found,
             "change": self._commit.facts(time.monotonic()),
             "device": self._device,
+            "receipts": self._heads.facts(),
             "counters": dict(self.counters + self._kernel.counters),
         }
         if site is None:

@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from ipaddress import IPv4Address
 
-from edge.control.wire import Answer, ClosePin, Done, FerryRequest, OpenPin, Refusal, RenewPin
+from edge.control.wire import Answer, ClosePin, Done, OpenPin, PinRequest, Refusal, RenewPin
 from edge.keeper.hand import HandRefused
 from edge.keeper.kernel import Kernel
 from firewall import pin as pins
@@ -27,7 +27,7 @@ class Pins:
     def __len__(self) -> int:
         return len(self._held)
 
-    def answer(self, request: FerryRequest, site: Site | None, kernel: Kernel) -> Answer:
+    def answer(self, request: PinRequest, site: Site | None, kernel: Kernel) -> Answer:
         """Open, renew or close a pin; what the confirmed site does not cover is refused by name."""
         rule = "pin_without_site" if site is None else self._objection(request, site)
         if rule is not None or site is None:
@@ -48,7 +48,7 @@ class Pins:
             return Refusal("pin_not_loaded")
         return Done()
 
-    def _objection(self, request: FerryRequest, site: Site) -> str | None:
+    def _objection(self, request: PinRequest, site: Site) -> str | None:
         if isinstance(request, RenewPin):
             return None if request.call in self._held else "pin_unknown"
         if isinstance(request, ClosePin):

@@ -30,7 +30,8 @@ from edge.lab.probes import (
     run_insiders,
     run_probe,
 )
-from edge.lab.street import RUN, Street, eventually
+from edge.lab.street import RUN, STATE, Street, eventually
+from edge.receipts import commands, verify_receipts
 from netconf import words
 
 BUILD = Path("build")
@@ -139,6 +140,7 @@ class Demo:
         for code, (name, status) in channels.items():
             self._say(f"the city sees channel {code} {name} {status} (the recorder has two; one is not shared)")
         self._watch(next(iter(channels)))
+        self._keep_receipts()
 
     def _handshake(self) -> bool:
         tunnels = self._street.status().get("keeper", {}).get("tunnels", {})
@@ -260,6 +262,19 @@ class Demo:
                 time.sleep(1)
         except KeyboardInterrupt:
             self._say("leaving")
+
+    def _keep_receipts(self) -> None:
+        """End the view, copy the receipts out of the lab, and have the verifier, as a file by itself, judge the copy."""
+        order(ORDERS, "stop")
+        eventually(lambda: not self._street.said("ferry").get("views"), 20, "the view's end")
+        head = self._street.said("ferry")["receipts"]
+        path = BUILD / "receipts.jsonl"
+        path.write_bytes(b"".join(file.read_bytes() for file in commands.files(STATE)))
+        judge = [sys.executable, "-I", verify_receipts.__file__, f"--head={head['sequence']}:{head['hash']}", "--whole"]
+        done = subprocess.run([*judge, str(path)], capture_output=True, text=True, timeout=60, check=False)
+        self._say(f"receipts of every view, {path}: {done.stdout.strip()}")
+        if done.returncode:
+            self._report.faults.append("the receipts do not verify")
 
     # -- the end -------------------------------------------------------------------------------------------------
 

@@ -62,7 +62,10 @@ class Script:
 
     def opened(self) -> Script:
         self.says(Party.CITY, MediaSink(7, 200001, 96), SINK)
-        assert self.says(Party.CITY, OPEN) == [Send(Party.SITE, OPEN)]
+        receipt, passed_on = self.says(Party.CITY, OPEN)
+        assert isinstance(receipt, WriteReceipt), "the receipt is opened first"
+        assert (receipt.event, receipt.call, receipt.told["result"]) == ("opened", 7, "allowed")
+        assert passed_on == Send(Party.SITE, OPEN)
         return self
 
     def reserved(self) -> Script:
@@ -92,7 +95,7 @@ class Script:
 
 
 def ending(commands: list[object]) -> list[object]:
-    return [c if not isinstance(c, WriteReceipt) else c.line["reason"] for c in commands]
+    return [c if not isinstance(c, WriteReceipt) else c.told["reason"] for c in commands]
 
 
 def test_a_view_from_request_to_the_city_hanging_up() -> None:
@@ -171,6 +174,32 @@ def test_an_unshared_channel_is_refused_and_its_socket_closed() -> None:
     done = script.says(Party.CITY, replace(OPEN, channel=PRIVATE))
     assert done[:2] == [CloseDescriptor(10), Send(Party.CITY, MediaRefused(7, 403, "channel_not_shared"))]
     assert not script.ferry.calls
+
+
+def receipt(commands: list[object]) -> WriteReceipt:
+    (found,) = (command for command in commands if isinstance(command, WriteReceipt))
+    return found
+
+
+def test_a_receipt_says_who_had_what_and_how_it_ended() -> None:
+    script = Script()
+    script.says(Party.CITY, MediaSink(7, 1, 96), SINK)
+    refused = receipt(script.says(Party.CITY, replace(OPEN, channel=PRIVATE, viewer="治安大队")))
+    assert (refused.event, refused.told) == (
+        "closed",
+        {
+            "viewer": "治安大队", "recorder": NVR, "channel": PRIVATE, "kind": "live", "packets": 0, "bytes": 0,
+            "result": "refused", "reason": "channel_not_shared",
+        },
+    )  # fmt: skip
+    script = Script().flowing()
+    script.ferry.on_traffic(7, 12, 13_000, script.now)
+    ended = receipt(script.says(Party.CITY, CloseMedia(7, "ended_normally"))).told
+    assert (ended["packets"], ended["bytes"], ended["result"]) == (12, 13_000, "viewed")
+    ended = receipt(Script().flowing().says(Party.CITY, CloseMedia(7, "ended_normally"))).told
+    assert ended["result"] == "not_viewed"
+    ended = receipt(Script().reserved().says(Party.SITE, MediaRefused(7, 480, "recorder_offline"))).told
+    assert (ended["result"], ended["reason"]) == ("refused", "recorder_offline")
 
 
 def test_an_unknown_channel_is_404() -> None:

@@ -19,7 +19,9 @@ def made(number: int, body: bytes, name: bytes = b"Content-Length") -> bytes:
     ) + body
 
 
-BODIES = st.one_of(st.binary(max_size=60), st.sampled_from([b"", b"\r\n\r\n", b"\r\n", b"MESSAGE sip:a@b SIP/2.0\r\n\r\n"]))
+BODIES = st.one_of(
+    st.binary(max_size=60), st.sampled_from([b"", b"\r\n\r\n", b"\r\n", b"MESSAGE sip:a@b SIP/2.0\r\n\r\n"])
+)
 NAMES = st.sampled_from([b"Content-Length", b"l", b"CONTENT-LENGTH ", b"content-length"])
 
 
