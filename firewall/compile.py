@@ -71,8 +71,12 @@ def _lan(site: Site) -> Ruleset:
         peer = f"SIP of {recorder.id}"
         input_.append(Rule(f"ip saddr {recorder.address} udp dport {sip}", "accept", peer))
         output.append(Rule(f'oifname "{port}" ip daddr {recorder.address} udp sport {sip}', "accept", peer))
-        frame = f"ether daddr {recorder.mac} ip saddr {own} ip daddr {recorder.address} udp sport {sip}"
-        egress.append(Rule(frame, "accept", peer))
+        opens, goes_on = f"tcp dport {sip} {_OPENS} limit rate 4/second", f"tcp dport {sip} {_ANSWERS}"
+        input_ += [Rule(f"ip saddr {recorder.address} {match}", "accept", peer) for match in (opens, goes_on)]
+        answers = f"tcp sport {sip} {_ANSWERS}"
+        output.append(Rule(f'oifname "{port}" ip daddr {recorder.address} {answers}', "accept", peer))
+        frame = f"ether daddr {recorder.mac} ip saddr {own} ip daddr {recorder.address}"
+        egress += [Rule(f"{frame} {match}", "accept", peer) for match in (f"udp sport {sip}", answers)]
     input_.append(Rule(f"{_RTP} {_LAN_MEDIA_KEY} @media", "accept", "media of open views"))
     if site.lan.owner_networks:
         owners = _networks(site.lan.owner_networks)
@@ -94,9 +98,15 @@ def _vpn(site: Site) -> Ruleset:
     city = site.platform
     out = f"oifname {_names(tunnels)}"
     peer = f"SIP of {city.id}"
-    input_ = [Rule(f"ip saddr {city.address} udp sport {city.port} udp dport {city.local_port}", "accept", peer)]
+    if city.transport == "tcp":
+        # We dial, for there is no listener in this namespace.
+        came, goes = f"tcp sport {city.port} {_ANSWERS}", f"tcp dport {city.port}"
+    else:
+        came = f"udp sport {city.port} udp dport {city.local_port}"
+        goes = f"udp sport {city.local_port} udp dport {city.port}"
+    input_ = [Rule(f"ip saddr {city.address} {came}", "accept", peer)]
     output = [
-        Rule(f"{out} ip daddr {city.address} udp sport {city.local_port} udp dport {city.port}", "accept", peer),
+        Rule(f"{out} ip daddr {city.address} {goes}", "accept", peer),
         Rule(f"{out} {_RTP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"),
     ]
     if site.control is not None:

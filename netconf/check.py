@@ -240,8 +240,6 @@ def _channels(site: Site) -> Iterator[Finding]:
 def _not_yet(site: Site) -> Iterator[Finding]:
     if site.uplink.mode in ("pppoe", "4g"):
         yield finding("uplink_mode_not_yet", "/uplink/mode", mode=site.uplink.mode)
-    if site.platform.transport == "tcp":
-        yield finding("transport_tcp_not_yet", "/platform/transport")
     for at, recorder in enumerate(site.recorder):
         if recorder.kind != "gb28181":
             yield finding("recorder_kind_not_yet", f"/recorder/{at}/kind", Severity.WARNING, kind=recorder.kind)

@@ -223,7 +223,7 @@ class Platform(_Part):
     address: Address = _owned("city")
     port: UdpPort = _owned("city", default=5060)
     local_port: UdpPort = _owned("city", default=5060)
-    transport: Literal["udp", "tcp"] = _owned("city", default="udp")
+    transport: Literal["udp", "tcp"] = _owned("city", default="tcp")
     edition: Literal[2016, 2022] = _owned("city", default=2016)
     media_networks: tuple[Network, ...] = _owned("city", min_length=1, max_length=16)
     register_expires_seconds: int = _owned("city", default=3600, ge=60, le=604800, strict=True)

@@ -266,9 +266,6 @@ _SITE = {
         "摄像机“{name}”为单位内部（B 类），不得共享。",
         "请设 share = false 或更正覆盖范围。",
     ),
-    "transport_tcp_not_yet": Words(
-        "SIP over TCP is not there yet.", "Use udp.", "暂不支持 SIP over TCP。", "请使用 udp。"
-    ),
     "recorder_kind_not_yet": Words(
         "Recorders of kind {kind} are not connected yet.",
         "Use GB28181 on the recorder.",

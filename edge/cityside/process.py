@@ -19,6 +19,7 @@ from edge.io.outlives import Outlives
 from edge.io.password import password
 from edge.io.seqpacket import FerryLine
 from edge.io.status import StatusFile
+from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.records.codec import encode
 from edge.sip.address import Address
@@ -43,6 +44,9 @@ class Process:
         self._sinks: dict[int, socket.socket] = {}
         self._line = FerryLine(where.run / "ferry-city.sock", self._core.on_ferry_up, self._record, self._ferry_lost)
         self._udp = UdpShell(self._device, config.local, self._event)
+        self._config = config
+        self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected)
+        self._udp.lines = self._lines
         self._status = StatusFile(where.run, "cityside")
         self._outlives = Outlives(where.run, "cityside")
 
@@ -51,17 +55,29 @@ class Process:
         await self._udp.start()
         self._adopt()
         line = asyncio.create_task(self._line.run())
-        self._device.start(time.monotonic())
+        if self._config.server.transport == "tcp":
+            self._lines.dial(self._config.local.host, self._config.server)
+        else:
+            self._device.start(time.monotonic())
         try:
             while not confirmed.changed():
                 self._act()
-                self._status.write(self._core.status())
+                self._status.write(self._core.status() | {"tcp": dict(self._lines.counters)})
                 done, _ = await asyncio.wait({line}, timeout=TICK_SECONDS)
                 for task in done:
                     task.result()
         finally:
             line.cancel()
+            self._lines.close()
             self._udp.close()
+
+    def _connected(self) -> None:
+        self._device.reconnected(time.monotonic())
+        self._udp.drain()
+
+    def _disconnected(self) -> None:
+        self._device.disconnected()
+        self._udp.drain()
 
     def _adopt(self) -> None:
         """Go on where the process before us was killed."""
@@ -126,7 +142,7 @@ def device_config(site: Site, secrets: Path, log: Log) -> DeviceConfig:
         id=site.site.id,
         domain=platform.domain,
         local=Address(str(site.tunnel[0].address.ip), platform.local_port),
-        server=Address(str(platform.address), platform.port),
+        server=Address(str(platform.address), platform.port, platform.transport),
         server_id=platform.id,
         realm=platform.realm or platform.domain,
         password=password(secrets, "platform", log),

@@ -29,11 +29,14 @@ class Authenticator:
     def __init__(self, realm: str, secret: bytes) -> None:
         self._realm = realm
         self._secret = secret
+        self._last = 0
         self._used: OrderedDict[str, float] = OrderedDict()
 
     def challenge(self, source: str, now: float, *, stale: bool = False) -> str:
         """Return a WWW-Authenticate value for a peer at ``source``."""
-        mark = f"{int(now * 1000):x}"
+        # Two challenges of one millisecond are two: each is good for one use.
+        self._last = max(int(now * 1000), self._last + 1)
+        mark = f"{self._last:x}"
         more = ", stale=true" if stale else ""
         return f'Digest realm="{self._realm}", nonce="{mark}-{self._sign(mark, source)}", algorithm=MD5{more}'
 

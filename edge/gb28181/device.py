@@ -104,6 +104,18 @@ class Device(Role):
         """Say what a catalog query is answered with."""
         self._entries = tuple(entries)
 
+    def reconnected(self, now: float) -> None:
+        """The connection to the server is a new one: it knows us again when we have registered over it."""
+        self._missed, self._keepalive_key = 0, None
+        self._register(now, None)
+
+    def disconnected(self) -> None:
+        """The connection to the server is gone; calls stand, and go on over the next one."""
+        self._register_at = self._register_key = None
+        if self._registered:
+            self._registered, self._keepalive_at = False, None
+            self._tell(RegistrationLost("connection"))
+
     def kept(self) -> dict[str, Any]:
         """Return what a restart must not lose: the dialogs. Registration is simply done again."""
         return {"legs": self._legs.kept()}
@@ -140,7 +152,7 @@ class Device(Role):
             ("To", str(NameAddr(me.uri))),
             ("Call-ID", self._call_id),
             ("CSeq", str(CSeq(self._cseq, "REGISTER"))),
-            ("Contact", self._identity.contact()),
+            ("Contact", self._identity.contact(server.transport)),
             ("Expires", str(self._config.expires_seconds)),
         ]
         if challenge is not None:

@@ -28,7 +28,7 @@ def dialog_facts(dialog: Dialog, peer: Address) -> dict[str, Any]:
         "remote": str(dialog.remote),
         "target": str(dialog.target),
         "cseq": [dialog.local_cseq, dialog.remote_cseq],
-        "peer": [peer.host, peer.port],
+        "peer": [peer.host, peer.port, peer.transport],
     }
 
 
@@ -41,9 +41,9 @@ def dialog_of(facts: Mapping[str, Any]) -> tuple[Dialog, Address]:
     try:
         local, remote = NameAddr.parse(facts["local"]), NameAddr.parse(facts["remote"])
         local_cseq, remote_cseq = (int(number) for number in facts["cseq"])
-        host, port = facts["peer"]
+        host, port, transport = facts["peer"]
         target = SipUri.parse(facts["target"])
         dialog = Dialog(str(facts["call_id"]), local, remote, target, local_cseq, remote_cseq)
-        return dialog, Address(str(host), int(port))
+        return dialog, Address(str(host), int(port), "tcp" if transport == "tcp" else "udp")
     except (RemoteSipError, LookupError, TypeError, ValueError) as wrong:
         raise NotKept(str(wrong)) from None

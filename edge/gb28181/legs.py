@@ -101,8 +101,9 @@ class Identity:
     def name_addr(self, tag: str | None = None) -> NameAddr:
         return NameAddr(SipUri(self.id, self.domain), tag)
 
-    def contact(self) -> str:
-        return f"<sip:{self.id}@{self.local}>"
+    def contact(self, over: str = "udp") -> str:
+        """Return our Contact; over TCP it says so (RFC 3261 19.1.1), UDP is what is meant without a word."""
+        return f"<sip:{self.id}@{self.local}{';transport=tcp' if over == 'tcp' else ''}>"
 
 
 @dataclass(slots=True)
@@ -125,7 +126,11 @@ class Legs:
         local, remote = self.identity.name_addr(self.chance.token(64)), NameAddr(SipUri(channel, self.identity.domain))
         dialog = Dialog(name, local, remote, SipUri(channel, to.host, to.port))
         subject = f"{channel}:0{self.chance.token(32)},{self.identity.id}:0"
-        headers = (("Contact", self.identity.contact()), ("Content-Type", "APPLICATION/SDP"), ("Subject", subject))
+        headers = (
+            ("Contact", self.identity.contact(to.transport)),
+            ("Content-Type", "APPLICATION/SDP"),
+            ("Subject", subject),
+        )
         request = dialog.request("INVITE", *headers, body=bytes(offer))
         key = self.endpoint.send_request(request, to, now)
         leg = _Leg(name, State.INVITING, key, request, to, dialog)
@@ -266,6 +271,12 @@ class Legs:
         """Return the legs to the peer at an address."""
         return [leg.name for leg in self._by_name.values() if leg.peer.host == peer]
 
+    def move(self, to: Address) -> None:
+        """The peer at a host is reached by another port or connection now: its dialogs go on there."""
+        for leg in self._by_name.values():
+            if leg.peer.host == to.host:
+                leg.peer = to
+
     def kept(self) -> dict[str, dict[str, Any]]:
         """Return the dialogs that a restart must not lose, by leg."""
         return {
@@ -313,7 +324,7 @@ class Legs:
     def _answer(self, leg: _Leg, action: Action) -> Response:
         tag = leg.dialog.local.tag
         if action is Action.RESPOND_OK:
-            headers = (("Contact", self.identity.contact()), ("Content-Type", "APPLICATION/SDP"))
+            headers = (("Contact", self.identity.contact(leg.peer.transport)), ("Content-Type", "APPLICATION/SDP"))
             return reply(leg.invite, 200, "OK", to_tag=tag, headers=headers, body=leg.body)
         if action is Action.RESPOND_TERMINATED:
             return reply(leg.invite, 487, "Request Terminated", to_tag=tag)

@@ -94,6 +94,10 @@ class DeviceStatusReceived:
     status: DeviceStatusResponse
 
 
+#: A recorder dials again within a second or two; longer, and the owner should read that it is away.
+RECONNECT_SECONDS = 20.0
+
+
 @dataclass(slots=True)
 class _Binding:
     """What is known of one device now."""
@@ -147,10 +151,16 @@ class Platform(Role):
             binding.asked = {*list(binding.asked)[-8:], query.sn}
             self._send_message(device, binding.address, query, now)
 
+    def disconnected(self, peer: Address, now: float) -> None:
+        """A connection is gone: who had registered over it has a moment to do so again over another."""
+        for binding in self._bindings.values():
+            if binding.address == peer:
+                binding.expires_at = min(binding.expires_at, now + RECONNECT_SECONDS)
+
     def kept(self) -> dict[str, Any]:
         """Return what a restart must not lose: who is registered from where until when, and the dialogs."""
         bound = {
-            device: [binding.address.host, binding.address.port, binding.expires_at, _proof(binding.known)]
+            device: [*binding.address, binding.expires_at, _proof(binding.known)]
             for device, binding in self._bindings.items()
             if binding.address is not None
         }
@@ -163,14 +173,15 @@ class Platform(Role):
             NotKept: it is something else.
         """
         try:
-            bound = {device: (str(h), int(p), float(e), str(s)) for device, (h, p, e, s) in kept["bound"].items()}
+            bound = {d: (str(h), int(p), str(t), float(e), str(s)) for d, (h, p, t, e, s) in kept["bound"].items()}
             legs = dict(kept["legs"])
         except (LookupError, TypeError, ValueError, AttributeError) as wrong:
             raise NotKept(str(wrong)) from None
-        for device, (host, port, expires_at, proof) in bound.items():
+        for device, (host, port, transport, expires_at, proof) in bound.items():
             binding = self._bindings.get(device)
             known = binding is not None and host in binding.known.addresses and proof == _proof(binding.known)
-            if binding is not None and known and now < expires_at:
+            # A connection is gone with the process that held it: its device registers again over a new one.
+            if binding is not None and known and now < expires_at and transport == "udp":
                 # While we were dead nobody could hear it: it has its full time again.
                 binding.address, binding.expires_at, binding.seen_at = Address(host, port), expires_at, now
                 self._tell(DeviceOnline(device))
@@ -242,6 +253,8 @@ class Platform(Role):
             self._lose(binding, "unregistered", now)
             return
         fresh = binding.address is None
+        if binding.address is not None and binding.address != source:
+            self._legs.move(source)
         binding.address, binding.expires_at, binding.seen_at = source, now + expires, now
         if fresh:
             self._tell(DeviceOnline(binding.known.id))

@@ -1,4 +1,4 @@
-"""The one shell around the SIP machines: a UDP socket, a timer, and nothing that thinks."""
+"""The one shell around the SIP machines: a UDP socket, perhaps connections, a timer, and nothing that thinks."""
 
 from __future__ import annotations
 
@@ -26,10 +26,20 @@ class Machine(Protocol):
     def next_event(self) -> Any: ...
 
 
+class Lines(Protocol):
+    """Where messages to an address over TCP go (``edge.io.tcp``)."""
+
+    def send(self, data: bytes, to: Address) -> None: ...
+
+
 class UdpShell:
-    """Run ``machine`` on one UDP socket; each of its events goes to ``on_event(event, now)``."""
+    """Run ``machine`` on one UDP socket; each of its events goes to ``on_event(event, now)``.
+
+    What the machine sends over TCP goes to ``lines``; what comes by them is handed to ``receive``.
+    """
 
     def __init__(self, machine: Machine, local: Address, on_event: Callable[[Any, float], None]) -> None:
+        self.lines: Lines | None = None
         self._machine = machine
         self._local = local
         self._on_event = on_event
@@ -58,6 +68,10 @@ class UdpShell:
     def flush(self) -> None:
         """Send what the machine wants sent and arm its timer; call after every call into the machine."""
         for data, to in self._machine.datagrams_to_send(time.monotonic()):
+            if to.transport == "tcp":
+                if self.lines is not None:
+                    self.lines.send(data, to)
+                continue
             try:
                 self._socket.sendto(data, (to.host, to.port))
             except OSError:
@@ -68,6 +82,11 @@ class UdpShell:
         due = self._machine.get_timer()
         if due is not None:
             self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), self._tick)
+
+    def receive(self, data: bytes, source: Address) -> None:
+        """Take one whole message that came over a connection."""
+        self._machine.receive_datagram(data, source, time.monotonic())
+        self.drain()
 
     def _tick(self) -> None:
         self._timer = None

@@ -16,6 +16,7 @@ from typing import Any
 from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed
 from edge.gb28181.platform import CatalogReceived, DeviceOffline, DeviceOnline, KnownDevice, Platform, PlatformConfig
 from edge.io.chance import SystemChance
+from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.lab.topology import CITY_IP, TUNNEL_IP
 from edge.lab.video import Judge
@@ -38,6 +39,9 @@ class City:
         config = PlatformConfig(ID, DOMAIN, local, DOMAIN, (box,), keepalive_seconds=10, user_agent="lab city")
         self._platform = Platform(config, SystemChance())
         self._udp = UdpShell(self._platform, local, self._event)
+        self._local = local
+        self._lines = TcpLines(self._udp.receive)
+        self._udp.lines = self._lines
         self._media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._media.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         self._judge: Judge | None = None
@@ -47,6 +51,7 @@ class City:
 
     async def run(self, orders: Path) -> None:
         await self._udp.start()
+        await self._lines.listen(self._local)
         orders.unlink(missing_ok=True)
         server = await asyncio.start_unix_server(self._serve, path=str(orders))
         async with server:
@@ -57,6 +62,8 @@ class City:
         now = time.monotonic()
         if words[:1] == ["play"]:
             self._play(words[1], now)
+        elif words[:1] == ["raw"]:
+            self._lines.say(bytes.fromhex(words[1] if len(words) > 1 else ""))
         elif words[:1] == ["stop"] and self._call is not None:
             self._platform.hang_up(self._call, now)
             self.facts["call"] = "stopped"

@@ -8,11 +8,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edge.gb28181.device import Device, DeviceConfig
 from edge.gb28181.legs import CallEnded, CallEstablished, InviteReceived
 from edge.io.chance import SystemChance
+from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.lab.topology import LAN_IP, NVR_IP
 from edge.lab.video import RATE, Camera
@@ -26,6 +27,12 @@ from netconf.secrets import read_password
 ID, BOX_ID, DOMAIN = "34020000001180000001", "34020000002008000001", "3402000000"
 CHANNELS = {"34020000001310000001": "北门", "34020000001310000002": "值班室"}
 MEDIA_PORT = 15060
+TRANSPORT = Path("/run/snowgate-recorder-speaks-tcp")
+
+
+def transport() -> Literal["udp", "tcp"]:
+    """Return how this recorder speaks SIP: the file ``transport`` beside the street's sockets says tcp, or it is UDP."""
+    return "tcp" if TRANSPORT.exists() else "udp"
 
 
 class Sender:
@@ -67,7 +74,7 @@ class Recorder:
     """The recorder's process."""
 
     def __init__(self, secrets: Path) -> None:
-        local, server = Address(NVR_IP, 5060), Address(LAN_IP, 5060)
+        local, server = Address(NVR_IP, 5060), Address(LAN_IP, 5060, transport())
         password = read_password(secrets, f"recorder-{ID}") or ""
         config = DeviceConfig(
             ID, DOMAIN, local, server, BOX_ID, DOMAIN, password, keepalive_seconds=3, retry_seconds=1.0,
@@ -81,13 +88,27 @@ class Recorder:
             ]
         )
         self._udp = UdpShell(self._device, local, self._event)
+        self._server = server
+        self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected)
+        self._udp.lines = self._lines
         self._senders: dict[str, Sender] = {}
 
     async def run(self) -> None:
         await self._udp.start()
-        self._device.start(time.monotonic())
-        self._udp.flush()
+        if self._server.transport == "tcp":
+            self._lines.dial(NVR_IP, self._server)
+        else:
+            self._device.start(time.monotonic())
+            self._udp.flush()
         await asyncio.Event().wait()
+
+    def _connected(self) -> None:
+        self._device.reconnected(time.monotonic())
+        self._udp.drain()
+
+    def _disconnected(self) -> None:
+        self._device.disconnected()
+        self._udp.drain()
 
     def _event(self, event: Any, now: float) -> None:
         print(event, file=sys.stderr, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,17 @@ class Street:
         pid = self.pid(name)
         if pid is not None:
             os.kill(pid, signal.SIGKILL)
+
+    @contextlib.contextmanager
+    def held(self, name: str) -> Iterator[None]:
+        """Stop a program (SIGSTOP) for a while: the keeper would put back what is taken away."""
+        pid = self.pid(name)
+        assert pid is not None  # it runs
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def stop_program(self, name: str) -> None:
         """End a program for good."""

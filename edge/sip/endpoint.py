@@ -1,4 +1,4 @@
-"""One SIP endpoint over UDP: datagrams and time in, datagrams and events out. No socket, no clock.
+"""One SIP endpoint: messages and time in, messages and events out, over UDP and TCP. No socket, no clock.
 
 It owns the transactions. What a request means is its user's affair: the GB28181 roles.
 """
@@ -35,7 +35,7 @@ MAX_TRANSACTIONS = 16384
 MAX_EVENTS = 4096
 MAGIC = "z9hG4bK"
 _VIA = re.compile(
-    r"SIP\s*/\s*2\.0\s*/\s*UDP\s+(?P<sent>[A-Za-z0-9.\-]{1,128}(?:\s*:\s*[0-9]{1,5})?)\s*(?P<params>(?:;[^,;\"]*)*)",
+    r"SIP\s*/\s*2\.0\s*/\s*(?:UDP|TCP)\s+(?P<sent>[A-Za-z0-9.\-]{1,128}(?:\s*:\s*[0-9]{1,5})?)\s*(?P<params>(?:;[^,;\"]*)*)",
     re.ASCII | re.IGNORECASE,
 )
 
@@ -131,7 +131,7 @@ class _Via:
 
 
 class Endpoint:
-    """All transactions of one local UDP address."""
+    """All transactions of one local address."""
 
     def __init__(self, local: Address, chance: Chance, user_agent: str) -> None:
         self._local = local
@@ -145,7 +145,7 @@ class Endpoint:
     # -- the five calls ------------------------------------------------------------------------------------------
 
     def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
-        """Take one datagram from ``addr``."""
+        """Take one datagram, or one whole message of a stream, from ``addr``."""
         if not data.strip(b"\r\n\0") or data.startswith(b"jaK"):
             self.counters["keep_alive"] += 1  # CRLF, and the four bytes that eXosip sends through a NAT
             return
@@ -200,22 +200,22 @@ class Endpoint:
             raise LocalSipError("too many transactions")
         kind = Kind.CLIENT_INVITE if request.method == "INVITE" else Kind.CLIENT
         key = TransactionKey(kind, branch, str(self._local), request.method)
-        stamped = self._stamp(request, branch)
+        stamped = self._stamp(request, branch, to)
         transaction = _Transaction(key, to, stamped, FIRST_STATE[kind], last=bytes(stamped))
         self._transactions[key] = transaction
         self._out.append((transaction.last, to))
-        transaction.resend_at, transaction.expire_at = now + T1, now + TIMEOUT
+        transaction.resend_at, transaction.expire_at = None if to.reliable else now + T1, now + TIMEOUT
         return key
 
-    def _stamp(self, request: Request, branch: str) -> Request:
+    def _stamp(self, request: Request, branch: str, to: Address) -> Request:
         headers = request.headers.without("via").without("max-forwards").without("user-agent")
-        headers = headers.first("Via", f"SIP/2.0/UDP {self._local};rport;branch={branch}")
+        headers = headers.first("Via", f"SIP/2.0/{to.transport.upper()} {self._local};rport;branch={branch}")
         headers = headers.with_("Max-Forwards", "70").with_("User-Agent", self._user_agent)
         return request.with_headers(headers)
 
     def send_ack(self, key: TransactionKey, ack: Request, to: Address, now: float) -> None:
         """Acknowledge the 2xx of an INVITE; it is sent again whenever the 2xx comes again (RFC 3261 13.2.2.4)."""
-        data = bytes(self._stamp(ack, MAGIC + self._chance.token(128)))
+        data = bytes(self._stamp(ack, MAGIC + self._chance.token(128), to))
         transaction = self._transactions.get(key)
         if transaction is not None:
             transaction.ack = data
@@ -374,7 +374,9 @@ class Endpoint:
         self._tell(AckMissing(t.key))
 
     def _do_resend_from_t1(self, t: _Transaction, now: float, response: Response | None, source: Address) -> None:
-        t.resend_step, t.resend_at = T1, now + T1
+        # Over TCP a refusal is sent once; a 2xx is sent again all the same (RFC 3261 13.3.1.4).
+        if not t.peer.reliable or t.state is State.ACCEPTED:
+            t.resend_step, t.resend_at = T1, now + T1
 
     def _do_resend_later(self, t: _Transaction, now: float, response: Response | None, source: Address) -> None:
         most = TIMEOUT if t.key.kind is Kind.CLIENT_INVITE else T2
@@ -382,16 +384,17 @@ class Endpoint:
         t.resend_at = now + t.resend_step
 
     def _do_resend_at_t2(self, t: _Transaction, now: float, response: Response | None, source: Address) -> None:
-        t.resend_at = now + T2
+        t.resend_at = None if t.peer.reliable else now + T2
 
     def _do_expire_64_t1(self, t: _Transaction, now: float, response: Response | None, source: Address) -> None:
-        t.expire_at = now + TIMEOUT
+        # J (RFC 3261 17.2.2): over TCP a request does not come twice.
+        t.expire_at = now if t.peer.reliable and t.key.kind is Kind.SERVER else now + TIMEOUT
 
     def _do_expire_d(self, t: _Transaction, now: float, response: Response | None, source: Address) -> None:
-        t.expire_at = now + TIMER_D
+        t.expire_at = now if t.peer.reliable else now + TIMER_D
 
     def _do_expire_t4(self, t: _Transaction, now: float, response: Response | None, source: Address) -> None:
-        t.expire_at = now + T4
+        t.expire_at = now if t.peer.reliable else now + T4
 
     def _tell(self, event: SipEvent) -> None:
         if len(self._events) >= MAX_EVENTS:

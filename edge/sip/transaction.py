@@ -1,4 +1,4 @@
-"""The four transaction machines of RFC 3261 17 over UDP, with the accepted state of RFC 6026, as tables.
+"""The four transaction machines of RFC 3261 17, with the accepted state of RFC 6026, as tables.
 
 A cell says: in this state, on this event, go to that state and do these things, in order. The endpoint knows how to
 do them; it changes no state by itself. An event without a cell is *stray*: it is counted and changes nothing.
@@ -6,7 +6,8 @@ do them; it changes no state by itself. An event without a cell is *stray*: it i
 Client INVITE: Timer A resends until anything is heard, B gives up; a final refusal is acknowledged inside, for D; a
 2xx is passed up, its repetitions for M, since each needs the user's ACK. Client non-INVITE: E resends, F gives up, K
 waits for late repetitions. Server INVITE: a refusal is resent by G until ACK or H; a 2xx by G until the ACK, which
-comes with a branch of its own, or L. Server non-INVITE: J keeps the answer for repeated requests.
+comes with a branch of its own, or L. Server non-INVITE: J keeps the answer for repeated requests. Over TCP nothing is
+sent again but a 2xx, and D, I, J, K are over at once: the endpoint sets the timers so.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from edge.io.outlives import Outlives
 from edge.io.password import password
 from edge.io.seqpacket import FerryLine
 from edge.io.status import StatusFile
+from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.records.codec import encode
 from edge.sip.address import Address
@@ -38,28 +39,38 @@ class Process:
             str(site.lan.address.ip), site.lan.media_port_range, self._first_packet, SystemChance()
         )
         self._line = FerryLine(where.run / "ferry-site.sock", self._ferry_up, self._record, self._ferry_lost)
-        local = Address(str(site.lan.address.ip), site.lan.sip_port)
-        self._udp = UdpShell(self._platform, local, self._event)
+        self._local = Address(str(site.lan.address.ip), site.lan.sip_port)
+        self._udp = UdpShell(self._platform, self._local, self._event)
+        self._lines = TcpLines(self._udp.receive, on_closed=self._closed)
+        self._udp.lines = self._lines
         self._status = StatusFile(where.run, "siteside")
         self._outlives = Outlives(where.run, "siteside")
 
     async def run(self, confirmed: Confirmed) -> None:
         """Serve until the confirmed configuration changes."""
         await self._udp.start()
+        await self._lines.listen(self._local)
         self._adopt()
         line = asyncio.create_task(self._line.run())
         try:
             while not confirmed.changed():
                 self._core.handle_timer(time.monotonic())
                 self._act()
-                self._status.write(self._core.status() | {"foreign_packets": self._ports.foreign})
+                self._status.write(
+                    self._core.status() | {"foreign_packets": self._ports.foreign, "tcp": dict(self._lines.counters)}
+                )
                 done, _ = await asyncio.wait({line}, timeout=TICK_SECONDS)
                 for task in done:
                     task.result()
         finally:
             line.cancel()
             self._ports.close()
+            self._lines.close()
             self._udp.close()
+
+    def _closed(self, peer: Address) -> None:
+        self._platform.disconnected(peer, time.monotonic())
+        self._udp.drain()
 
     def _adopt(self) -> None:
         """Go on where the process before us was killed."""

@@ -27,7 +27,7 @@ from edge.keeper.keeper import Folders, Keeper
 from edge.lab import topology
 from edge.lab.naive import NaiveRelay
 from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, run_probe
-from edge.lab.street import RUN, Street
+from edge.lab.street import Street, eventually
 from edge.manscdp.messages import CatalogEntry, CatalogResponse, decode, encode
 from edge.records.codec import RemoteRecordError
 from edge.records.codec import decode as decode_record
@@ -47,15 +47,23 @@ WITHOUT_NFT = [probe for probe in PROBES if probe.holds_without_nft]
 
 @pytest.fixture(scope="module")
 def flushed(street: Street) -> Any:
-    """The street with every rule lost; afterwards the site is applied again."""
-    for namespace in ("lan", "vpn", "wan"):
-        subprocess.run(topology.inside(namespace, "nft", "flush", "ruleset"), check=True, timeout=20)
-    captures = Captures()
-    relay = NaiveRelay((5060, CALL.lan_port, NO_CALL_PORT), CALL.city_local_port)
-    yield captures
-    captures.close()
-    relay.close()
-    street.apply((RUN / "applied.toml").read_text(encoding="utf-8"))
+    """The street with every rule lost, and nobody who puts them back; afterwards the keeper does."""
+    with street.held("keeper"):
+        for namespace in ("lan", "vpn", "wan"):
+            subprocess.run(topology.inside(namespace, "nft", "flush", "ruleset"), check=True, timeout=20)
+        captures = Captures()
+        relay = NaiveRelay((5060, CALL.lan_port, NO_CALL_PORT), CALL.city_local_port)
+        yield captures
+        captures.close()
+        relay.close()
+        for namespace in ("lan", "vpn", "wan"):
+            shown = topology.inside(namespace, "nft", "list", "ruleset")
+            assert subprocess.run(shown, capture_output=True, check=True).stdout == b"", "they were away all the time"
+
+    def back() -> bool:
+        return not any(street.status()["keeper"]["rules_missing"].values())
+
+    eventually(back, 20, "the rules again")
 
 
 @pytest.mark.parametrize("probe", WITHOUT_NFT, ids=[probe.id for probe in WITHOUT_NFT])
