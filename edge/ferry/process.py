@@ -1,7 +1,7 @@
 """The ferry's shell: listeners, the one blocking loop, descriptors. What happens is decided in ``core``.
 
 Order of birth, which is the order of trust: read the confirmed configuration, open the three listeners and the two
-files that are written later (receipts and status), fork the relay worker, and only then load the seccomp filter. From there on the process
+files that are written later (receipts and status), fork the nursery of the relay workers, and only then load the seccomp filter. From there on the process
 can make no socket, open no file and reach no address; it holds what it was handed.
 """
 
@@ -32,7 +32,7 @@ from edge.control.wire import (
     decode_hello,
     encode_request,
 )
-from edge.ferry import relay, seccomp
+from edge.ferry import nursery, relay, seccomp
 from edge.ferry.calls import PassedSocket
 from edge.ferry.core import (
     AskKeeper,
@@ -48,6 +48,7 @@ from edge.ferry.core import (
 from edge.ferry.descriptor import BadDescriptor, addresses, receive
 from edge.ferry.ledger import Ledger, Tools
 from edge.ferry.receipts import Head, Moment
+from edge.ferry.relays import Relays
 from edge.ferry.ring import Disk, Untrusted
 from edge.ferry.verify import wire
 from edge.io.confirmed import Confirmed, Places, places
@@ -55,6 +56,8 @@ from edge.records.types import Party
 from netconf.model import Site
 
 TICK_SECONDS = 0.5
+#: One a core on a small box.
+WORKERS = 2
 _MOST_DESCRIPTORS = 1
 _MOST_WAITING_REQUESTS = 256
 _MOST_RECORDS_PER_WAKE = 32
@@ -90,8 +93,11 @@ class Process:
         self._listen(where.run / "ferry-city.sock", ("side", Party.CITY))
         self._listen(where.run / "ferry-keeper.sock", ("keeper", None))
         self._listen(where.run / "ferry-reader.sock", ("reader", None))
-        self._worker = relay.start_worker(seccomp.load_worker)
-        self._selector.register(self._worker.control, selectors.EVENT_READ, ("worker", None))
+        self._nursery = nursery.start(WORKERS, seccomp.load_nursery, seccomp.load_worker)
+        self._relays = Relays(self._nursery.controls)
+        for place, control in enumerate(self._nursery.controls):
+            self._selector.register(control, selectors.EVENT_READ, ("worker", place))
+        self._selector.register(self._nursery.notice, selectors.EVENT_READ, ("nursery", None))
 
     def _listen(self, path: Path, meaning: tuple[str, Party | None]) -> None:
         with contextlib.suppress(FileNotFoundError):
@@ -104,8 +110,8 @@ class Process:
         self._selector.register(listener, selectors.EVENT_READ, ("listen", meaning))
 
     def run(self) -> int:
-        """Serve until the configuration changes or the worker dies; the supervisor starts us again."""
-        seccomp.load_parent((self._worker.control.fileno(),))
+        """Serve until the configuration changes; the supervisor starts us again."""
+        seccomp.load_parent([control.fileno() for control in self._nursery.controls])
         try:
             while not self._confirmed.changed():
                 for key, _ in self._selector.select(0.0 if self._receipts.busy else TICK_SECONDS):
@@ -133,8 +139,10 @@ class Process:
             self._read_keeper(opened)
         elif what == "reader":
             self._read_reader(opened)
+        elif what == "worker":
+            self._read_worker(detail)
         else:
-            return self._read_worker()
+            return self._read_notice()
         self._act()
         return True
 
@@ -296,21 +304,24 @@ class Process:
 
     # -- relay ---------------------------------------------------------------------------------------------------
 
-    def _read_worker(self) -> bool:
+    def _read_worker(self, place: int) -> None:
         try:
-            data = self._worker.control.recv(65536)
-        except BlockingIOError:
-            return True
+            data = self._nursery.controls[place].recv(65536)
         except OSError:
-            data = b""
-        if not data:
-            _log("The relay worker is gone; the ferry starts again.")
-            return False
+            return
         for traffic in relay.reports(data):
-            self._core.on_traffic(traffic.call, traffic.packets, traffic.octets, time.monotonic())
+            packets, octets = self._relays.total(traffic)
+            self._core.on_traffic(traffic.call, packets, octets, time.monotonic())
             self._traffic[traffic.call] = traffic
-        self._act()
-        return True
+
+    def _read_notice(self) -> bool:
+        """A worker died and another is in its place: it is told that worker's calls. Without the nursery we begin anew."""
+        filled = os.read(self._nursery.notice, 16)
+        for place in set(filled):
+            _log(f"Relay worker {place} died and was started again; its calls go on.")
+            self._core.counters["relay_worker_died"] += 1
+            self._relays.again(place)
+        return bool(filled)
 
     # -- commands ------------------------------------------------------------------------------------------------
 
@@ -329,17 +340,9 @@ class Process:
         elif isinstance(command, AskKeeper):
             self._ask(command)
         elif isinstance(command, StartRelay):
-            offsets = (int.from_bytes(os.urandom(2), "big"), int.from_bytes(os.urandom(4), "big"))
-            relay.add(
-                self._worker.control,
-                command.call,
-                (command.source, command.sink),
-                (command.source_ssrc, command.source_payload_type),
-                (command.sink_ssrc, command.sink_payload_type),
-                offsets,
-            )
+            self._relays.start(command)
         elif isinstance(command, StopRelay):
-            relay.drop(self._worker.control, command.call)
+            self._relays.stop(command.call)
         elif isinstance(command, CloseDescriptor):
             os.close(command.descriptor)
         elif isinstance(command, WriteReceipt):

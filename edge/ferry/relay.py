@@ -1,6 +1,6 @@
 """The relay worker: one blocking loop that takes each RTP packet apart and makes it anew, from site to city only.
 
-It is forked from the ferry's parent, never executed, and shares nothing with it but one socket. A packet goes on when
+It is forked by the ferry's nursery, never executed, and shares nothing with the ferry's parent but one socket. A packet goes on when
 its version is 2, its payload type and SSRC are the call's, and its sequence number lies in a bounded window; then a
 header is built from the parsed values with the city's SSRC, without CSRC, extension or padding. The city's socket is
 never read: media toward the site does not exist; what arrives there fills its buffer and is dropped by the kernel.
@@ -24,6 +24,7 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from edge.rtp.packet import MAX_PACKET_BYTES, RemoteRtpError, RtpPacket
 
@@ -40,7 +41,7 @@ _MOST_READY = 64
 _FEW_READY, _LONG, _ONE = 2, range(64), range(1)
 _HIGHEST_DESCRIPTOR = 16_384
 _ORDER = struct.Struct("!BIIBIBHI")
-_ADD, _DROP = 1, 2
+_ADD, _DROP, _RESET = 1, 2, 3
 _HEADER = struct.Struct("!HHII")
 _unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
 RULES = (
@@ -50,14 +51,6 @@ RULES = (
 _REPORT = struct.Struct(f"!IQQ{len(RULES) + 1}I")
 MAX_REPORTS = 1000
 _DONTWAIT = socket.MSG_DONTWAIT
-
-
-@dataclass(frozen=True, slots=True)
-class Worker:
-    """A relay worker, seen from the parent."""
-
-    pid: int
-    control: socket.socket
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +107,11 @@ def _heads(payload_type: int, out_payload_type: int) -> dict[int, int]:
 # -- the parent's end ------------------------------------------------------------------------------------------------
 
 
-def start_worker(confine: Callable[[], None]) -> Worker:
-    """Fork a worker; it calls ``confine`` before it reads its first order."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = os.fork()
-    if pid == 0:
-        _live(theirs, confine)
-    theirs.close()
-    os.set_blocking(ours.fileno(), False)
-    return Worker(pid, _out_of_reach(ours))
-
-
-def _live(control: socket.socket, confine: Callable[[], None]) -> None:
-    """The worker's whole life; does not return."""
+def live(control: socket.socket, confine: Callable[[], None]) -> NoReturn:
+    """The worker's whole life: it calls ``confine`` before it reads its first order."""
     status = 1
     try:
-        _keep_only(control.fileno())
+        keep_only(control.fileno())
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         confine()
         run(control)
@@ -142,20 +124,23 @@ def _live(control: socket.socket, confine: Callable[[], None]) -> None:
         os._exit(status)
 
 
-def _keep_only(kept: int) -> None:
-    highest = os.sysconf("SC_OPEN_MAX")
-    os.closerange(3, kept)
-    os.closerange(kept + 1, min(highest, 1 << 16))
+def keep_only(*kept: int) -> None:
+    """Close every descriptor but the standard ones and those."""
+    at = 3
+    for descriptor in sorted(kept):
+        os.closerange(at, descriptor)
+        at = descriptor + 1
+    os.closerange(at, min(os.sysconf("SC_OPEN_MAX"), 1 << 16))
 
 
-def _out_of_reach(opened: socket.socket) -> socket.socket:
-    """Move a socket to a number above all that come later.
+def out_of_reach(opened: socket.socket, place: int) -> socket.socket:
+    """Move a worker's control socket to a number above all that come later.
 
-    The parent's filter knows a worker's socket by its number alone, so that number must never name another socket: the
-    filter refuses to close it, and refuses it by comparing with the lowest such number (``seccomp.load_parent``).
+    The parent's filter knows it by its number alone, so that number must never name another socket: the filter refuses
+    to close it, and refuses it by comparing with the lowest such number (``seccomp.load_parent``).
     """
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    high = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, min(limit, _HIGHEST_DESCRIPTOR) - 16)
+    high = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, min(limit, _HIGHEST_DESCRIPTOR) - 16 + place)
     opened.close()
     return socket.socket(fileno=high)
 
@@ -176,6 +161,11 @@ def add(
 def drop(control: socket.socket, call: int) -> None:
     """Order a call let go."""
     control.send(_ORDER.pack(_DROP, call, 0, 0, 0, 0, 0, 0))
+
+
+def reset(control: socket.socket) -> None:
+    """Order every call let go: the worker is a new one, and what the one before was told is told again."""
+    control.send(_ORDER.pack(_RESET, 0, 0, 0, 0, 0, 0, 0))
 
 
 def reports(data: bytes) -> Iterator[Traffic]:
@@ -227,10 +217,10 @@ def _take_order(control: socket.socket, poll: select.epoll, calls: dict[int, Rel
     if kind == _ADD and len(came) == 2:
         _take_call(call, socket.socket(fileno=came[0]), socket.socket(fileno=came[1]), facts, poll, calls)
         return True
-    if kind != _DROP or came:
+    if kind not in (_DROP, _RESET) or came:
         return False
     for descriptor, relayed in list(calls.items()):
-        if relayed.number == call:
+        if relayed.number == call or kind == _RESET:
             poll.unregister(descriptor)
             del calls[descriptor]
             relayed.source.close()

@@ -31,6 +31,9 @@ _PARENT = ("accept", "accept4", "shutdown", "wait4", "stat", "lstat", "statx", "
 #: The worker's reports are due by a timer; it may close what it was handed.
 _WORKER = ("setitimer", "close")
 _MOST_URGENT = 255
+#: CLONE_CHILD_CLEARTID | CLONE_CHILD_SETTID | SIGCHLD: no new namespace, no shared memory.
+_FORK_FLAGS = 0x1200011
+_NO_NEW_PRIVS = 38
 
 
 class NoSeccomp(RuntimeError):
@@ -40,7 +43,7 @@ class NoSeccomp(RuntimeError):
 def load_parent(workers: Sequence[int]) -> None:
     """Confine the ferry's parent; ``sendmsg`` stays possible on the descriptors ``workers``.
 
-    From there on only descriptors below the lowest of them can be closed: ``relay.start_worker`` puts them above all
+    From there on only descriptors below the lowest of them can be closed: ``relay.out_of_reach`` puts them above all
     others. (A comparison for less holds for all 64 bits of the argument; one for unequal would let 2**32 + n close n.)
 
     Raises:
@@ -60,6 +63,18 @@ def load_worker() -> None:
         NoSeccomp: libseccomp is not there.
     """
     _, rules = _rules((*_ALWAYS, *_WORKER))
+    _load(rules)
+
+
+def load_nursery() -> None:
+    """Confine the nursery: a worker's calls, fork as the C library does it, and to confine what it forks.
+
+    Raises:
+        NoSeccomp: libseccomp is not there.
+    """
+    seccomp, rules = _rules((*_ALWAYS, *_WORKER, "close_range", "wait4", "seccomp"))
+    rules.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.EQ, _FORK_FLAGS))
+    rules.add_rule(seccomp.ALLOW, "prctl", seccomp.Arg(0, seccomp.EQ, _NO_NEW_PRIVS))
     _load(rules)
 
 

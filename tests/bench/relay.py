@@ -7,8 +7,8 @@ whoever else keeps the machine busy disturbs all alike. Processor time is the pr
 
 from __future__ import annotations
 
-import os
 import resource
+import socket
 import statistics
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -66,10 +66,9 @@ def beside(calls: int, pattern: traffic.Pattern) -> dict[str, float]:
 @contextmanager
 def _contender(name: str, calls: int, sink: traffic.Sink) -> Iterator[Contender]:
     lines = traffic.lines(calls, sink.address)
-    worker = None
+    control = None
     if name == _RELAY:
-        worker = _relay(lines)
-        pid = worker.pid
+        pid, control = _relay(lines)
     else:
         loop = {loop.__name__: loop for loop in bare.LOOPS}[name]
         pid = traffic.child(lambda: loop(lines.sources, lines.sinks), core=traffic.MEASURED)
@@ -80,20 +79,26 @@ def _contender(name: str, calls: int, sink: traffic.Sink) -> Iterator[Contender]
         yield Contender(pid, sender)
     finally:
         traffic.stop(pid)
-        if worker is not None:
-            worker.control.close()
+        if control is not None:
+            control.close()
         lines.sender.close()
 
 
-def _relay(lines: traffic.Lines) -> relay.Worker:
-    """Start the product's worker with its filter, and return when it has taken all calls."""
-    worker = relay.start_worker(seccomp.load_worker)
-    os.sched_setaffinity(worker.pid, {traffic.core(traffic.MEASURED)})
-    os.set_blocking(worker.control.fileno(), True)
+def _relay(lines: traffic.Lines) -> tuple[int, socket.socket]:
+    """Start the product's worker under both its filters, and return when it has taken all calls."""
+    control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+
+    def work() -> None:
+        control.close()
+        seccomp.load_nursery()
+        relay.live(theirs, seccomp.load_worker)
+
+    pid = traffic.child(work, traffic.MEASURED)
+    theirs.close()
     for at, (source, sink) in enumerate(zip(lines.sources, lines.sinks, strict=True)):
         stamps = (traffic.SSRC_BASE + at, traffic.PAYLOAD_TYPE), (at, 98)
-        relay.add(worker.control, at, (source.fileno(), sink.fileno()), *stamps, (7, 7))
-    while len(list(relay.reports(worker.control.recv(1 << 17)))) < len(lines.sources):
+        relay.add(control, at, (source.fileno(), sink.fileno()), *stamps, (7, 7))
+    while len(list(relay.reports(control.recv(1 << 17)))) < len(lines.sources):
         continue
-    os.set_blocking(worker.control.fileno(), False)
-    return worker
+    control.setblocking(False)
+    return pid, control

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -106,3 +109,55 @@ def test_f22_rules_that_somebody_changes_are_put_back(street: Street, playing: s
     shown = subprocess.run(topology.inside("lan", "nft", "list", "set", "inet", "snowgate", "media"),
                            capture_output=True, text=True, check=True).stdout  # fmt: skip
     assert f". {view['lan_port']} ." in shown, "the pin is back as well"
+
+
+def workers(street: Street) -> list[int]:
+    """The relay workers: children of the nursery, which is the ferry's only child."""
+    pid = street.pid("ferry")
+    assert pid is not None
+    (nursery,) = _children(pid)
+    return _children(nursery)
+
+
+def _children(pid: int) -> list[int]:
+    # A program runs under ip-netns-exec, which becomes it.
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def test_f01_a_relay_worker_that_dies_costs_its_calls_moments_and_no_invite(street: Street, playing: str) -> None:
+    """Both are killed, twice: the same view, the same sockets, the same numbers; the city sees a gap and no other stream."""
+    number, _ = the_view(street)
+    invites = (street.logs / "nvr.log").read_text(encoding="utf-8").count("InviteReceived(")
+    for _ in range(2):
+        before = workers(street)
+        assert len(before) == 2
+        for pid in before:
+            os.kill(pid, signal.SIGKILL)
+        eventually(
+            lambda before=before: not set(before) & set(workers(street)) and len(workers(street)) == 2, 10, "new"
+        )
+        count = right()
+        eventually(lambda count=count: right() > count + 50, 20, "fifty more pictures of the same view")
+    assert the_view(street)[0] == number
+    assert (street.logs / "nvr.log").read_text(encoding="utf-8").count("InviteReceived(") == invites
+    assert street.said("ferry")["counters"]["relay_worker_died"] >= 4
+    assert order(ORDERS, "facts")["foreign_ssrc"] == 0
+
+
+def test_f01_the_workers_end_with_the_ferry(street: Street) -> None:
+    before = workers(street)
+    starts = street.starts("ferry")
+    street.kill("ferry")
+    eventually(
+        lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and _alive(pid) for pid in before), 10, "their end"
+    )
+    eventually(lambda: street.starts("ferry") > starts, 10, "the ferry again")
+    eventually(lambda: street.said("ferry").get("sides") == ["city", "site"], 20, "both sides")
+    eventually(lambda: any(street.said("siteside").get("recorders", {}).values()), 60, "the recorder")
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
