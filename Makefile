@@ -6,12 +6,12 @@ STAMP := .venv/.installed
 PACKAGES := python3 python3-venv nftables libnftables1 libseccomp2 wireguard-tools wireguard-go ffmpeg iproute2 util-linux procps $(TEST_PACKAGES)
 # dnsmasq serves DHCP and DNS to the lab's uplink; the box itself runs none.
 TEST_PACKAGES := dnsmasq-base
-# Only the tests of the pages drive a browser; its fonts are for the Chinese ones.
-BROWSER := chromium fonts-wqy-zenhei
+# For tests alone, which skip by name without them: a browser with Chinese fonts, and strace, which fails the disk's calls.
+TOOLS := chromium fonts-wqy-zenhei strace
 PROGRAMS := python3 nft wg wireguard-go ffmpeg ip unshare nsenter dnsmasq
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages browser demo test check bench clean
+.PHONY: help setup packages tools demo test check bench clean
 
 help: ## say what there is
 	@echo "snowgate: make TARGET"
@@ -27,10 +27,10 @@ packages:
 	if [ "$$(id -u)" = 0 ]; then echo "Installing Debian packages:$$missing"; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
 	else echo "Missing:$$missing. As root: apt-get install --no-install-recommends $(PACKAGES)"; exit 1; fi
 
-browser:
-	@command -v chromium >/dev/null 2>&1 && exit 0; \
-	if [ "$$(id -u)" = 0 ]; then echo "Installing Debian packages: $(BROWSER)"; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends $(BROWSER) >/dev/null; \
-	else echo "Without chromium the tests of the pages skip by name. As root: apt-get install --no-install-recommends $(BROWSER)"; fi
+tools:
+	@command -v chromium >/dev/null 2>&1 && command -v strace >/dev/null 2>&1 && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then echo "Installing Debian packages: $(TOOLS)"; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends $(TOOLS) >/dev/null; \
+	else echo "Without these some tests skip by name. As root: apt-get install --no-install-recommends $(TOOLS)"; fi
 
 $(STAMP): requirements.txt pyproject.toml
 	@echo "Installing Python packages into .venv"
@@ -42,7 +42,7 @@ $(STAMP): requirements.txt pyproject.toml
 demo: setup ## the main job, live: the picture through the gap, and everything else refused (DEMO_SECONDS=, DEMO_LEAK=1)
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m edge.lab.demo
 
-test: setup browser ## all tests: unit, golden, playbook, property, lab, browser
+test: setup tools ## all tests: unit, golden, playbook, property, lab, browser
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests
 
 check: setup ## format, lint, types, and who may import whom

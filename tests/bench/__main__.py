@@ -38,7 +38,8 @@ def main() -> int:
         found = lacks.lacks()
         for line in words.report(found):
             print(line, file=sys.stderr)
-        return 1 if found else private.run_inside("tests.bench")
+        # Two streets have one set of names: each is in namespaces of its own.
+        return 1 if found else max(private.run_inside("tests.bench"), private.run_inside("tests.bench.gaps"))
     measured: dict[str, Any] = relay.measure()
     print("\n".join(table(measured)))
     seen = street.measure()
