@@ -112,6 +112,9 @@ class Device(Role):
     def disconnected(self) -> None:
         """The connection to the server is gone; calls stand, and go on over the next one."""
         self._register_at = self._register_key = None
+        # What was on its way is lost; whoever asked for a catalog asks again.
+        self._page_key = None
+        self._pages.clear()
         if self._registered:
             self._registered, self._keepalive_at = False, None
             self._tell(RegistrationLost("connection"))

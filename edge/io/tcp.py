@@ -27,6 +27,16 @@ IDLE_SECONDS, FIRST_SECONDS = 180.0, 15.0
 MAX_UNSENT_BYTES = 1 << 20
 DIAL_SECONDS, FIRST_REDIAL_SECONDS, LAST_REDIAL_SECONDS = 10.0, 1.0, 30.0
 TICK_SECONDS = 1.0
+#: A tunnel that was away for a quarter of a minute leaves the kernel waiting as long again before it tries once more;
+#: a connection whose far end does not acknowledge for ten seconds is worth less than a new one (tcp(7)).
+_PACE = (
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 10_000),
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 5),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 2),
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
+)
 _READ_BYTES = 65536
 
 
@@ -142,7 +152,8 @@ class TcpLines:
     async def _serve(
         self, opened: socket.socket, peer: Address, first_seconds: float, on_up: Callable[[], None] = lambda: None
     ) -> None:
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for level, option, value in _PACE:
+            opened.setsockopt(level, option, value)
         line = _Line(opened, first_seconds, lambda data: self._on_message(data, peer))
         self._lines[peer] = line
         try:

@@ -49,6 +49,7 @@ def layer(street: Street) -> Iterator[dict[str, Any]]:
     eventually(lambda: kept(street)["city_layer"] == [1, revision], 40, "the first layer again")
     eventually(lambda: kept(street)["state"] == "steady", 40, "kept")
     (CONTROL / "layer.json").unlink(missing_ok=True)
+    eventually(lambda: street.said("cityside").get("registered"), 60, "registered over the tunnel that is back")
     eventually(lambda: order(ORDERS, "facts")["online"], 60, "registered")
 
 
