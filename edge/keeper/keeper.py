@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -40,6 +41,7 @@ from edge.keeper.uplink import Uplink
 from firewall.compile import rulesets
 from netconf import proposal, secrets
 from netconf.check import read_site
+from netconf.clock import Floor
 from netconf.envelope import EnvelopeRefused, open_answer, open_layer
 from netconf.finding import Finding, finding
 from netconf.revision import ChangeRefused, Commit
@@ -73,6 +75,7 @@ class Keeper:
         journal, whole = self._store.read_journal()
         self._commit = Commit(self._store, journal, token)
         self._damaged = not whole
+        self._floor = Floor(folders.state / "clock-floor", time.monotonic())
         self._heads = Heads(folders.state / "receipt-head.json")
         self._applied_at = 0.0
         self._tunnels_moved = False
@@ -167,7 +170,12 @@ class Keeper:
             return Done()
         highest = self._commit.journal.highest
         layer = open_layer(
-            request.envelope_text, city, site=site.site.id, device=self._device, highest=highest, now=time.time()
+            request.envelope_text,
+            city,
+            site=site.site.id,
+            device=self._device,
+            highest=highest,
+            now=self._floor.wall(time.time()),
         )
         document = proposal.of_city(layer, self._confirmed())
         self._tunnels_moved = layer.layer.get("tunnel") != self._confirmed().city.get("tunnel")
@@ -202,6 +210,8 @@ class Keeper:
         """Let changes run out, forget dead pins, put drift back."""
         self._commit.tick(time.monotonic())
         self._pins.expire()
+        with contextlib.suppress(OSError):  # a floor that is an hour older is still a floor
+            self._floor.tick(time.time(), time.monotonic())
         if self._store.site is not None:
             self._kernel.tend(self._store.site)
 

@@ -161,3 +161,24 @@ def _alive(pid: int) -> bool:
         return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
     except OSError:
         return False
+
+
+@pytest.mark.parametrize(
+    ("namespace", "key", "wrong", "right_one"),
+    [
+        ("lan", "net/ipv4/ip_forward", "1", "0"),
+        ("vpn", "net/ipv4/ip_forward", "1", "0"),
+        ("wan", "net/ipv4/conf/all/rp_filter", "0", "1"),
+        ("lan", "net/ipv6/conf/all/disable_ipv6", "0", "1"),
+    ],
+)
+def test_f23_a_sysctl_that_somebody_sets_is_set_back(
+    street: Street, namespace: str, key: str, wrong: str, right_one: str
+) -> None:
+    topology.sysctl(namespace, key, wrong)
+
+    def value() -> str:
+        shown = topology.inside(namespace, "cat", f"/proc/sys/{key}")
+        return subprocess.run(shown, capture_output=True, text=True, check=True).stdout.strip()
+
+    eventually(lambda: value() == right_one, 10, f"{key} in {namespace}")

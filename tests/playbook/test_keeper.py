@@ -6,6 +6,7 @@ The hands are recorders here (the kernel itself is tested in the lab): what is j
 from __future__ import annotations
 
 import json
+import random
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -321,3 +322,34 @@ def test_a_bit_that_rotted_is_found_and_the_copy_serves(bench: Bench) -> None:
     lost = bench.again()
     assert [code for code, _, _ in lost.status()["findings"]] == ["site_damaged"]
     assert not lost.status()["confirmed"]
+
+
+def test_f14_whatever_bit_rots_the_box_comes_back_on_a_revision_that_was_confirmed(bench: Bench) -> None:
+    """A thousand boxes, each with one bit turned somewhere in what it kept."""
+    for address in ("192.168.1.3/24", "192.168.1.4/24"):
+        bench.tell("web", Propose(bench.change["revision"], owner_layer(lan=lan(address)), 60))
+        assert isinstance(bench.tell("web", Confirm("a" * 32)), Done)
+    kept = sorted(path for path in bench.folders.state.rglob("*.json"))
+    assert len(kept) >= 4
+    chance = random.Random(14)  # noqa: S311 - a test's
+    seen = set()
+    for _ in range(1000):
+        path = chance.choice(kept)
+        raw = path.read_bytes()
+        at, bit = chance.randrange(len(raw)), 1 << chance.randrange(8)
+        path.write_bytes(raw[:at] + bytes((raw[at] ^ bit,)) + raw[at + 1 :])
+        seen.add(bench.again().published()["lan"]["address"])
+        path.write_bytes(raw)
+    assert seen <= {"192.168.1.3/24", "192.168.1.4/24"}
+    assert "192.168.1.4/24" in seen
+
+
+def test_a_clock_that_fell_to_1970_does_not_make_an_expired_layer_young(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.keeper.tick()
+    expired = bench.sign(city_layer(), not_after=int(time.time()) - 60)
+    good = bench.sign(city_layer(), not_after=int(time.time()) + 3600)
+    monkeypatch.setattr("edge.keeper.keeper.time.time", lambda: 0.0)
+    assert rules(bench.tell("agent", HandOver(expired))) == ["layer_expired"]
+    assert isinstance(bench.tell("agent", HandOver(good)), Waiting)
