@@ -207,7 +207,10 @@ def run(control: socket.socket) -> None:
 def _take_order(control: socket.socket, poll: select.epoll, calls: dict[int, Relayed]) -> bool:
     """Do what the parent says; False when it is gone or says what it cannot say."""
     room = socket.CMSG_SPACE(2 * array.array("i").itemsize)
-    data, ancillary, _, _ = control.recvmsg(_ORDER.size + 1, room)
+    try:
+        data, ancillary, _, _ = control.recvmsg(_ORDER.size + 1, room)
+    except ConnectionError:
+        return False  # killed with orders of its own unread
     came = array.array("i")
     for _, _, value in ancillary:
         came.frombytes(value)
