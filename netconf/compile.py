@@ -33,6 +33,8 @@ _NAMESPACE = (
     ("net/ipv4/icmp_echo_ignore_broadcasts", "1"),
     *((key.format(place), value) for place in ("all", "default") for key, value in _EVERY_LINK),
 )
+#: The page's program has no right of root's, and its port is the browsers' own.
+_PAGE = (("net/ipv4/ip_unprivileged_port_start", "443"),)
 
 
 def desired(site: Site, learned: Learned = NOTHING) -> tuple[NetworkState, NetworkState, NetworkState]:
@@ -48,7 +50,7 @@ def desired(site: Site, learned: Learned = NOTHING) -> tuple[NetworkState, Netwo
         for tunnel in site.tunnel
     )
     return (
-        NetworkState("lan", _lan(site), _NAMESPACE),
+        NetworkState("lan", _lan(site), (*_NAMESPACE, *_PAGE)),
         NetworkState("vpn", tunnels, _NAMESPACE),
         NetworkState("wan", (_uplink(site, fitting(site, learned)),), _NAMESPACE),
     )

@@ -1,9 +1,12 @@
-"""Passwords and keys: files of their own (0600) in one folder (0700), never in the site file, a log or an argument."""
+"""Passwords and keys: files of their own, never in the site file, a log or an argument.
+
+Each program that needs any has a folder of its own below the secrets' folder, and who may enter it is said by that
+folder's rights: a password's file lets its folder's group read (0640), a WireGuard key nobody but its owner (0600).
+"""
 
 from __future__ import annotations
 
 import base64
-import os
 import re
 from pathlib import Path
 
@@ -45,7 +48,7 @@ def read_password(folder: Path, name: str) -> str | None:
 def write_password(folder: Path, name: str, password: str) -> None:
     """Keep a password."""
     _ensure(folder)
-    durable.write(folder / f"{_checked(name)}.password", password.encode("utf-8") + b"\n")
+    durable.write(folder / f"{_checked(name)}.password", password.encode("utf-8") + b"\n", 0o640)
 
 
 def ensure_wireguard_key(folder: Path, tunnel: str) -> str:
@@ -95,7 +98,7 @@ def ensure_device_key(folder: Path) -> ec.EllipticCurvePrivateKey:
         pem = made.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        durable.write(path, pem)
+        durable.write(path, pem, 0o640)
     try:
         key = serialization.load_pem_private_key(durable.read(path, MAX_KEY_BYTES), None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -152,4 +155,3 @@ def _checked(name: str) -> str:
 
 def _ensure(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chmod(folder, 0o700)

@@ -12,6 +12,7 @@ from netconf.finding import Finding
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.form import Words
 from netconf.sentences.pages import PAGES
+from netconf.sentences.processes import PROCESSES
 from netconf.sentences.receipts import RECEIPTS
 from netconf.sentences.uplink import UPLINK
 
@@ -514,7 +515,7 @@ _CALLS = {
     ),
 }
 
-TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK | RECEIPTS
+TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK | RECEIPTS | PROCESSES
 
 
 class _Facts(dict[str, str]):

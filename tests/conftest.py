@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import pwd
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +15,25 @@ from edge.lab.city import order
 from edge.lab.street import RUN, Street, eventually
 
 ORDERS = RUN / "city.sock"
+
+
+@contextlib.contextmanager
+def as_user(name: str) -> Iterator[None]:
+    """Be another user for a while, by the effective ids, which is whom a socket's other end sees."""
+    who = pwd.getpwnam(name)
+    if who.pw_uid == os.geteuid():
+        yield
+        return
+    groups = os.getgroups()
+    os.setgroups(os.getgrouplist(name, who.pw_gid))
+    os.setegid(who.pw_gid)
+    os.seteuid(who.pw_uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(0)
+        os.setgroups(groups)
 
 
 @pytest.fixture(scope="session")

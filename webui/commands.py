@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import time
-from pathlib import Path
 
+from edge.io.confirmed import add_places
 from webui import accounts, certificate
 
 
 def add_state(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--state", type=Path, default=Path("/var/lib/snowgate"), help=argparse.SUPPRESS)
+    add_places(parser, "state")
 
 
 def first_code(args: argparse.Namespace) -> int:

@@ -13,10 +13,12 @@ from typing import Any, NoReturn
 from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
-from edge.control.client import ask
+from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import Answer, ControlError, Request, Status, StatusReport
+from edge.io import status
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
+from edge.io.notify import Supervisor
 from edge.io.outlives import Outlives
 from edge.receipts.commands import ask_to_read, files, newest
 from netconf.model import Site
@@ -64,12 +66,12 @@ class Seen:
     def _read(self) -> dict[str, Any]:
         facts: dict[str, Any] = {}
         try:
-            answer = ask(self._where.run, Status(), "web")
+            answer = ask(self._where.run, Status(), "web", SMALL_SECONDS)
             facts["keeper"] = answer.facts if isinstance(answer, StatusReport) else None
         except (OSError, ControlError):
             facts["keeper"] = None
         for name in _PROGRAMS:
-            facts[name] = _json(self._where.run / f"{name}.status.json")
+            facts[name] = status.read(self._where.run, name)
         return facts
 
     def history(self) -> list[dict[str, Any]] | None:
@@ -82,13 +84,6 @@ class Seen:
             return None
         views = [view for view in map(json.loads, lines) if view.get("event") in ("ended", "refused")]
         return views[:MOST_HISTORY]
-
-
-def _json(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
 
 
 def _later(seconds: float, thing: Any) -> None:
@@ -118,9 +113,11 @@ def _server(app: Any, address: str, folder: Path, log: Log) -> Server:
     return server
 
 
-def _serve(where: Places, log: Log) -> None:
+def _serve(where: Places, log: Log, supervisor: Supervisor) -> None:
     seen = Seen(where)
+    supervisor.ready()
     while (site := seen.site()) is None:
+        supervisor.beat()
         time.sleep(TICK_SECONDS)
     folder, address = where.state / "web", str(site.lan.address.ip)
     accounts = Accounts(folder, time.time)
@@ -144,9 +141,11 @@ def _serve(where: Places, log: Log) -> None:
     log.say("page_open", f"https://{address}")
     while (site := seen.site()) is not None and str(site.lan.address.ip) == address:
         outlives.write({"sessions": accounts.kept(), "changes": changes.kept()})
+        supervisor.beat()
         time.sleep(TICK_SECONDS)
     until = time.monotonic() + DEADLINE_SECONDS
     while changes.working() and time.monotonic() < until:
+        supervisor.beat()
         time.sleep(TICK_SECONDS)  # the keeper's answer about this very change is on its way
     outlives.write({"sessions": accounts.kept(), "changes": changes.kept()})
 
@@ -154,6 +153,6 @@ def _serve(where: Places, log: Log) -> None:
 def main() -> NoReturn:
     """Run until the LAN address changes; the supervisor starts us again."""
     log = Log("webui")
-    _serve(places("snowgate-web"), log)
+    _serve(places("snowgate-web"), log, Supervisor())
     # The server's threads stand in connections to an address that is gone; nobody waits for them.
     os._exit(0)

@@ -6,10 +6,9 @@ import http.client
 import json
 import random
 import time
-from pathlib import Path
 from typing import Any
 
-from edge.control.client import ask
+from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import (
     CityAnswer,
     ControlError,
@@ -20,8 +19,10 @@ from edge.control.wire import (
     StatusReport,
     Waiting,
 )
+from edge.io import status
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
+from edge.io.notify import Supervisor
 from edge.io.status import StatusFile
 from netconf import envelope, secrets
 from netconf.model import Control, Site
@@ -32,18 +33,23 @@ MAX_ANSWER_BYTES = 1 << 18
 #: While a change waits for the city's word it is asked for often: every second counts for a site that is cut off.
 WAITING_SECONDS = 1.0
 TICK_SECONDS = 0.25
+#: A change is applied and read back in three namespaces before the keeper answers.
+CHANGE_SECONDS = 40.0
+#: It beats before each thing that it waits for; only a longer silence means that it hangs.
+SILENCE_SECONDS = CHANGE_SECONDS + 5.0
 _PROGRAMS = ("siteside", "cityside", "ferry")
 
 
 class Agent:
     """One life of the agent: from a confirmed configuration until it changes."""
 
-    def __init__(self, site: Site, control: Control, where: Places, log: Log) -> None:
+    def __init__(self, site: Site, control: Control, where: Places, log: Log, supervisor: Supervisor) -> None:
         self._site = site
         self._control = control
         self._run = where.run
-        self._key = secrets.ensure_device_key(where.secrets)
+        self._key = secrets.ensure_device_key(where.secrets / "device")
         self._log = log
+        self._supervisor = supervisor
         self._status = StatusFile(where.run, "agent")
         self.nonce = ""
 
@@ -66,7 +72,8 @@ class Agent:
             self._tell(HandOver(answer["layer"]))
 
     def _tell(self, request: HandOver | CityAnswer) -> None:
-        answer = ask(self._run, request, "agent")
+        self._supervisor.beat()
+        answer = ask(self._run, request, "agent", CHANGE_SECONDS)
         if isinstance(answer, Waiting):
             self.nonce = answer.token
         elif isinstance(answer, Done):
@@ -77,7 +84,7 @@ class Agent:
                 self._log.say(found.code, found.path)
 
     def _report(self) -> str:
-        answer = ask(self._run, Status(), "agent")
+        answer = ask(self._run, Status(), "agent", SMALL_SECONDS)
         facts = answer.facts if isinstance(answer, StatusReport) else {}
         change = facts.get("change", {})
         if self.nonce and (change.get("pending") or {}).get("caller") != "agent":
@@ -90,11 +97,12 @@ class Agent:
             "change": change,
             "findings": facts.get("findings"),
             "tunnels": facts.get("tunnels"),
-            "programs": {name: _read(self._run / f"{name}.status.json") for name in _PROGRAMS},
+            "programs": {name: status.read(self._run, name) for name in _PROGRAMS},
         }
         return envelope.sign_report(told, self._key)
 
     def _post(self, report: str) -> dict[str, Any]:
+        self._supervisor.beat()
         line = http.client.HTTPConnection(str(self._control.address), self._control.port, timeout=DEADLINE_SECONDS)
         try:
             line.request("POST", "/v1/report", report.encode("ascii"), {"Content-Type": "application/json"})
@@ -116,18 +124,13 @@ class Agent:
         return self._control.interval_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
 
 
-def _read(path: Path) -> Any:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-
-
-def _serve(where: Places, log: Log) -> None:
+def _serve(where: Places, log: Log, supervisor: Supervisor) -> None:
     confirmed = Confirmed(where.run)
+    supervisor.ready()
     while (site := confirmed.read()) is None or site.control is None:
+        supervisor.beat()
         time.sleep(TICK_SECONDS)
-    agent = Agent(site, site.control, where, log)
+    agent = Agent(site, site.control, where, log, supervisor)
     while True:
         try:
             agent.turn()
@@ -135,6 +138,7 @@ def _serve(where: Places, log: Log) -> None:
             log.say("keeper_away")
         until = time.monotonic() + agent.pause_seconds()
         while time.monotonic() < until:
+            supervisor.beat()
             if confirmed.changed():
                 moved = confirmed.read()
                 if moved is None or moved.control is None or not agent.nonce:
@@ -149,7 +153,7 @@ def main() -> int:
     where = places("snowgate-agent")
     log = Log("agent")
     try:
-        _serve(where, log)
+        _serve(where, log, Supervisor(SILENCE_SECONDS))
     except secrets.SecretDamaged:
         log.say("device_key_damaged")
         return 1

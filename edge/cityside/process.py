@@ -15,6 +15,7 @@ from edge.gb28181.kept import NotKept
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
+from edge.io.notify import Supervisor
 from edge.io.outlives import Outlives
 from edge.io.password import password
 from edge.io.seqpacket import FerryLine
@@ -37,12 +38,14 @@ class Process:
     def __init__(self, site: Site, where: Places) -> None:
         self._site = site
         self._log = Log("cityside")
-        config = device_config(site, where.secrets, self._log)
+        config = device_config(site, where.secrets / "cityside", self._log)
         self._device = Device(config, SystemChance())
-        issued = IssuedIds(where.state / "issued-ids.json", site.site.id)
+        issued = IssuedIds(where.state / "cityside" / "issued-ids.json", site.site.id)
         self._core = CitySide(site, self._device, issued, SystemChance())
         self._sinks: dict[int, socket.socket] = {}
-        self._line = FerryLine(where.run / "ferry-city.sock", self._core.on_ferry_up, self._record, self._ferry_lost)
+        self._line = FerryLine(
+            where.run / "ferry" / "city" / "socket", self._core.on_ferry_up, self._record, self._ferry_lost
+        )
         self._udp = UdpShell(self._device, config.local, self._event)
         self._config = config
         self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected)
@@ -50,7 +53,7 @@ class Process:
         self._status = StatusFile(where.run, "cityside")
         self._outlives = Outlives(where.run, "cityside")
 
-    async def run(self, confirmed: Confirmed) -> None:
+    async def run(self, confirmed: Confirmed, supervisor: Supervisor) -> None:
         """Serve until the confirmed configuration changes."""
         await self._udp.start()
         self._adopt()
@@ -61,6 +64,7 @@ class Process:
             self._device.start(time.monotonic())
         try:
             while not confirmed.changed():
+                supervisor.beat()
                 self._act()
                 self._status.write(self._core.status() | {"tcp": dict(self._lines.counters)})
                 done, _ = await asyncio.wait({line}, timeout=TICK_SECONDS)
@@ -153,10 +157,12 @@ def device_config(site: Site, secrets: Path, log: Log) -> DeviceConfig:
 
 
 async def _serve(where: Places) -> None:
-    confirmed = Confirmed(where.run)
+    confirmed, supervisor = Confirmed(where.run), Supervisor()
+    supervisor.ready()
     while (site := confirmed.read()) is None:
+        supervisor.beat()
         await asyncio.sleep(TICK_SECONDS)
-    await Process(site, where).run(confirmed)
+    await Process(site, where).run(confirmed, supervisor)
 
 
 def main() -> int:

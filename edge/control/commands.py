@@ -22,6 +22,8 @@ from edge.control.wire import (
     StatusReport,
     Waiting,
 )
+from edge.io import status as status_file
+from edge.io.confirmed import add_places
 from netconf import durable, words
 from netconf.check import read_site
 from netconf.finding import Finding, Severity, finding
@@ -71,7 +73,7 @@ def _language(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--run", type=Path, default=Path("/run/snowgate"), help=argparse.SUPPRESS)
+    add_places(parser, "run")
 
 
 def check(args: argparse.Namespace) -> int:
@@ -151,10 +153,7 @@ def status(args: argparse.Namespace) -> int:
     except (OSError, ControlError):
         _print((finding("keeper_away"),), args.language)
     for name in _PROGRAMS:
-        try:
-            facts[name] = json.loads((args.run / f"{name}.status.json").read_bytes())
-        except (OSError, ValueError):
-            facts[name] = None
+        facts[name] = status_file.read(args.run, name)
     if args.json:
         print(json.dumps(facts, ensure_ascii=False, indent=1))
     else:

@@ -208,7 +208,7 @@ UplinkRequest = Lease | NoLease | Resolved | Stale
 Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest | UplinkRequest
 Answer = Done | Waiting | Planned | Refusal | StatusReport
 
-#: Who may ask what: each caller has a socket of its own, ``keeper-CALLER.sock``, and this list.
+#: Who may ask what: each caller has a socket of its own, ``keeper/CALLER/socket``, and this list.
 CALLERS: dict[str, tuple[type[Any], ...]] = {
     "ferry": (OpenPin, RenewPin, ClosePin, ReceiptHead),
     "operator": (Plan, Apply, Confirm, Reject, Status),

@@ -1,6 +1,6 @@
 """Who brings relay workers up: a child of the ferry that never reads a word from outside, and forks what dies.
 
-The ferry's parent holds every socket and may not fork; so a worker's death costs nothing but the moments until the next
+The ferry's parent holds every socket and may not fork; so a worker's death, or its end when it hangs, costs nothing but the moments until the next
 one is there: the parent hears which place was filled anew and orders its calls again. The control sockets outlive the
 workers: both ends of each are made before anybody is confined.
 """
@@ -20,6 +20,10 @@ from edge.ferry import relay
 
 #: A worker that dies as soon as it lives must not keep a core busy with being born.
 RESPAWN_SECONDS = 0.2
+CHECK_SECONDS = 1.0
+#: A worker beats with each report. Its calls end after 15 s of silence, so it is to be replaced well before; a box
+#: whose cores are all busy may keep it from its turn for a second or two.
+SILENT_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +59,56 @@ def _live(
     try:
         relay.keep_only(*(control.fileno() for control in controls), said)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        confine()
-        workers = {_fork(controls, place, confine_worker): place for place in range(len(controls))}
-        while True:
-            gone, result = os.wait()
-            if os.waitstatus_to_exitcode(result) == 0:
-                break  # the parent is gone, and so are the others
-            time.sleep(RESPAWN_SECONDS)
-            place = workers.pop(gone)
-            workers[_fork(controls, place, confine_worker)] = place
-            with contextlib.suppress(BlockingIOError):
-                os.write(said, bytes((place,)))
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+        _Cradle(controls, said, confine_worker).rock(confine)
         status = 0
     finally:
         sys.stderr.flush()
         os._exit(status)
 
 
-def _fork(controls: list[socket.socket], place: int, confine: Callable[[], None]) -> int:
-    pid = os.fork()
-    if pid == 0:
-        relay.live(controls[place], confine)
-    return pid
+class _Cradle:
+    """The workers by their pid, and when each was last heard."""
+
+    def __init__(self, controls: list[socket.socket], said: int, confine: Callable[[], None]) -> None:
+        self._controls = controls
+        self._said = said
+        self._confine = confine
+        self._beats, self._beat = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._workers: dict[int, int] = {}
+        self._heard: dict[int, float] = {}
+
+    def rock(self, confine: Callable[[], None]) -> None:
+        """Keep every place filled until the parent is gone, which the workers are the first to see."""
+        confine()
+        for place in range(len(self._controls)):
+            self._fork(place)
+        while True:
+            signal.sigtimedwait({signal.SIGCHLD}, CHECK_SECONDS)
+            while self._workers:
+                gone, result = os.waitpid(-1, os.WNOHANG)
+                if gone == 0:
+                    break
+                if os.waitstatus_to_exitcode(result) == 0:
+                    return
+                time.sleep(RESPAWN_SECONDS)
+                place = self._workers.pop(gone)
+                self._fork(place)
+                with contextlib.suppress(BlockingIOError):
+                    os.write(self._said, bytes((place,)))
+            self._end_silent()
+
+    def _end_silent(self) -> None:
+        now = time.monotonic()
+        with contextlib.suppress(BlockingIOError):
+            self._heard.update(dict.fromkeys(os.read(self._beats, 4096), now))
+        for pid, place in self._workers.items():
+            if now - self._heard[place] > SILENT_SECONDS:
+                self._heard[place] = now
+                os.kill(pid, signal.SIGKILL)
+
+    def _fork(self, place: int) -> None:
+        pid = os.fork()
+        if pid == 0:
+            relay.live(self._controls[place], (self._beat, place), self._confine)
+        self._workers[pid], self._heard[place] = place, time.monotonic()

@@ -14,7 +14,6 @@ import os
 import selectors
 import socket
 import struct
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -51,7 +50,10 @@ from edge.ferry.receipts import Head, Moment
 from edge.ferry.relays import Relays
 from edge.ferry.ring import Disk, Untrusted
 from edge.ferry.verify import wire
+from edge.io import rights, seqpacket, status
 from edge.io.confirmed import Confirmed, Places, places
+from edge.io.log import Log
+from edge.io.notify import Supervisor
 from edge.records.types import Party
 from netconf.model import Site
 
@@ -67,13 +69,21 @@ HEAD_SECONDS = 60.0
 #: What a reader of the receipts may say he reads them for.
 READERS = (b"list", b"page", b"export")
 _MOST_READERS = 4
+#: Who may dial which listener; the rights of the folders that they stand in say the same.
+_CALLERS: dict[str, tuple[str, ...]] = {
+    Party.SITE: ("snowgate-siteside",),
+    Party.CITY: ("snowgate-cityside",),
+    "keeper": ("snowgate-keeper",),
+    "reader": ("snowgate-web", "root"),
+}
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Process:
     """One life of the ferry."""
 
-    def __init__(self, site: Site, where: Places, confirmed: Confirmed) -> None:
+    def __init__(self, site: Site, where: Places, confirmed: Confirmed, log: Log) -> None:
+        self._log = log
         self._core = Ferry(site)
         self._confirmed = confirmed
         self._selector = selectors.EpollSelector()
@@ -86,13 +96,14 @@ class Process:
         self._receipts = Ledger(where.state / "receipts", Tools(_clock(), Disk()))
         self._readers: list[socket.socket] = []
         self._head_told, self._head_due, self._head_refused = Head(), 0.0, ""
-        self._status = os.open(where.run / "ferry.status.json", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._status = os.open(status.path(where.run, "ferry"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._traffic: dict[int, relay.Traffic] = {}
+        self._uids = {who: {rights.uid_of(user) for user in users} for who, users in _CALLERS.items()}
         self._told = ""
-        self._listen(where.run / "ferry-site.sock", ("side", Party.SITE))
-        self._listen(where.run / "ferry-city.sock", ("side", Party.CITY))
-        self._listen(where.run / "ferry-keeper.sock", ("keeper", None))
-        self._listen(where.run / "ferry-reader.sock", ("reader", None))
+        self._listen(where.run / "ferry" / "site" / "socket", ("side", Party.SITE))
+        self._listen(where.run / "ferry" / "city" / "socket", ("side", Party.CITY))
+        self._listen(where.run / "ferry" / "keeper" / "socket", ("keeper", None))
+        self._listen(where.run / "ferry" / "reader" / "socket", ("reader", None))
         self._nursery = nursery.start(WORKERS, seccomp.load_nursery, seccomp.load_worker)
         self._relays = Relays(self._nursery.controls)
         for place, control in enumerate(self._nursery.controls):
@@ -100,30 +111,29 @@ class Process:
         self._selector.register(self._nursery.notice, selectors.EVENT_READ, ("nursery", None))
 
     def _listen(self, path: Path, meaning: tuple[str, Party | None]) -> None:
-        with contextlib.suppress(FileNotFoundError):
-            path.unlink()
-        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        listener.bind(str(path))
-        path.chmod(0o660)
-        listener.listen(_BACKLOG)
+        listener = seqpacket.listen(path, _BACKLOG)
         os.set_blocking(listener.fileno(), False)
         self._selector.register(listener, selectors.EVENT_READ, ("listen", meaning))
 
-    def run(self) -> int:
+    def run(self, supervisor: Supervisor) -> int:
         """Serve until the configuration changes; the supervisor starts us again."""
         seccomp.load_parent([control.fileno() for control in self._nursery.controls])
         try:
             while not self._confirmed.changed():
+                supervisor.beat()
                 for key, _ in self._selector.select(0.0 if self._receipts.busy else TICK_SECONDS):
                     if not self._ready(key):
                         return 1
+                if self._relays.stuck(time.monotonic()):
+                    self._log.say("relay_stuck")
+                    return 1
                 self._core.handle_timer(time.monotonic())
                 self._act()
                 self._receipts.settle()
                 self._tell_head()
                 self._write_status()
         except Untrusted as lost:
-            _log(f"The disk did not keep a receipt ({lost.reason}); the ferry starts again and reads what is there.")
+            self._log.say("receipt_not_synced", lost.reason)
             return 1
         self._receipts.settle()
         return 0
@@ -153,6 +163,10 @@ class Process:
             line, _ = listener.accept()
         except OSError:
             return
+        if _uid(line) not in self._uids[side or role]:
+            self._core.counters["caller_refused"] += 1
+            line.close()
+            return
         # os.set_blocking is an ioctl, which the filter refuses.
         fcntl.fcntl(line.fileno(), fcntl.F_SETFL, os.O_NONBLOCK)
         if role == "keeper":
@@ -166,7 +180,7 @@ class Process:
             self._lose_side(side)
             self._sides[side] = line
             self._core.on_side_up(side)
-            _log(f"The {side} side is connected.")
+            self._log.say("side_connected", side.value)
         self._selector.register(line, selectors.EVENT_READ, (role, side))
         self._act()
 
@@ -219,7 +233,7 @@ class Process:
             return
         self._selector.unregister(line)
         line.close()
-        _log(f"The {side} side is gone.")
+        self._log.say("side_gone", side.value)
         self._core.on_side_lost(side, time.monotonic())
         self._act()
 
@@ -232,7 +246,7 @@ class Process:
                 raise ConnectionResetError
             if not self._greeted:
                 self._hello, self._greeted = decode_hello(data), True
-                _log("The keeper is connected.")
+                self._log.say("keeper_connected")
                 self._core.on_keeper_up()
                 return
             number, answer = decode_answer(data)
@@ -290,8 +304,7 @@ class Process:
         if what not in READERS:
             self._lose_reader(line)
             return
-        peer = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-        recorded = self._receipts.read(struct.unpack("3i", peer)[1], what.decode("ascii"))
+        recorded = self._receipts.read(_uid(line), what.decode("ascii"))
         head = self._receipts.head
         answer = {"recorded": recorded, "sequence": head.sequence, "hash": head.hash}
         with contextlib.suppress(OSError):
@@ -309,6 +322,7 @@ class Process:
             data = self._nursery.controls[place].recv(65536)
         except OSError:
             return
+        self._relays.heard(place, time.monotonic())
         for traffic in relay.reports(data):
             packets, octets = self._relays.total(traffic)
             self._core.on_traffic(traffic.call, packets, octets, time.monotonic())
@@ -318,7 +332,7 @@ class Process:
         """A worker died and another is in its place: it is told that worker's calls. Without the nursery we begin anew."""
         filled = os.read(self._nursery.notice, 16)
         for place in set(filled):
-            _log(f"Relay worker {place} died and was started again; its calls go on.")
+            self._log.say("relay_worker_died", str(place))
             self._core.counters["relay_worker_died"] += 1
             self._relays.again(place)
         return bool(filled)
@@ -348,7 +362,7 @@ class Process:
         elif isinstance(command, WriteReceipt):
             self._receipts.view(command.event, command.call, command.told)
         elif isinstance(command, DropSide):
-            _log(f"The {command.side} side broke the rule {command.rule}; the line is cut.")
+            self._log.say("side_faulty", f"{command.side.value}: {command.rule}")
             self._lose_side(command.side)
             self._core.on_side_away(command.side, time.monotonic())
 
@@ -389,20 +403,23 @@ class Process:
             self._told = text
 
 
+def _uid(line: socket.socket) -> int:
+    peer = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    return int(struct.unpack("3i", peer)[1])
+
+
 def _clock() -> Callable[[], Moment]:
     """Return a clock whose moments name this boot; the boot's id is read here, for later no file can be opened."""
     boot = _BOOT_ID.read_text(encoding="ascii").strip()
     return lambda: Moment(boot, round(time.monotonic(), 3), datetime.now(UTC).isoformat(timespec="milliseconds"))
 
 
-def _log(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
-
-
 def main() -> int:
     """Run one life; the supervisor starts the next."""
-    where = places("snowgate-ferry")
+    where, log, supervisor = places("snowgate-ferry"), Log("ferry"), Supervisor()
     confirmed = Confirmed(where.run)
+    supervisor.ready()
     while (site := confirmed.read()) is None:
+        supervisor.beat()
         time.sleep(TICK_SECONDS)
-    return Process(site, where, confirmed).run()
+    return Process(site, where, confirmed, log).run(supervisor)

@@ -107,14 +107,17 @@ def _heads(payload_type: int, out_payload_type: int) -> dict[int, int]:
 # -- the parent's end ------------------------------------------------------------------------------------------------
 
 
-def live(control: socket.socket, confine: Callable[[], None]) -> NoReturn:
-    """The worker's whole life: it calls ``confine`` before it reads its first order."""
+def live(control: socket.socket, beat: tuple[int, int], confine: Callable[[], None]) -> NoReturn:
+    """The worker's whole life: it calls ``confine`` before it reads its first order.
+
+    ``beat`` is the descriptor that it beats on, and with which octet.
+    """
     status = 1
     try:
-        keep_only(control.fileno())
+        keep_only(control.fileno(), beat[0])
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         confine()
-        run(control)
+        run(control, beat)
         status = 0
     except BaseException:
         traceback.print_exc()
@@ -179,7 +182,7 @@ def reports(data: bytes) -> Iterator[Traffic]:
 # -- the worker's end ------------------------------------------------------------------------------------------------
 
 
-def run(control: socket.socket) -> None:
+def run(control: socket.socket, beat: tuple[int, int]) -> None:
     """Relay until the parent is gone, or gives an order that is none.
 
     Reports are sent by a signal's handler: a clock read at each wake would cost as much as a packet's checks.
@@ -189,7 +192,7 @@ def run(control: socket.socket) -> None:
     poll.register(control.fileno(), select.EPOLLIN)
     buffer = bytearray(MAX_PACKET_BYTES + 1)
     views = [memoryview(buffer)[:size] for size in range(_FAST_BYTES + 1)]
-    signal.signal(signal.SIGALRM, lambda *_: _report(control, calls))
+    signal.signal(signal.SIGALRM, lambda *_: _report(control, calls, beat))
     signal.setitimer(signal.ITIMER_REAL, REPORT_SECONDS, REPORT_SECONDS)
     before: list[tuple[int, int]] = []
     while True:
@@ -252,7 +255,9 @@ def _take_call(
     poll.register(source.fileno(), select.EPOLLIN)
 
 
-def _report(control: socket.socket, calls: dict[int, Relayed]) -> None:
+def _report(control: socket.socket, calls: dict[int, Relayed], beat: tuple[int, int]) -> None:
+    with contextlib.suppress(OSError):
+        os.write(beat[0], bytes((beat[1],)))
     lines = [
         _REPORT.pack(c.number, c.packets, c.octets, *(min(n, 0xFFFFFFFF) for n in (c.oversize, *c.dropped.values())))
         for c in calls.values()

@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from edge.ferry import relay
 from edge.ferry.core import StartRelay
 
+#: The nursery replaces a worker that hangs after 5 s; when that long after it has not, it hangs itself. The calls would
+#: end after 15 s of silence, and nobody would relay those that come then.
+STUCK_SECONDS = 12.0
+
 
 @dataclass(slots=True)
 class _Carried:
@@ -29,6 +33,18 @@ class Relays:
     def __init__(self, controls: Sequence[socket.socket]) -> None:
         self._controls = controls
         self._carried: dict[int, _Carried] = {}
+        self._heard = dict.fromkeys(range(len(controls)), 0.0)
+
+    def heard(self, place: int, now: float) -> None:
+        """A worker has reported."""
+        self._heard[place] = now
+
+    def stuck(self, now: float) -> bool:
+        """Return whether a worker that carries calls has not reported for ``STUCK_SECONDS``."""
+        busy = {carried.place for carried in self._carried.values()}
+        for place in self._heard.keys() - busy:
+            self._heard[place] = now
+        return any(now - heard > STUCK_SECONDS for heard in self._heard.values())
 
     def start(self, order: StartRelay) -> None:
         """Give a call to the worker that carries the fewest."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 from collections.abc import Sequence
 from fcntl import F_GETFD, F_GETFL, F_SETFD, F_SETFL
 from typing import Any
@@ -67,13 +68,14 @@ def load_worker() -> None:
 
 
 def load_nursery() -> None:
-    """Confine the nursery: a worker's calls, fork as the C library does it, and to confine what it forks.
+    """Confine the nursery: a worker's calls, fork as the C library does it, to confine what it forks, and to end it.
 
     Raises:
         NoSeccomp: libseccomp is not there.
     """
-    seccomp, rules = _rules((*_ALWAYS, *_WORKER, "close_range", "wait4", "seccomp"))
+    seccomp, rules = _rules((*_ALWAYS, *_WORKER, "close_range", "wait4", "rt_sigtimedwait", "seccomp"))
     rules.add_rule(seccomp.ALLOW, "clone", seccomp.Arg(0, seccomp.EQ, _FORK_FLAGS))
+    rules.add_rule(seccomp.ALLOW, "kill", seccomp.Arg(1, seccomp.EQ, signal.SIGKILL))
     rules.add_rule(seccomp.ALLOW, "prctl", seccomp.Arg(0, seccomp.EQ, _NO_NEW_PRIVS))
     _load(rules)
 

@@ -14,11 +14,15 @@ from pathlib import Path
 from netconf.model import Site
 
 MAX_SITE_BYTES = 1 << 20
+_PLACES = {"run": "/run/snowgate", "state": "/var/lib/snowgate", "secrets": "/etc/snowgate/secrets"}
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The three folders of a daemon: ``run`` on tmpfs, ``state`` that survives, ``secrets`` (0700)."""
+    """The three folders of the box: ``run`` on tmpfs, ``state`` that survives, ``secrets``.
+
+    In each a program has a folder of its own, named after it, that no other program can write.
+    """
 
     run: Path
     state: Path
@@ -28,18 +32,23 @@ class Places:
 def places(program: str) -> Places:
     """Read the folders from the command line of ``program``."""
     parser = argparse.ArgumentParser(prog=program)
-    parser.add_argument("--run", type=Path, default=Path("/run/snowgate"))
-    parser.add_argument("--state", type=Path, default=Path("/var/lib/snowgate"))
-    parser.add_argument("--secrets", type=Path, default=Path("/etc/snowgate/secrets"))
+    add_places(parser, "run", "state", "secrets")
     given = parser.parse_args()
     return Places(given.run, given.state, given.secrets)
 
 
+def add_places(parser: argparse.ArgumentParser, *names: str) -> None:
+    """Add the options of these folders; where they are told nothing, the environment rules (SNOWGATE_RUN, ...)."""
+    for name in names:
+        default = os.environ.get(f"SNOWGATE_{name.upper()}", _PLACES[name])
+        parser.add_argument(f"--{name}", type=Path, default=Path(default), help=argparse.SUPPRESS)
+
+
 class Confirmed:
-    """The file ``<run>/site.json``: what it says, and whether it is still the one that was read."""
+    """The file ``<run>/keeper/site.json``: what it says, and whether it is still the one that was read."""
 
     def __init__(self, run: Path) -> None:
-        self._path = run / "site.json"
+        self._path = run / "keeper" / "site.json"
         self._mark: tuple[int, int] | None = None
 
     def read(self) -> Site | None:

@@ -26,6 +26,7 @@ class Log:
     def __init__(self, program: str, out: TextIO | None = None) -> None:
         self._program = program
         self._out = out or sys.stderr
+        time.localtime()  # reads the zone now: the ferry can open no file later
         self._seen: dict[tuple[str, str], tuple[float, int]] = {}
 
     def say(self, code: str, about: str = "") -> None:

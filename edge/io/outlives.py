@@ -15,10 +15,10 @@ MAX_BYTES = 1 << 22
 
 
 class Outlives:
-    """The file ``<run>/<name>.kept.json``."""
+    """The file ``<run>/<name>/kept.json``."""
 
     def __init__(self, run: Path, name: str) -> None:
-        self._path = run / f"{name}.kept.json"
+        self._path = run / name / "kept.json"
         self._last = ""
 
     def read(self) -> dict[str, Any] | None:

@@ -1,12 +1,16 @@
-"""Giving rights up for good: every capability but one, or all, also for whatever is executed from here."""
+"""Giving rights up for good: root's name, and every capability but one, or all, also for whatever is executed from here."""
 
 from __future__ import annotations
 
 import ctypes
+import os
+import pwd
 
 CAP_NET_ADMIN = 12
+_CAP_SETPCAP = 8
 _LAST_CAP = 40
-_PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 24, 38
+_PR_SET_KEEPCAPS, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 8, 24, 38, 47
+_PR_CAP_AMBIENT_RAISE = 2
 _VERSION_3 = 0x20080522
 
 
@@ -16,6 +20,33 @@ class _Header(ctypes.Structure):
 
 class _Data(ctypes.Structure):
     _fields_ = [("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32)]
+
+
+def uid_of(user: str) -> int | None:
+    """Return a user's number, None when there is no such user."""
+    try:
+        return pwd.getpwnam(user).pw_uid
+    except KeyError:
+        return None
+
+
+def become(user: str, kept: int) -> None:
+    """Give up being root for being ``user``, with the one capability ``kept``, which also what it executes has.
+
+    A process that is that user already (all are one in namespaces that an ordinary user made) only gives up the rest.
+
+    Raises:
+        LookupError: there is no such user.
+        OSError: the kernel does not let us.
+    """
+    who = pwd.getpwnam(user)
+    if os.getuid() != who.pw_uid:
+        call("prctl", _PR_SET_KEEPCAPS, 1, 0, 0, 0)
+        os.initgroups(user, who.pw_gid)
+        os.setgid(who.pw_gid)
+        os.setuid(who.pw_uid)
+        _set((1 << kept) | (1 << _CAP_SETPCAP))  # setuid left what is effective empty
+    keep_only(kept)
 
 
 def keep_only(kept: int | None = None) -> None:
@@ -34,8 +65,14 @@ def keep_only(kept: int | None = None) -> None:
                 call("prctl", _PR_CAPBSET_DROP, capability, 0, 0, 0)
             except PermissionError:
                 break
-    mask = 0 if kept is None else 1 << kept
-    data = (_Data * 2)(_Data(mask, mask, 0), _Data(0, 0, 0))
+    _set(0 if kept is None else 1 << kept)
+    if kept is not None:
+        # What is executed by a user other than root has only what is ambient (capabilities(7)).
+        call("prctl", _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, kept, 0, 0)
+
+
+def _set(mask: int) -> None:
+    data = (_Data * 2)(_Data(mask, mask, mask), _Data(0, 0, 0))
     call("capset", ctypes.byref(_Header(_VERSION_3, 0)), ctypes.byref(data))
 
 

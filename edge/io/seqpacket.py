@@ -7,6 +7,7 @@ them. Nothing is queued for a ferry that is away: the caller hears ``on_lost`` a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,6 +16,21 @@ from pathlib import Path
 REDIAL_SECONDS = 0.5
 _MOST_BYTES = 4096
 _MOST_PER_WAKE = 64
+
+
+def listen(path: Path, backlog: int) -> socket.socket:
+    """Return a listener at ``path``, whoever may enter its folder may connect.
+
+    Raises:
+        OSError: there is no such folder, or it is not ours.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        path.unlink()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    listener.bind(str(path))
+    path.chmod(0o660)
+    listener.listen(backlog)
+    return listener
 
 
 class FerryLine:

@@ -11,12 +11,28 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+MAX_BYTES = 1 << 20
+
+
+def path(run: Path, name: str) -> Path:
+    """Return where ``name`` says it."""
+    return run / name / "status.json"
+
+
+def read(run: Path, name: str) -> Any:
+    """Return what ``name`` says of itself, None when it says nothing that can be read."""
+    try:
+        with path(run, name).open("rb") as file:
+            return json.loads(file.read(MAX_BYTES))
+    except (OSError, ValueError):
+        return None
+
 
 class StatusFile:
-    """The file ``<run>/<name>.status.json``."""
+    """The file ``<run>/<name>/status.json``: each program writes in a folder of its own alone."""
 
     def __init__(self, run: Path, name: str) -> None:
-        self._path = run / f"{name}.status.json"
+        self._path = path(run, name)
         self._last = ""
 
     def write(self, facts: Mapping[str, Any]) -> None:

@@ -56,6 +56,8 @@ class Folders:
     run: Path
     state: Path
     secrets: Path
+    #: The device key's, which the agent may read, too.
+    device: Path
 
 
 class Keeper:
@@ -84,7 +86,7 @@ class Keeper:
     def restore(self) -> None:
         """At the start: what was confirmed, or everything stays shut."""
         try:
-            self._device = secrets.key_hash(secrets.ensure_device_key(self._folders.secrets).public_key())
+            self._device = secrets.key_hash(secrets.ensure_device_key(self._folders.device).public_key())
         except (secrets.SecretDamaged, OSError):
             self.counters["device_key_damaged"] += 1
         self._commit.restore()

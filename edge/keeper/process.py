@@ -8,10 +8,10 @@ import secrets
 import selectors
 import socket
 import struct
-import sys
 import time
 from pathlib import Path
 
+from edge.control.client import socket_path
 from edge.control.wire import (
     MAX_REQUEST_BYTES,
     ControlError,
@@ -21,7 +21,10 @@ from edge.control.wire import (
     encode_answer,
     encode_hello,
 )
+from edge.io import rights, seqpacket
 from edge.io.confirmed import places
+from edge.io.log import Log
+from edge.io.notify import Supervisor
 from edge.keeper.hand import Hand
 from edge.keeper.keeper import Folders, Keeper
 from edge.keeper.rights import keep_net_admin
@@ -31,21 +34,24 @@ TICK_SECONDS = 2.0
 DIAL_SECONDS = 0.5
 NAMESPACES = Path("/run/netns")
 MAX_CALLERS = 16
-#: Who dials us; the ferry, which cannot, is dialled.
-LISTENED = ("operator", "web", "agent", "uplink")
+#: Who dials us, and the user that each must be; the ferry, which cannot, is dialled.
+LISTENED = {"operator": "root", "web": "snowgate-web", "agent": "snowgate-agent", "uplink": "snowgate-uplink"}
 
 
 class Process:
     """One life of the keeper."""
 
-    def __init__(self, keeper: Keeper, run: Path) -> None:
+    def __init__(self, keeper: Keeper, run: Path, supervisor: Supervisor) -> None:
         self._keeper = keeper
+        self._supervisor = supervisor
         self._selector = selectors.DefaultSelector()
-        self._ferry_path = run / "ferry-keeper.sock"
+        self._ferry_path = run / "ferry" / "keeper" / "socket"
         self._ferry: socket.socket | None = None
         self._callers = 0
+        self._uids = {caller: rights.uid_of(user) for caller, user in LISTENED.items()}
         for caller in LISTENED:
-            self._selector.register(_listen(run / f"keeper-{caller}.sock"), selectors.EVENT_READ, ("listen", caller))
+            listener = seqpacket.listen(socket_path(run, caller), MAX_CALLERS)
+            self._selector.register(listener, selectors.EVENT_READ, ("listen", caller))
 
     def run(self) -> None:
         """Serve for ever."""
@@ -60,13 +66,15 @@ class Process:
                 else:
                     self._serve(opened, caller)
             self._dial_ferry()
+            self._supervisor.beat()
             if time.monotonic() >= due:
                 self._keeper.tick()
                 due = time.monotonic() + TICK_SECONDS
 
     def _accept(self, listener: socket.socket, caller: str) -> None:
         line, _ = listener.accept()
-        if _uid(line) != os.getuid() or self._callers >= MAX_CALLERS:
+        if _uid(line) != self._uids[caller] or self._callers >= MAX_CALLERS:
+            self._keeper.counters["caller_refused"] += 1
             line.close()
             return
         self._callers += 1
@@ -113,16 +121,6 @@ class Process:
         self._selector.register(line, selectors.EVENT_READ, ("line", "ferry"))
 
 
-def _listen(path: Path) -> socket.socket:
-    with contextlib.suppress(FileNotFoundError):
-        path.unlink()
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(str(path))
-    path.chmod(0o600)
-    listener.listen(MAX_CALLERS)
-    return listener
-
-
 def _uid(line: socket.socket) -> int:
     peer = line.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
     return int(struct.unpack("3i", peer)[1])
@@ -131,14 +129,16 @@ def _uid(line: socket.socket) -> int:
 def main() -> int:
     """Fork the hands, give rights up, restore what was confirmed, serve."""
     where = places("snowgate-keeper")
+    log, supervisor = Log("keeper"), Supervisor()
     descriptors = {name: os.open(NAMESPACES / name, os.O_RDONLY | os.O_CLOEXEC) for name in ("lan", "vpn")}
     descriptors["wan"] = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     hands = {"lan": Hand("lan", descriptors["lan"]), "vpn": Hand("vpn", descriptors["vpn"]), "wan": Hand("wan", None)}
     keep_net_admin()
-    folders = Folders(where.run, where.state, where.secrets)
+    folders = Folders(where.run / "keeper", where.state / "keeper", where.secrets / "keeper", where.secrets / "device")
     keeper = Keeper(hands, descriptors, folders, lambda: secrets.token_hex(16))
-    process = Process(keeper, where.run)
+    process = Process(keeper, where.run, supervisor)
     keeper.restore()
-    print("The keeper is ready.", file=sys.stderr, flush=True)
+    supervisor.ready()
+    log.say("keeper_ready")
     process.run()
     return 0

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from edge.io.rights import CAP_NET_ADMIN, call, keep_only
+from edge.io.rights import CAP_NET_ADMIN, become, call
 
 CLONE_NEWNET = 0x40000000
+USER = "snowgate-keeper"
 
 
 def enter(namespace: int) -> None:
@@ -17,9 +18,10 @@ def enter(namespace: int) -> None:
 
 
 def keep_net_admin() -> None:
-    """Drop every capability but CAP_NET_ADMIN, also from the bounding set, and forbid new ones.
+    """Become the keeper's own user, with no capability but CAP_NET_ADMIN, and forbid new ones.
 
     Raises:
+        LookupError: the box has no such user.
         OSError: the kernel does not let us.
     """
-    keep_only(CAP_NET_ADMIN)
+    become(USER, CAP_NET_ADMIN)

@@ -12,6 +12,12 @@ import sys
 from collections.abc import Sequence
 
 _MARK = "SNOWGATE_LAB_INSIDE"
+#: The box's folders in the lab, as every program and the command find them (``edge.io.confirmed``).
+PLACES = {
+    "SNOWGATE_RUN": "/run/snowgate",
+    "SNOWGATE_STATE": "/run/snowgate-state",
+    "SNOWGATE_SECRETS": "/run/snowgate-secrets",
+}
 _PREPARE = (
     "mount -t tmpfs -o mode=755 tmpfs /run && mkdir -p /run/netns /run/snowgate /run/wireguard /run/lock "
     "&& ip link set lo up && exec \"$@\""
@@ -30,7 +36,7 @@ def command(words: Sequence[str]) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, _MARK: "1", "PYTHONUNBUFFERED": "1"}
+    return {**os.environ, **PLACES, _MARK: "1", "PYTHONUNBUFFERED": "1"}
 
 
 def run_inside(module: str, *words: str) -> int:

@@ -6,33 +6,35 @@ import base64
 import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from edge.lab import topology
+from edge.control.client import socket_path
+from edge.io import status as status_file
+from edge.lab import private, topology
 from edge.lab.control import city_key
+from edge.lab.programs import Programs
+from edge.lab.units import House, code_path, furnish, read_unit
 from netconf import secrets
 from netconf.check import read_site
 from netconf.model import Site
 
-RUN, STATE, SECRETS = Path("/run/snowgate"), Path("/run/snowgate-state"), Path("/run/snowgate-secrets")
+RUN, STATE, SECRETS = (Path(private.PLACES[f"SNOWGATE_{name}"]) for name in ("RUN", "STATE", "SECRETS"))
 CONTROL = Path("/run/snowgate-control")
 SITE_FILE = Path(__file__).with_name("site.toml")
 CLOSED = Path(__file__).parents[2] / "firewall" / "closed.nft"
 _EMPTY_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
-_RESTART_SECONDS = 0.5
-#: The box's programs and where each lives.
-_PROGRAMS = (("keeper", "wan"), ("uplink", "wan"), ("ferry", "ferry"), ("siteside", "lan"), ("cityside", "vpn"),
-             ("agent", "vpn"))  # fmt: skip
+#: The box's units that run on; each says itself where it lives and what it may.
+_UNITS = ("keeper", "uplink", "ferry", "site", "city")
+#: What stands here for the box's folders.
+_PLACES = {"/run/snowgate": RUN, "/var/lib/snowgate": STATE, "/etc/snowgate/secrets": SECRETS}
 
 
 def eventually(read: Callable[[], Any], within: float, what: str) -> Any:
@@ -52,27 +54,6 @@ def eventually(read: Callable[[], Any], within: float, what: str) -> Any:
 
 
 @dataclass(slots=True)
-class _Program:
-    """One program, started again whenever it ends."""
-
-    name: str
-    command: list[str]
-    log: Path
-    process: subprocess.Popen[bytes] | None = None
-    wanted: bool = True
-    starts: int = 0
-    last: float = 0.0
-
-    def tend(self) -> None:
-        alive = self.process is not None and self.process.poll() is None
-        if alive or not self.wanted or time.monotonic() - self.last < _RESTART_SECONDS:
-            return
-        self.starts, self.last = self.starts + 1, time.monotonic()
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-
-
-@dataclass(slots=True)
 class Street:
     """Build with ``open``, leave with ``close``."""
 
@@ -82,9 +63,8 @@ class Street:
     #: Lays the cables otherwise, once the street stands and before anything runs.
     rewire: Callable[[], None] | None = None
     site: Site | None = None
-    _programs: dict[str, _Program] = field(default_factory=dict)
-    _tending: threading.Event = field(default_factory=threading.Event)
-    _thread: threading.Thread | None = None
+    programs: Programs = field(default_factory=lambda: Programs(RUN))
+    _house: House | None = None
 
     def open(self) -> None:
         """Build the street, start everything, apply the site, start the city's hub."""
@@ -95,11 +75,10 @@ class Street:
     def build(self) -> None:
         """Build the street with the box shut and nothing running."""
         self.logs.mkdir(parents=True, exist_ok=True)
+        os.chown(self.logs, os.getuid(), os.getgid())  # supervisord, root with few rights, writes here
         for old in self.logs.glob("*.log"):
             old.unlink()
-        for folder in (RUN, STATE, SECRETS):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        RUN.chmod(0o755)
+        self._house = furnish(_PLACES)
         topology.build()
         if self.rewire is not None:
             self.rewire()
@@ -109,9 +88,8 @@ class Street:
     def start(self) -> None:
         """Start the programs and apply the site; the city's hub is still away."""
         text = self._secrets_and_site()
-        self._thread = threading.Thread(target=self._tend, daemon=True)
         self._start_programs()
-        self._thread.start()
+        self.programs.start()
         self.apply(text)
 
     def _secrets_and_site(self) -> str:
@@ -122,10 +100,10 @@ class Street:
         if site is None:
             raise topology.LabBroken(f"{self.site_file}: {found}")
         self.site = site
-        secrets.write_password(SECRETS, "platform", os.urandom(12).hex())
+        secrets.write_password(SECRETS / "cityside", "platform", os.urandom(12).hex())
         for recorder in site.recorder:
-            secrets.write_password(SECRETS, f"recorder-{recorder.id}", os.urandom(12).hex())
-        secrets.write_city_key(SECRETS, city_key(CONTROL).public_key())
+            secrets.write_password(SECRETS / "siteside", f"recorder-{recorder.id}", os.urandom(12).hex())
+        secrets.write_city_key(SECRETS / "keeper", city_key(CONTROL).public_key())
         folder = RUN / "hub"
         folder.mkdir(mode=0o700, exist_ok=True)
         (folder / "key").write_text(base64.b64encode(hub.private_bytes_raw()).decode("ascii"), encoding="ascii")
@@ -135,7 +113,7 @@ class Street:
         """Start the city's end of the tunnel."""
         assert self.site is not None  # made before
         tunnel = self.site.tunnel[0]
-        public = secrets.ensure_wireguard_key(SECRETS, tunnel.name)
+        public = secrets.ensure_wireguard_key(SECRETS / "keeper", tunnel.name)
         config = RUN / "hub" / "conf"
         config.write_text(
             f"[Interface]\nPrivateKey = {(RUN / 'hub' / 'key').read_text()}\nListenPort = {topology.HUB_PORT}\n"
@@ -155,73 +133,64 @@ class Street:
         if "city" not in self.without:
             control = self.site.control
             if control is not None:
-                facts = (str(control.address), str(control.port), str(CONTROL), str(SECRETS))
+                facts = (str(control.address), str(control.port), str(CONTROL), str(SECRETS / "device"))
                 self.program("control", "city", sys.executable, "-m", "edge.lab.control", *facts)
             orders = RUN / "city.sock"
-            self.program("city", "city", sys.executable, "-m", "edge.lab.city", str(SECRETS), str(orders))
+            self.program("city", "city", sys.executable, "-m", "edge.lab.city", str(SECRETS / "cityside"), str(orders))
             eventually(orders.exists, 20, "the city's platform")
 
     def _kernel_wireguard(self, namespace: str, name: str) -> bool:
         return _ok(["ip", "-n", namespace, "link", "add", name, "type", "wireguard"])
 
     def _start_programs(self) -> None:
-        python = sys.executable
-        where = ("--run", str(RUN), "--state", str(STATE), "--secrets", str(SECRETS))
+        assert self._house is not None  # built
         if not self._kernel_wireguard("wan", "probe0"):
-            self.program("wg-a", "wan", "wireguard-go", "-f", "wg-a")
+            # The keeper speaks to it through a socket that it makes for its own user alone (wireguard-go(8)).
+            self.program("wg-a", "wan", *self._house.as_keeper(["wireguard-go", "-f", "wg-a"]))
         else:
             topology.ip("-n", "wan", "link", "del", "probe0")
-        for name, namespace in _PROGRAMS:
-            self.program(name, namespace, python, "-m", f"edge.{name}", *where)
-        self.program("webui", "lan", python, "-m", "webui", *where)
+        for name in _UNITS:
+            unit = read_unit(name)
+            self.programs.add(
+                f"supervisor-{name}" if name in ("site", "city") else name,
+                topology.inside(unit.namespace, *self._house.command(unit)),
+                self.logs / f"unit-{name}.log" if name in ("site", "city") else self.logs / f"{name}.log",
+                self._house.environment(self.logs),
+                RUN / f"notify-unit-{name}.sock",
+            )
         if "nvr" not in self.without:
-            self.program("nvr", "nvr", python, "-m", "edge.lab.recorder", str(SECRETS))
+            self.program("nvr", "nvr", sys.executable, "-m", "edge.lab.recorder", str(SECRETS / "siteside"))
 
     def program(self, name: str, namespace: str, *command: str) -> None:
-        """Keep a program running in a host."""
-        self._programs[name] = _Program(name, topology.inside(namespace, *command), self.logs / f"{name}.log")
-
-    def _tend(self) -> None:
-        while not self._tending.wait(0.2):
-            for program in list(self._programs.values()):
-                program.tend()
+        """Keep a program of the street's other hosts running."""
+        log = self.logs / f"{name}.log"
+        self.programs.add(name, topology.inside(namespace, *command), log, {**os.environ, **code_path()}, None)
 
     def runs(self, name: str) -> bool:
         """Return whether the street has such a program at all."""
-        return name in self._programs
+        return self.programs.has(name)
 
     def pid(self, name: str) -> int | None:
-        process = self._programs[name].process
-        return process.pid if process is not None and process.poll() is None else None
+        return self.programs.pid(name)
 
     def starts(self, name: str) -> int:
-        return self._programs[name].starts
+        return self.programs.starts(name)
 
     def kill(self, name: str) -> None:
         """kill -9 a program; it is started again."""
-        pid = self.pid(name)
-        if pid is not None:
-            os.kill(pid, signal.SIGKILL)
+        self.programs.kill(name)
 
-    @contextlib.contextmanager
-    def held(self, name: str) -> Iterator[None]:
+    def held(self, name: str) -> contextlib.AbstractContextManager[None]:
         """Stop a program (SIGSTOP) for a while: the keeper would put back what is taken away."""
-        pid = self.pid(name)
-        assert pid is not None  # it runs
-        os.kill(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(pid, signal.SIGCONT)
+        return self.programs.held(name)
 
     def stop_program(self, name: str) -> None:
         """End a program for good."""
-        self._programs[name].wanted = False
-        self.kill(name)
+        self.programs.stop(name)
 
     def resume_program(self, name: str) -> None:
         """Let a program that was ended run again."""
-        self._programs[name].wanted = True
+        self.programs.resume(name)
 
     def apply(self, text: str) -> None:
         """Apply a site text through the keeper.
@@ -231,7 +200,7 @@ class Street:
         """
         path = RUN / "applied.toml"
         path.write_text(text, encoding="utf-8")
-        eventually((RUN / "keeper-operator.sock").exists, 20, "the keeper")
+        eventually(socket_path(RUN, "operator").exists, 20, "the keeper")
         command = [sys.executable, "-m", "edge.cli", "apply", "--run", str(RUN), str(path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
         if done.returncode:
@@ -246,22 +215,11 @@ class Street:
 
     def said(self, name: str) -> dict[str, Any]:
         """Return what a program's status file says, {} when it says nothing yet."""
-        try:
-            facts: dict[str, Any] = json.loads((RUN / f"{name}.status.json").read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return facts
+        return status_file.read(RUN, name) or {}
 
     def close(self) -> None:
         """Stop what was started. The namespaces go with the process that holds them."""
-        self._tending.set()
-        if self._thread is not None:
-            self._thread.join(5)
-        for program in self._programs.values():
-            program.wanted = False
-            if program.process is not None and program.process.poll() is None:
-                program.process.kill()
-                program.process.wait(5)
+        self.programs.close()
 
 
 def _ok(command: Sequence[str]) -> bool:

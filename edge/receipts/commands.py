@@ -14,6 +14,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+from edge.io.confirmed import add_places
 from edge.receipts import verify_receipts
 from netconf import words
 from netconf.finding import finding
@@ -38,8 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verify_receipts.add_arguments(proved)
     proved.set_defaults(run_part=verify)
     for part in (shown, proved):
-        part.add_argument("--run", type=Path, default=Path("/run/snowgate"), help=argparse.SUPPRESS)
-        part.add_argument("--state", type=Path, default=Path("/var/lib/snowgate"), help=argparse.SUPPRESS)
+        add_places(part, "run", "state")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -69,7 +69,7 @@ def ask_to_read(run: Path, what: str) -> bool:
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line:
         line.settimeout(ANSWER_SECONDS)
-        line.connect(str(run / "ferry-reader.sock"))
+        line.connect(str(run / "ferry" / "reader" / "socket"))
         line.send(what.encode("ascii"))
         try:
             return json.loads(line.recv(_HEAD_BYTES))["recorded"] is True
@@ -85,7 +85,9 @@ def show(args: argparse.Namespace) -> int:
             return _fail("reading_unrecorded", args.language)
         found = [json.loads(line) for line in newest(files(args.state), max(1, min(args.count, MOST_LISTED)))]
     except OSError as wrong:
-        away = not isinstance(wrong, PermissionError | FileNotFoundError) or str(wrong.filename or "").endswith(".sock")
+        away = not isinstance(wrong, PermissionError | FileNotFoundError) or str(wrong.filename or "").endswith(
+            "socket"
+        )
         return _fail("reading_unheard" if away or wrong.filename is None else "file_unreadable", args.language, wrong)
     if args.json:
         print(json.dumps(found, ensure_ascii=False, indent=1))
@@ -139,7 +141,7 @@ def verify(args: argparse.Namespace) -> int:
     if not paths:
         try:
             paths, args.whole = files(args.state), True
-            args.head = [*args.head, *_kept(args.state / "receipt-head.json")]
+            args.head = [*args.head, *_kept(args.state / "keeper" / "receipt-head.json")]
         except OSError as wrong:
             return _fail("file_unreadable", args.language, wrong)
     return verify_receipts.run(paths, args)

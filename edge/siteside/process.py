@@ -11,6 +11,7 @@ from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
+from edge.io.notify import Supervisor
 from edge.io.outlives import Outlives
 from edge.io.password import password
 from edge.io.seqpacket import FerryLine
@@ -33,12 +34,12 @@ class Process:
     def __init__(self, site: Site, where: Places) -> None:
         self._site = site
         self._log = Log("siteside")
-        self._platform = Platform(platform_config(site, where.secrets, self._log), SystemChance())
+        self._platform = Platform(platform_config(site, where.secrets / "siteside", self._log), SystemChance())
         self._core = SiteSide(site, self._platform, SystemChance())
         self._ports = MediaPorts(
             str(site.lan.address.ip), site.lan.media_port_range, self._first_packet, SystemChance()
         )
-        self._line = FerryLine(where.run / "ferry-site.sock", self._ferry_up, self._record, self._ferry_lost)
+        self._line = FerryLine(where.run / "ferry" / "site" / "socket", self._ferry_up, self._record, self._ferry_lost)
         self._local = Address(str(site.lan.address.ip), site.lan.sip_port)
         self._udp = UdpShell(self._platform, self._local, self._event)
         self._lines = TcpLines(self._udp.receive, on_closed=self._closed)
@@ -46,7 +47,7 @@ class Process:
         self._status = StatusFile(where.run, "siteside")
         self._outlives = Outlives(where.run, "siteside")
 
-    async def run(self, confirmed: Confirmed) -> None:
+    async def run(self, confirmed: Confirmed, supervisor: Supervisor) -> None:
         """Serve until the confirmed configuration changes."""
         await self._udp.start()
         await self._lines.listen(self._local)
@@ -54,6 +55,7 @@ class Process:
         line = asyncio.create_task(self._line.run())
         try:
             while not confirmed.changed():
+                supervisor.beat()
                 self._core.handle_timer(time.monotonic())
                 self._act()
                 self._status.write(
@@ -148,10 +150,12 @@ def platform_config(site: Site, secrets: Path, log: Log) -> PlatformConfig:
 
 
 async def _serve(where: Places) -> None:
-    confirmed = Confirmed(where.run)
+    confirmed, supervisor = Confirmed(where.run), Supervisor()
+    supervisor.ready()
     while (site := confirmed.read()) is None:
+        supervisor.beat()
         await asyncio.sleep(TICK_SECONDS)
-    await Process(site, where).run(confirmed)
+    await Process(site, where).run(confirmed, supervisor)
 
 
 def main() -> int:

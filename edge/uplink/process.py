@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import selectors
 import socket
-import sys
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
 
-from edge.control.client import ask
+from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import ControlError, Lease, NoLease, Refusal, Resolved, Stale, StatusReport, UplinkRequest
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, places
 from edge.io.log import Log
+from edge.io.notify import Supervisor
 from edge.io.rights import keep_only
 from edge.io.status import StatusFile
 from edge.uplink.dhcp import Client, Given, Leased
@@ -61,10 +61,11 @@ class Uplink:
         self._retell_at = 0.0
         self._stale_at = 0.0
 
-    def run(self) -> None:
+    def run(self, supervisor: Supervisor) -> None:
         """Serve for ever."""
         due = 0.0
         while True:
+            supervisor.beat()
             self._wait(due)
             now = time.monotonic()
             if now >= due:
@@ -246,7 +247,7 @@ class Uplink:
 
     def _tell(self, request: UplinkRequest) -> object | None:
         try:
-            return ask(self._run, request, "uplink")
+            return ask(self._run, request, "uplink", SMALL_SECONDS)
         except (OSError, ControlError):
             return None
 
@@ -285,11 +286,11 @@ def read_known(path: Path) -> dict[str, IPv4Address]:
 
 def main() -> int:
     """Open the packet socket, give every right up, serve."""
-    where = places("snowgate-uplink")
+    where, supervisor = places("snowgate-uplink"), Supervisor()
     state = where.state / "uplink"
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     uplink = Uplink(where.run, state)
     keep_only()
-    print("The uplink's program is ready.", file=sys.stderr, flush=True)
-    uplink.run()
+    supervisor.ready()
+    uplink.run(supervisor)
     return 0

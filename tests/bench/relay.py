@@ -7,6 +7,7 @@ whoever else keeps the machine busy disturbs all alike. Processor time is the pr
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import statistics
@@ -91,7 +92,7 @@ def _relay(lines: traffic.Lines) -> tuple[int, socket.socket]:
     def work() -> None:
         control.close()
         seccomp.load_nursery()
-        relay.live(theirs, seccomp.load_worker)
+        relay.live(theirs, (os.open(os.devnull, os.O_WRONLY), 0), seccomp.load_worker)
 
     pid = traffic.child(work, traffic.MEASURED)
     theirs.close()

@@ -23,7 +23,7 @@ SHOTS = Path(os.environ.get("SNOWGATE_SHOTS", "build/pages"))
 
 
 def lan_address() -> str:
-    return str(json.loads((RUN / "site.json").read_bytes())["lan"]["address"])
+    return str(json.loads((RUN / "keeper" / "site.json").read_bytes())["lan"]["address"])
 
 
 def change(street: Street) -> dict[str, Any]:
@@ -191,4 +191,4 @@ def test_the_page_keeps_no_password_and_no_code_in_clear(inside_page: Browser) -
     assert session["httpOnly"]
     assert session["secure"]
     assert session["sameSite"] == "Strict"
-    assert session["value"].encode() not in (RUN / "webui.kept.json").read_bytes()
+    assert session["value"].encode() not in (RUN / "webui" / "kept.json").read_bytes()

@@ -64,7 +64,7 @@ def test_a_layer_is_fetched_applied_and_kept_by_the_citys_answer(street: Street,
     eventually(lambda: kept(street)["city_layer"] == [1, revision], 30, "the layer is tried")
     eventually(lambda: kept(street)["state"] == "steady", 30, "and kept")
     assert not [one for one in kept(street)["failed"] if one["caller"] == "agent"]
-    site = json.loads((RUN / "site.json").read_bytes())
+    site = json.loads((RUN / "keeper" / "site.json").read_bytes())
     assert site["tunnel"][0]["keepalive_seconds"] == 20
     eventually(lambda: report().get("city_layer") == [1, revision], 30, "the city hears of it")
 
@@ -75,7 +75,9 @@ def test_a_layer_that_kills_the_tunnel_is_undone_and_the_city_hears_why(street: 
     layer["tunnel"][0]["endpoint"] = good.replace("51820", "51821")
     revision = hand_out(street, layer)
     eventually(lambda: kept(street)["city_layer"] == [1, revision], 30, "the layer is tried")
-    eventually(lambda: json.loads((RUN / "site.json").read_bytes())["tunnel"][0]["endpoint"] == good, 60, "undone")
+    eventually(
+        lambda: json.loads((RUN / "keeper" / "site.json").read_bytes())["tunnel"][0]["endpoint"] == good, 60, "undone"
+    )
     eventually(lambda: kept(street)["state"] == "steady", 30, "steady")
     assert kept(street)["revision"] == before
     assert kept(street)["failed"][-1]["reason"] == "not_confirmed"
@@ -86,7 +88,7 @@ def test_a_layer_that_kills_the_tunnel_is_undone_and_the_city_hears_why(street: 
 
 
 def test_c03_a_layer_that_is_not_the_boxs_is_refused_and_nothing_changes(street: Street, layer: dict[str, Any]) -> None:
-    before = (RUN / "site.json").read_bytes()
+    before = (RUN / "keeper" / "site.json").read_bytes()
     log = street.logs / "agent.log"
     for rule, other in {
         "layer_other_device": {"device": "0" * 64},
@@ -96,4 +98,4 @@ def test_c03_a_layer_that_is_not_the_boxs_is_refused_and_nothing_changes(street:
     }.items():
         hand_out(street, layer, **other)
         eventually(lambda rule=rule: f'"code": "{rule}"' in log.read_text(encoding="utf-8"), 30, rule)
-    assert (RUN / "site.json").read_bytes() == before
+    assert (RUN / "keeper" / "site.json").read_bytes() == before

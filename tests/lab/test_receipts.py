@@ -1,7 +1,7 @@
 """Receipts on the street: the ferry killed, the disk full, a sync that fails, receipts taken away. Video goes on.
 
 nvr ── lan [siteside] · (ferry ── <state>/receipts/NN.jsonl) · [cityside] vpn ═══ city
-                            └── head ── keeper ── <state>/receipt-head.json
+                            └── head ── keeper ── <state>/keeper/receipt-head.json
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from edge.lab.street import RUN, STATE, Street, eventually
 from edge.receipts import commands, verify_receipts
 from tests.conftest import ORDERS
 
-RECEIPTS, KEPT = STATE / "receipts", STATE / "receipt-head.json"
+RECEIPTS, KEPT = STATE / "receipts", STATE / "keeper" / "receipt-head.json"
 
 
 def snowgate(*words: str) -> subprocess.CompletedProcess[str]:
@@ -134,7 +134,7 @@ def test_a_sync_that_fails_ends_the_ferry_and_the_next_one_reads_anew(street: St
         tracer.terminate()
         tracer.wait(10)
     log = (street.logs / "ferry.log").read_text(encoding="utf-8")
-    assert "The disk did not keep a receipt (EIO)" in log
+    assert "receipt_not_synced" in log
     eventually(lambda: written()[-1]["sequence"] > before + 1, 20, "the next life's line")
     settled(street)
     assert [line["event"] for line in written() if line["sequence"] > before][:2] == ["opened", "restarted"]

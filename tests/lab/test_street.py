@@ -23,7 +23,7 @@ from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, Probe, run
 from edge.lab.sockets import udp_in
 from edge.lab.street import RUN, SECRETS, Street, eventually
 from netconf import secrets
-from tests.conftest import ORDERS
+from tests.conftest import ORDERS, as_user
 
 NO_CALL = LiveCall(30000, 15060, 7, 40000, 41000, 1, 1)
 RECORDER = "recorder-34020000001180000001"
@@ -60,16 +60,16 @@ def test_a_channel_under_an_id_that_was_not_issued_is_refused_with_a_sentence(st
 
 
 def test_a_wrong_password_is_named_and_the_right_one_works_again(street: Street) -> None:
-    good = secrets.read_password(SECRETS, RECORDER)
+    good = secrets.read_password(SECRETS / "siteside", RECORDER)
     assert good is not None
-    secrets.write_password(SECRETS, RECORDER, "wrong")
+    secrets.write_password(SECRETS / "siteside", RECORDER, "wrong")
     street.kill("siteside")
     try:
         eventually(lambda: street.said("siteside").get("counters", {}).get("wrong_password"), 60, "the wrong password")
         log = (street.logs / "siteside.log").read_text(encoding="utf-8")
         assert "A recorder registered with a wrong password." in log
     finally:
-        secrets.write_password(SECRETS, RECORDER, good)
+        secrets.write_password(SECRETS / "siteside", RECORDER, good)
         street.kill("siteside")
         street.kill("nvr")
     eventually(lambda: any(street.said("siteside").get("recorders", {}).values()), 90, "the recorder online again")
@@ -169,7 +169,7 @@ def test_garbage_from_both_sides_leaves_no_trace_but_a_counter(street: Street, p
 
 
 def test_no_traceback_and_no_secret_in_any_log(street: Street) -> None:
-    passwords = [p.read_text(encoding="utf-8").strip() for p in SECRETS.iterdir()]
+    passwords = [p.read_text(encoding="utf-8").strip() for p in SECRETS.rglob("*.password")]
     assert passwords
     for log in street.logs.glob("*.log"):
         text = log.read_text(encoding="utf-8", errors="replace")
@@ -213,7 +213,8 @@ def test_a_tunnel_that_was_opened_wide_is_put_back(street: Street, playing: str)
 def hand_over(street: Street, rule: str, passed: socket.socket) -> bool:
     """Hand the ferry a descriptor as the site side; say whether it has counted ``rule``."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as line, contextlib.suppress(ConnectionError):
-        line.connect(str(RUN / "ferry-site.sock"))
+        with as_user("snowgate-siteside"):
+            line.connect(str(RUN / "ferry" / "site" / "socket"))
         socket.send_fds(line, [b"\x01\x08\x00\x017\x00\x0255\x00\x0296"], [passed.fileno()])
         line.settimeout(5)
         told = line.recv(100)

@@ -110,7 +110,7 @@ def standing(street: Street, server: Server) -> Iterator[None]:
 def kept() -> Any:
     """The keeper's lease, by the file it keeps."""
     try:
-        lease = json.loads((STATE / "learned.json").read_bytes())["lease"]
+        lease = json.loads((STATE / "keeper" / "learned.json").read_bytes())["lease"]
     except (OSError, ValueError):
         return None
     return lease and lease["address"]
@@ -241,4 +241,4 @@ def test_nothing_but_dhcp_dns_and_wireguard_left_the_uplink_all_the_while(street
     assert judge.violations == []
     for log in street.logs.glob("*.log"):
         assert "Traceback" not in log.read_text(encoding="utf-8", errors="replace"), log
-    assert (RUN / "keeper-uplink.sock").exists()
+    assert (RUN / "keeper" / "uplink" / "socket").exists()

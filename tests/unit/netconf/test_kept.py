@@ -111,7 +111,7 @@ def test_a_damaged_key_is_told_by_its_files_name_and_kept(tmp_path: Path, held: 
 def test_a_password_is_read_without_its_line_end(tmp_path: Path) -> None:
     secrets.write_password(tmp_path / "s", "platform", " 密码 ")
     assert secrets.read_password(tmp_path / "s", "platform") == " 密码 "
-    assert mode(tmp_path / "s" / "platform.password") == 0o600
+    assert mode(tmp_path / "s" / "platform.password") == 0o640, "its folder says who may come near"
     assert secrets.read_password(tmp_path / "s", "recorder-34020000001180000001") is None
 
 

@@ -26,7 +26,8 @@ def box(tmp_path: Path) -> argparse.Namespace:
 
 def ferry(run: Path, answer: bytes) -> threading.Thread:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    listener.bind(str(run / "ferry-reader.sock"))
+    (run / "ferry" / "reader").mkdir(parents=True, exist_ok=True)
+    listener.bind(str(run / "ferry" / "reader" / "socket"))
     listener.listen(1)
 
     def serve() -> None:
