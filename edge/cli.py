@@ -18,6 +18,17 @@ _COMMANDS = {
     "first-code": ("webui.commands", "add_state", "first_code", "print a one-time code for the page's password"),
     "fingerprint": ("webui.commands", "add_state", "fingerprint", "print the fingerprint of the page's key"),
     "receipts": ("edge.receipts.commands", "add_arguments", "run", "who watched what: show it, prove it whole"),
+    "backup": ("edge.upkeep.commands", "add_backup", "run_backup", "seal what makes this box this box into a file"),
+    "restore": ("edge.upkeep.commands", "add_restore", "run_restore", "lay a backup out, with the box stopped"),
+    "factory-reset": ("edge.upkeep.commands", "add_factory_reset", "run_factory_reset", "forget all but the receipts"),
+    "finish": (
+        "edge.upkeep.commands",
+        "add_finish",
+        "run_finish",
+        "complete what a power cut interrupted (every boot)",
+    ),
+    "doctor": ("edge.upkeep.commands", "add_doctor", "run_doctor", "say what is wrong, and what to do about it"),
+    "support": ("edge.upkeep.commands", "add_support", "run_support", "write a bundle for the maker, without secrets"),
     "lab": ("edge.lab.command", "add_arguments", "run", "a whole street in namespaces, to try things in"),
 }
 

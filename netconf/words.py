@@ -14,6 +14,7 @@ from netconf.sentences.form import Words
 from netconf.sentences.pages import PAGES
 from netconf.sentences.processes import PROCESSES
 from netconf.sentences.receipts import RECEIPTS
+from netconf.sentences.upkeep import UPKEEP
 from netconf.sentences.uplink import UPLINK
 
 Language = Literal["en", "zh-CN"]
@@ -515,7 +516,7 @@ _CALLS = {
     ),
 }
 
-TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK | RECEIPTS | PROCESSES
+TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK | RECEIPTS | PROCESSES | UPKEEP
 
 
 class _Facts(dict[str, str]):

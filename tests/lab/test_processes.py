@@ -107,7 +107,7 @@ def test_f05_everything_killed_at_once_comes_back_and_nothing_crosses_meanwhile(
 @pytest.fixture
 def no_memory() -> Iterator[Path]:
     """A control group whose members are killed for the next page that they want."""
-    group = MEMORY / f"snowgate-test-{os.getpid()}"
+    group = MEMORY / f"snowgate-test-{time.time_ns()}"
     try:
         group.mkdir()
         (group / "memory.limit_in_bytes").write_text("64K", encoding="ascii")
