@@ -77,6 +77,7 @@ class _Cradle:
         self._beats, self._beat = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._workers: dict[int, int] = {}
         self._heard: dict[int, float] = {}
+        self._looked = time.monotonic()
 
     def rock(self, confine: Callable[[], None]) -> None:
         """Keep every place filled until the parent is gone, which the workers are the first to see."""
@@ -99,7 +100,10 @@ class _Cradle:
             self._end_silent()
 
     def _end_silent(self) -> None:
-        now = time.monotonic()
+        now, before = time.monotonic(), self._looked
+        self._looked = now
+        if now - before > 3 * CHECK_SECONDS:  # we were stopped ourselves, and so may they have been
+            self._heard = dict.fromkeys(self._heard, now)
         with contextlib.suppress(BlockingIOError):
             self._heard.update(dict.fromkeys(os.read(self._beats, 4096), now))
         for pid, place in self._workers.items():

@@ -19,21 +19,23 @@ BEAT_SECONDS = 2.0
 
 
 class Supervisor:
-    """The line to the supervisor, opened once (the ferry can open nothing later); without one, every word is lost."""
+    """The line to the supervisor, opened at the start (the ferry can open nothing later); without one, every word is lost."""
 
     def __init__(self, silence_seconds: float = SILENCE_SECONDS) -> None:
         self._due = 0.0
+        self._silence = f"WATCHDOG_USEC={int(silence_seconds * 1_000_000)}"
+        self._path = os.environ.pop("NOTIFY_SOCKET", "")
         self._line: socket.socket | None = None
-        path = os.environ.pop("NOTIFY_SOCKET", "")
-        if path:
-            line = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-            line.setblocking(False)
-            try:
-                line.connect("\0" + path[1:] if path[:1] == "@" else path)
-                self._line = line
-            except OSError:
-                line.close()
-        self._say(f"WATCHDOG_USEC={int(silence_seconds * 1_000_000)}")
+        if self._path:
+            self._line = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            self._line.setblocking(False)
+            self._dial()
+
+    def _dial(self) -> None:
+        if self._line is not None:
+            with contextlib.suppress(OSError):
+                self._line.connect("\0" + self._path[1:] if self._path[:1] == "@" else self._path)
+                self._line.send(self._silence.encode("ascii"))
 
     def ready(self) -> None:
         """What stood before stands again; others may begin."""
@@ -47,6 +49,13 @@ class Supervisor:
             self._say("WATCHDOG=1")
 
     def _say(self, text: str) -> None:
-        if self._line is not None:
-            with contextlib.suppress(OSError):  # a supervisor that is away or busy hears the next one
+        if self._line is None:
+            return
+        try:
+            self._line.send(text.encode("ascii"))
+        except BlockingIOError:
+            return  # it is busy, and hears the next one
+        except OSError:
+            self._dial()  # a watchdog that was started again listens anew, and has heard nothing yet
+            with contextlib.suppress(OSError):
                 self._line.send(text.encode("ascii"))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 1 << 20
+#: The ferry can rename nothing: it writes into its file, and who reads meanwhile reads again.
+_TRIES, _AGAIN_SECONDS = 3, 0.01
 
 
 def path(run: Path, name: str) -> Path:
@@ -21,11 +24,15 @@ def path(run: Path, name: str) -> Path:
 
 def read(run: Path, name: str) -> Any:
     """Return what ``name`` says of itself, None when it says nothing that can be read."""
-    try:
-        with path(run, name).open("rb") as file:
-            return json.loads(file.read(MAX_BYTES))
-    except (OSError, ValueError):
-        return None
+    for _ in range(_TRIES):
+        try:
+            with path(run, name).open("rb") as file:
+                return json.loads(file.read(MAX_BYTES))
+        except OSError:
+            return None
+        except (ValueError, RecursionError):
+            time.sleep(_AGAIN_SECONDS)
+    return None
 
 
 class StatusFile:

@@ -11,6 +11,8 @@ MAX_WORD_BYTES = 512
 START_SECONDS = 90.0
 #: What a program may allow itself at most: beyond it, a hang would not be noticed by anybody.
 MOST_SILENCE_SECONDS = 300.0
+#: Who judges is kept from it for longer: then so was everybody else (a machine that stood still), and it counts for none.
+MOST_GAP_SECONDS = 3.0
 
 
 @dataclass(slots=True)
@@ -27,6 +29,7 @@ class Silence:
 
     def __init__(self) -> None:
         self._lives: dict[str, _Life] = {}
+        self._judged_at: float | None = None
 
     def lives(self, pids: dict[str, int], now: float) -> None:
         """Say which programs live now; a new pid is a new life, whose clock begins."""
@@ -55,8 +58,13 @@ class Silence:
         return all(name in self._lives and self._lives[name].ready for name in names)
 
     def silent(self, now: float) -> list[tuple[str, int]]:
-        """Return name and pid of each program that hangs, once a life."""
+        """Return name and pid of each program that hangs, once a life; to be asked each second."""
         found = []
+        gap = now - (now if self._judged_at is None else self._judged_at)
+        self._judged_at = now
+        if gap > MOST_GAP_SECONDS:
+            for life in self._lives.values():
+                life.heard_at += gap
         for name, life in self._lives.items():
             allowed = life.silence_seconds if life.beaten else max(START_SECONDS, life.silence_seconds)
             if now - life.heard_at > allowed:
