@@ -10,12 +10,15 @@ TEST_PACKAGES := dnsmasq-base
 TOOLS := chromium fonts-wqy-zenhei strace
 PROGRAMS := python3 nft wg wireguard-go ffmpeg ip unshare nsenter dnsmasq
 
+PREFIX := /opt/snowgate
+UNITS := snowgate-closed snowgate-keeper snowgate-uplink snowgate-ferry snowgate-site snowgate-city
+
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools demo test check bench clean
+.PHONY: help setup packages tools demo test check bench install uninstall clean
 
 help: ## say what there is
 	@echo "snowgate: make TARGET"
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  %-8s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
 
 setup: packages $(STAMP) ## install what is missing: Debian packages (as root) and Python packages into .venv
 
@@ -50,6 +53,29 @@ check: setup ## format, lint, types, and who may import whom
 
 bench: setup ## the relay beside a bare loop, delay and memory: build/bench.json
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests.bench
+
+install: $(STAMP) ## put it on this machine, as root: /opt/snowgate, units, users, folders (DESTDIR= for an image's root)
+	@set -e; root="$(DESTDIR)$(PREFIX)"; rm -rf build/wheel; \
+	$(PYTHON) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel .; \
+	/usr/bin/python3 -m venv "$$root"; \
+	"$$root/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements-box.txt; \
+	"$$root/bin/python" -m pip install -q --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl; \
+	printf '#!/bin/sh\nexec $(PREFIX)/bin/python -m edge.cli "$$@"\n' > "$$root/bin/snowgate"; chmod 755 "$$root/bin/snowgate"; \
+	install -d "$$root/share/supervisor" "$(DESTDIR)/etc/systemd/system" "$(DESTDIR)/etc/systemd/journald.conf.d" "$(DESTDIR)/etc/sysusers.d" "$(DESTDIR)/etc/tmpfiles.d"; \
+	install -m 755 systemd/snowgate-closed systemd/snowgate-release "$$root/share"; \
+	install -m 644 firewall/closed.nft "$$root/share"; install -m 644 systemd/supervisor/*.conf "$$root/share/supervisor"; \
+	install -m 644 systemd/*.service systemd/*.target "$(DESTDIR)/etc/systemd/system"; \
+	for kind in sysusers.d tmpfiles.d; do install -m 644 systemd/$$kind/snowgate.conf "$(DESTDIR)/etc/$$kind"; done; \
+	install -m 644 systemd/journald.conf.d/snowgate.conf "$(DESTDIR)/etc/systemd/journald.conf.d"; \
+	[ -n "$(DESTDIR)" ] || { systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload; \
+	systemctl enable -q snowgate.target $(UNITS); echo "Installed. Next: systemctl start snowgate.target, $(PREFIX)/bin/snowgate apply FILE"; }
+
+uninstall: ## take it off again and give the ports back; what it kept stays, unless PURGE=1
+	@[ -n "$(DESTDIR)" ] || { systemctl disable -q --now snowgate.target $(UNITS); sh "$(PREFIX)/share/snowgate-release"; sysctl -q --system >/dev/null; }
+	@rm -rf "$(DESTDIR)$(PREFIX)" $(DESTDIR)/etc/systemd/system/snowgate* $(DESTDIR)/etc/sysusers.d/snowgate.conf \
+	$(DESTDIR)/etc/tmpfiles.d/snowgate.conf $(DESTDIR)/etc/systemd/journald.conf.d/snowgate.conf
+	@[ -z "$(PURGE)" ] || rm -rf "$(DESTDIR)/var/lib/snowgate" "$(DESTDIR)/etc/snowgate" "$(DESTDIR)/var/log/snowgate"
+	@[ -n "$(DESTDIR)" ] || systemctl daemon-reload
 
 clean: ## remove what was built here
 	@rm -rf build .venv *.egg-info .mypy_cache .ruff_cache .import_linter_cache .hypothesis
