@@ -471,6 +471,18 @@ _CALLS = {
         "所提供的媒体不是本设备传送的类型（PS，RTP/AVP，UDP）。",
         "请使用 UDP 方式的 PS 流。",
     ),
+    "city_forgot": Words(
+        "The city's platform no longer knew this view.",
+        "It has probably restarted; the viewer opens it again.",
+        "市级平台已不认识该次观看。",
+        "平台可能已重启；观看者可重新打开。",
+    ),
+    "city_unreached": Words(
+        "The city's platform was not reached for three minutes, so the view was ended.",
+        "Ask the city whether its platform runs.",
+        "三分钟未能联系市级平台，观看已结束。",
+        "请确认市级平台是否运行。",
+    ),
     "side_lost": Words(
         "One side of the box restarted.", "It comes back by itself.", "设备一侧已重启。", "它会自动恢复。"
     ),

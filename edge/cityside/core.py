@@ -118,7 +118,10 @@ class CitySide:
         elif isinstance(event, CallEnded):
             call = self._by_leg.pop(event.call, None)
             if call is not None and self.views.pop(call, None) is not None:
-                self._send(CloseMedia(call, "cancelled" if event.cause == "cancel" else "ended_normally"))
+                reason = _ENDINGS.get(event.cause, "ended_normally")
+                self._send(CloseMedia(call, reason))
+                if reason.startswith("city_"):
+                    self._commands.append(Say(reason, str(call)))
         elif isinstance(event, Refused):
             self._commands.append(Say(event.rule, event.about or str(event.source)))
 
@@ -330,6 +333,10 @@ class CitySide:
             "views": {str(call): {"channel": v.issued, "viewer": v.request.viewer} for call, v in self.views.items()},
             "counters": dict(sorted((self.counters + Counter(self._device.counters)).items())),
         }
+
+
+#: What a leg's end is called in the receipt; any other is the city's BYE.
+_ENDINGS = {"cancel": "cancelled", "forgotten": "city_forgot", "unreached": "city_unreached"}
 
 
 def _label(text: str) -> str:

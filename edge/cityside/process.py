@@ -80,7 +80,7 @@ class Process:
         self._udp.drain()
 
     def _disconnected(self) -> None:
-        self._device.disconnected()
+        self._device.disconnected(time.monotonic())
         self._udp.drain()
 
     def _adopt(self) -> None:

@@ -34,6 +34,8 @@ class Event(enum.StrEnum):
     ACK_MISSING = "ack_missing"
     BYE = "bye"
     HANG_UP = "hang_up"
+    #: The other end knows nothing of it any more, or is not reached.
+    GONE = "gone"
 
 
 class Action(enum.StrEnum):
@@ -85,6 +87,7 @@ TABLE: dict[State, dict[Event, tuple[State, tuple[Action, ...]]]] = {
     _S.ESTABLISHED: {
         _E.BYE: (_S.ENDED, (_A.TELL_ENDED,)),
         _E.HANG_UP: (_S.ENDED, (_A.SEND_BYE,)),
+        _E.GONE: (_S.ENDED, (_A.TELL_ENDED,)),
         _E.ACKED: (_S.ESTABLISHED, ()),
     },
     _S.ENDED: {},

@@ -32,6 +32,10 @@ from edge.sip.message import CSeq, Headers, Request, Response
 from edge.sip.uri import NameAddr, SipUri
 
 #: 9.6.1: offline after three keepalives without an answer.
+#: How long calls stand while the server cannot be reached by SIP. Shorter than two tries to register (60 s apart, each
+#: known to fail after 32 s), and a platform that restarts takes its viewers' pictures away although media flows.
+#: Longer, and a camera whose viewer hung up meanwhile fills the site's uplink for nobody.
+UNREACHED_SECONDS = 180.0
 KEEPALIVE_MISSES = 3
 #: Two items of a full catalog stay below 1300 bytes of UDP in a 1420-byte tunnel.
 ITEMS_PER_PAGE = 2
@@ -93,6 +97,8 @@ class Device(Role):
         self._entries: tuple[CatalogEntry, ...] = ()
         self._pages: deque[CatalogResponse] = deque()
         self._page_key: TransactionKey | None = None
+        #: When the calls end, while the server is not reached.
+        self._give_up_at: float | None = None
 
     # -- what the user asks --------------------------------------------------------------------------------------
 
@@ -109,7 +115,7 @@ class Device(Role):
         self._missed, self._keepalive_key = 0, None
         self._register(now, None)
 
-    def disconnected(self) -> None:
+    def disconnected(self, now: float) -> None:
         """The connection to the server is gone; calls stand, and go on over the next one."""
         self._register_at = self._register_key = None
         # What was on its way is lost; whoever asked for a catalog asks again.
@@ -117,6 +123,7 @@ class Device(Role):
         self._pages.clear()
         if self._registered:
             self._registered, self._keepalive_at = False, None
+            self._unreached(now)
             self._tell(RegistrationLost("connection"))
 
     def kept(self) -> dict[str, Any]:
@@ -200,12 +207,19 @@ class Device(Role):
         if not self._registered:
             self._registered, self._missed = True, 0
             self._keepalive_at = now + self._config.keepalive_seconds
+            self._give_up_at = None
+            self._legs.ask(now)
             self._tell(Registered())
 
     def _lose(self, cause: str, now: float) -> None:
         self._registered, self._keepalive_at = False, None
+        self._unreached(now)
         self._register_at = now + self._config.retry_seconds * (1 + self._chance.number(1000) / 4000)
         self._tell(RegistrationLost(cause))
+
+    def _unreached(self, now: float) -> None:
+        if self._give_up_at is None:
+            self._give_up_at = now + UNREACHED_SECONDS
 
     # -- keepalive -----------------------------------------------------------------------------------------------
 
@@ -248,13 +262,17 @@ class Device(Role):
             self._send_page(now)
 
     def _own_timer(self) -> float | None:
-        return min((at for at in (self._register_at, self._keepalive_at) if at is not None), default=None)
+        times = (self._register_at, self._keepalive_at, self._give_up_at)
+        return min((at for at in times if at is not None), default=None)
 
     def _on_timer(self, now: float) -> None:
         if self._register_at is not None and self._register_at <= now:
             self._register(now, None)
         if self._keepalive_at is not None and self._keepalive_at <= now:
             self._send_keepalive(now)
+        if self._give_up_at is not None and self._give_up_at <= now:
+            self._give_up_at = None
+            self._legs.lose(now)
 
     # -- what the platform asks ----------------------------------------------------------------------------------
 

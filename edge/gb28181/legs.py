@@ -67,7 +67,7 @@ class CallEstablished:
 
 @dataclass(frozen=True, slots=True)
 class CallEnded:
-    """The other end ended it: cause is bye, cancel or no_ack."""
+    """It ended by the other end: cause is bye, cancel, no_ack, forgotten (481), or unreached."""
 
     call: str
     cause: str
@@ -117,6 +117,7 @@ class Legs:
     tell: Callable[[CallEvent], None]
     _by_name: dict[str, _Leg] = field(default_factory=dict)
     _by_key: dict[TransactionKey, _Leg] = field(default_factory=dict)
+    _asked: dict[TransactionKey, str] = field(default_factory=dict)
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -139,6 +140,9 @@ class Legs:
 
     def on_response(self, key: TransactionKey, response: Response, now: float) -> bool:
         """Take an answer; False when it is to no leg of ours."""
+        if key in self._asked:
+            self._on_word(key, response, now)
+            return True
         leg = self._by_key.get(key)
         if leg is None:
             return False
@@ -174,6 +178,8 @@ class Legs:
             self._step(leg, event, now)
 
     def on_timeout(self, key: TransactionKey, now: float) -> bool:
+        if self._asked.pop(key, None) is not None:
+            return True  # nobody answers anything: registration will tell
         leg = self._by_key.get(key)
         if leg is None:
             return False
@@ -266,6 +272,35 @@ class Legs:
         if leg is not None:
             leg.status, leg.cause = leg.status or 480, leg.cause or "hung up"
             self._step(leg, Event.HANG_UP, now)
+
+    def ask(self, now: float) -> None:
+        """Ask the other end of each established leg whether it still knows it (OPTIONS in the dialog, RFC 3261 11, 12.2).
+
+        A BYE that was lost with its TCP connection is never sent again, and a platform that restarted sends none.
+        """
+        for leg in self._by_name.values():
+            if leg.state is State.ESTABLISHED and leg.name not in self._asked.values():
+                key = self.endpoint.send_request(leg.dialog.request("OPTIONS"), leg.peer, now)
+                self._asked[key] = leg.name
+
+    def _on_word(self, key: TransactionKey, response: Response, now: float) -> None:
+        """Only 481 says that there is no such dialog (12.2.1.2); what a platform thinks of OPTIONS ends no call."""
+        if response.status < 200:
+            return
+        leg = self._by_name.get(self._asked.pop(key))
+        if leg is not None and response.status == 481:
+            leg.cause = "forgotten"
+            self._step(leg, Event.GONE, now)
+
+    def lose(self, now: float) -> None:
+        """The other ends are not reached any more: every established leg is over."""
+        for leg in [leg for leg in self._by_name.values() if leg.state is State.ESTABLISHED]:
+            leg.cause = "unreached"
+            self._step(leg, Event.GONE, now)
+
+    def knows(self, request: Request) -> bool:
+        """Return whether a request belongs to a dialog that stands."""
+        return self._dialog_of(request) is not None
 
     def names(self, peer: str) -> list[str]:
         """Return the legs to the peer at an address."""

@@ -166,6 +166,8 @@ class Role(abc.ABC):
             self._legs.on_invite(key, request, source, now)
         elif request.method == "BYE":
             self._legs.on_bye(key, request, source, now)
+        elif request.method == "OPTIONS" and request.to.tag is not None and not self._legs.knows(request):
+            self._answer(key, request, 481, "Call/Transaction Does Not Exist", now)
         elif request.method == "OPTIONS":
             self._answer(key, request, 200, "OK", now, ("Allow", ALLOW))
         else:

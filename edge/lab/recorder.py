@@ -107,7 +107,7 @@ class Recorder:
         self._udp.drain()
 
     def _disconnected(self) -> None:
-        self._device.disconnected()
+        self._device.disconnected(time.monotonic())
         self._udp.drain()
 
     def _event(self, event: Any, now: float) -> None:

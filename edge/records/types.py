@@ -76,6 +76,8 @@ REASONS = (
     "channel_not_admitted",
     "channel_not_shared",
     "channel_unknown",
+    "city_forgot",
+    "city_unreached",
     "ended_normally",
     "ferry_unreachable",
     "media_address_foreign",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -63,6 +65,42 @@ def test_a_city_that_restarts_is_registered_with_again(street: Street, channel: 
     eventually(lambda: right() > 5, 30, "pictures")
     order(ORDERS, "stop")
     eventually(lambda: not street.said("ferry").get("views"), 20, "the view's end")
+
+
+def reason_of_the_last_view() -> str:
+    command = [sys.executable, "-m", "edge.cli", "receipts", "list", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+    return next(str(view["reason"]) for view in json.loads(done.stdout) if view["event"] == "ended")
+
+
+def test_a_view_that_a_restarted_city_has_forgotten_ends_with_that_reason(street: Street, channel: str) -> None:
+    order(ORDERS, f"play {channel}")
+    eventually(lambda: right() > 5, 30, "pictures")
+    starts = street.starts("city")
+    street.kill("city")
+    eventually(lambda: street.starts("city") > starts, 10, "the city again")
+    eventually(known_to_city, 60, "registered again")
+    eventually(lambda: not street.said("ferry").get("views"), 30, "the view's end")
+    assert reason_of_the_last_view() == "city_forgot"
+
+
+def test_a_view_goes_on_when_its_connection_alone_is_lost(street: Street, playing: str) -> None:
+    """The city's host resets it and takes no other for a while; the city still knows its view when it is dialled anew."""
+    (number,) = street.said("ferry")["views"]
+    rules = ("add table inet cut", "add chain inet cut input { type filter hook input priority 0; }",
+             "add rule inet cut input tcp dport 5060 reject with tcp reset")  # fmt: skip
+    subprocess.run(topology.inside("city", "nft", "; ".join(rules)), check=True, timeout=20)
+    try:
+        with contextlib.suppress(OSError):
+            order(ORDERS, "catalog")  # a word of the city, which the box acknowledges: that segment is reset
+        eventually(lambda: not street.said("cityside").get("registered"), 60, "the connection is lost")
+    finally:
+        subprocess.run(topology.inside("city", "nft", "delete table inet cut"), check=True, timeout=20)
+    eventually(lambda: street.said("cityside").get("registered"), 90, "registered again")
+    count = right()
+    eventually(lambda: right() > count + 50, 30, "pictures of the same view")
+    assert list(street.said("ferry")["views"]) == [number]
+    assert order(ORDERS, "facts")["judge"].get("wrong", 0) == 0
 
 
 @pytest.fixture
