@@ -101,6 +101,7 @@ class _Worker:
             "lower": self._links.lower,
             "mac": self._links.mac,
             "move": self._links.move,
+            "give_name": self._links.give_name,
             "create_wireguard": self._links.create_wireguard,
             "make_macvlan": self._links.make_macvlan,
             "make": self._make,

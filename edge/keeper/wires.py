@@ -61,7 +61,11 @@ class Wires:
     def _lan(self, site: Site) -> None:
         if site.lan.mode == "one_arm":
             self._arm(site)
-        elif self._there("lan", site.lan.port):
+        elif (
+            self._there("lan", site.lan.port)
+            or site.lan.mac is not None
+            and self._hands["lan"].ask("give_name", site.lan.port, site.lan.mac)
+        ):
             self._know("lan", "/lan/port", site.lan.port, site.lan.mac)
         else:
             self._know("wan", "/lan/port", site.lan.port, site.lan.mac)
@@ -84,6 +88,8 @@ class Wires:
 
     def _know(self, namespace: str, path: str, port: str, wanted: str | None) -> None:
         mac = self._hands[namespace].ask("mac", port)
+        if mac is None and wanted is not None and self._hands[namespace].ask("give_name", port, wanted):
+            mac = wanted  # somebody had renamed it
         if mac is None:
             raise NotApplied(finding("port_missing", path, port=port))
         if wanted is not None and mac != wanted:

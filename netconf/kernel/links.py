@@ -31,6 +31,8 @@ from netconf.plan import (
 from netconf.state import LinkState, Made, Neighbour, NetworkState, Route
 
 PERMANENT = 0x80
+#: Links that can have the MAC of the port that they stand upon.
+_UPON_OTHERS = ("macvlan", "vlan", "bridge", "bond")
 _UP = 1
 _MAIN_TABLE = 254
 _PROTO_KERNEL = 2
@@ -66,6 +68,23 @@ class Links:
             return None
         mac = link.get_attr("IFLA_PERM_ADDRESS") or link.get_attr("IFLA_ADDRESS")
         return str(mac).lower() if mac else None
+
+    def give_name(self, name: str, mac: str) -> bool:
+        """Give the one port with this MAC its name back, shut; False when there is none, or more than one.
+
+        Raises:
+            KernelRefused: the kernel does not.
+        """
+        try:
+            ports = [link for link in self._route.get_links() if _kind(link) not in _UPON_OTHERS
+                     and str(link.get_attr("IFLA_PERM_ADDRESS") or link.get_attr("IFLA_ADDRESS")).lower() == mac]  # fmt: skip
+            if len(ports) != 1:
+                return False
+            self._route.link("set", index=ports[0]["index"], state="down")
+            self._route.link("set", index=ports[0]["index"], ifname=name)
+        except (NetlinkError, OSError) as wrong:
+            raise KernelRefused(f"ip link set address {mac} name {name}: {wrong}") from None
+        return True
 
     def move(self, name: str, namespace: int) -> None:
         """Move a link, shut, into the namespace that a descriptor stands for.
@@ -263,6 +282,11 @@ class Links:
                 exact |= {"gateway": str(route.via)} if route.via else {}
                 exact |= {"priority": route.metric} if route.metric else {}
                 self._route.route("del", dst=str(route.network), oif=index, **exact)
+
+
+def _kind(link: Any) -> str:
+    info = link.get_attr("IFLA_LINKINFO")
+    return str(info.get_attr("IFLA_INFO_KIND") or "") if info is not None else ""
 
 
 def _read(sysctls: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
