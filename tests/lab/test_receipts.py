@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from edge.lab import topology
 from edge.lab.city import order
 from edge.lab.street import RUN, STATE, Street, eventually
 from edge.receipts import commands, verify_receipts
@@ -200,3 +201,44 @@ def test_a_full_disk_costs_no_picture_and_no_receipt(street: Street, small_disk:
     number, digest = head(street)
     files = [str(path) for path in commands.files(STATE)]
     assert snowgate("verify", "--whole", f"--head={number}:{digest}", *files).returncode == 0
+
+
+def test_f13_a_disk_that_turned_read_only_stops_changes_and_no_picture(street: Street, playing: str) -> None:
+    """The state folder is read-only for everybody, also for a ferry that is started again: its receipts wait in memory."""
+    applied = (RUN / "applied.toml").read_text(encoding="utf-8")
+    before = written()[-1]["sequence"]
+    subprocess.run(["mount", "--bind", str(STATE), str(STATE)], check=True, timeout=20)
+    subprocess.run(["mount", "-o", "remount,bind,ro", str(STATE)], check=True, timeout=20)
+    try:
+        with pytest.raises(topology.LabBroken) as refused:
+            street.apply(applied.replace("北门", "南门"))
+        assert "(disk_refuses)" in str(refused.value)
+        assert "(disk_read_only)" in snowgate_word("doctor")
+        count = right()
+        eventually(lambda: right() > count + 50, 20, "the picture goes on")
+        street.kill("ferry")
+        settled(street)
+        # (order again: the ferry's death ended the view)
+        eventually(lambda: "receipts_untrusted" in street.said("ferry").get("findings", []), 20, "the finding")
+        order(ORDERS, f"play {playing}")
+        eventually(lambda: right() > 25, 30, "pictures with receipts in memory alone")
+        order(ORDERS, "stop")
+        eventually(lambda: not street.said("ferry").get("views"), 20, "the view's end")
+        assert street.status()["keeper"]["tunnels"]["wg-a"]["handshake_age_seconds"] < 180
+        assert written()[-1]["sequence"] == before
+    finally:
+        subprocess.run(["umount", "-l", str(STATE)], check=True, timeout=20)
+        (RUN / "applied.toml").write_text(applied, encoding="utf-8")
+        street.kill("ferry")
+        street.kill("keeper")
+    eventually(lambda: written()[-1]["sequence"] > before, 20, "the disk takes receipts again")
+    settled(street)
+    assert snowgate("verify").returncode == 0
+    street.apply(applied)
+    order(ORDERS, f"play {playing}")
+    eventually(lambda: right() > 5, 30, "pictures")
+
+
+def snowgate_word(*words: str) -> str:
+    command = [sys.executable, "-m", "edge.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout
