@@ -20,7 +20,7 @@ from edge.control.client import socket_path
 from edge.io import status as status_file
 from edge.lab import private, topology
 from edge.lab.control import city_key
-from edge.lab.programs import Programs
+from edge.lab.programs import SUPERVISED, Programs
 from edge.lab.units import House, code_path, furnish, read_unit
 from netconf import secrets
 from netconf.check import read_site
@@ -91,6 +91,7 @@ class Street:
         self._start_programs()
         self.programs.start()
         self.apply(text)
+        eventually(lambda: all(self.pid(name) for name in SUPERVISED), 30, "the sides' programs")
 
     def _secrets_and_site(self) -> str:
         hub = X25519PrivateKey.generate()

@@ -92,7 +92,9 @@ def layout(content: bytes, places: Places, board: str) -> tuple[dict[str, Put | 
     if not own_board:
         # The city's values stay, so that the page has its address; its signature was for another box.
         layers = Layers(layers.owner, layers.city, (0, 0))
-    return files | _revision(layers, tuple(said["highest"]), places), own_board
+    # A layer is signed for one device key: another board's count begins where that board's own has come to.
+    highest = tuple(said["highest"]) if own_board else (0, 0)
+    return files | _revision(layers, highest, places), own_board
 
 
 def _revision(layers: Layers, highest: tuple[int, int], places: Places) -> dict[str, Put | None]:

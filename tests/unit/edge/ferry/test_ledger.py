@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -415,3 +416,35 @@ def test_the_model_forgets_what_was_not_synced() -> None:
     with pytest.raises(AssertionError):
         for files in after_power_cut(start, [s for s in log[:cut] if s[0] != "said"], some):
             check(files, said)
+
+
+# -- clocks ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_clock_that_jumps_a_year_either_way_leaves_a_whole_chain_and_says_so() -> None:
+    """The wall is as wrong as it is; the numbers, the boot and its monotonic seconds tell the order and the span."""
+    disk, clock = ModelDisk(), Clock()
+    book = ledger(disk, clock)
+    view(book, 1)
+    for call, day in ((2, "2027-03-01"), (3, "2025-03-01"), (4, "2026-03-01")):
+        clock.day = day
+        view(book, call)
+    verdict = judged(disk.files, (book.head.sequence, book.head.hash))
+    assert not verdict.problems
+    lines = [line for data in disk.files for raw in bytes(data).split(b"\n") if (line := read(raw)) is not None]
+    lines.sort(key=lambda line: line.head.sequence)
+    said = [json.loads(raw) for data in disk.files for raw in bytes(data).split(b"\n") if raw.strip(b"\0")]
+    assert [each["monotonic"] for each in said] == sorted(each["monotonic"] for each in said)
+    assert {each["boot"] for each in said} == {Clock()().boot}
+    assert {line.head.time[:4] for line in lines} == {"2025", "2026", "2027"}
+
+
+def test_a_clock_that_jumped_loses_no_receipt_before_its_time() -> None:
+    """What is overwritten goes by its place in the ring, never by what the wall says of its age."""
+    disk, clock = ModelDisk(), Clock()
+    book = ledger(disk, clock)
+    view(book, 1)
+    clock.day = "2036-03-01"
+    view(book, 2)
+    assert events(disk).count("opened") == 2
+    assert "turned" not in events(disk)

@@ -393,3 +393,14 @@ def test_the_bundle_of_an_empty_box_is_written_too(tmp_path: Path) -> None:
     assert found["configuration.json"] == b"none is confirmed\n"
     durable.write(tmp_path / "x", b"")
     assert backup.MAX_FILES
+
+
+def test_another_board_begins_its_own_count_of_the_citys_layers(box: Box) -> None:
+    """A layer is signed for one device key, so none of the old board's can come here; a city may count anew."""
+    fresh = make(box.root.parent / "fresh", mark=(0, 0), highest=(0, 0))
+    files, own = layout(gather(box.places, "one"), fresh.places, "other")
+    put = files["state/keeper/journal.json"]
+    assert put is not None
+    journal = Journal.decode(put.data)
+    assert journal is not None
+    assert (own, journal.highest) == (False, (0, 0))
