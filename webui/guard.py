@@ -37,6 +37,8 @@ def install(app: Flask, site: Callable[[], Site | None]) -> None:
         found = site()
         if found is None:
             return
+        if not request.headers.get("Content-Length", "0").isdecimal():
+            abort(400)  # a length below zero reads, to some, as "up to the end"
         if request.host not in hosts(found):
             abort(421)
         if request.remote_addr in {str(a) for r in found.recorder for a in (r.address, *r.media_addresses)}:
