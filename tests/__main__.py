@@ -1,17 +1,20 @@
 """``python -m tests``: pytest inside private namespaces, so that the lab's tests can build their street.
 
+``tests/host`` runs outside of them: what is installed there comes from the network.
+
 Each file of ``tests/lab/streets`` has a street of its own, with the same names: it runs in namespaces of its own.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 
 from edge.lab import lacks, private
 from netconf import words
 
-STREETS = Path("tests/lab/streets")
+STREETS, HOST = Path("tests/lab/streets"), Path("tests/host")
 
 
 def runs(given: list[str]) -> list[list[str]]:
@@ -19,11 +22,18 @@ def runs(given: list[str]) -> list[list[str]]:
     if any(not word.startswith("-") for word in given):
         return [given]
     own = sorted(str(path) for path in STREETS.glob("test_*.py"))
-    return [[*given, f"--ignore={STREETS}"], *([*given, path] for path in own)]
+    return [[*given, f"--ignore={STREETS}", f"--ignore={HOST}"], *([*given, path] for path in own)]
 
 
 if __name__ == "__main__":
     found = lacks.lacks()
     for line in words.report(found):
         print(line, file=sys.stderr)
-    sys.exit(1 if found else max(private.run_inside("pytest", *each) for each in runs(sys.argv[1:])))
+    if found:
+        sys.exit(1)
+    results = [private.run_inside("pytest", *each) for each in runs(sys.argv[1:])]
+    if all(word.startswith("-") for word in sys.argv[1:]):
+        results.append(
+            subprocess.run([sys.executable, "-m", "pytest", *sys.argv[1:], str(HOST)], check=False).returncode
+        )
+    sys.exit(max(results))

@@ -50,9 +50,22 @@ def street() -> Iterator[Street]:
         street.close()
 
 
+def whole(street: Street) -> bool:
+    """Whether every program of the box knows every other, by their own words: what the city believes may be old."""
+    ferry, city = street.said("ferry"), street.said("cityside")
+    return (
+        ferry.get("sides") == ["city", "site"]
+        and ferry.get("keeper") is True
+        and any(street.said("siteside").get("recorders", {}).values())
+        and city.get("registered") is True
+        and "ON" in city.get("channels", {}).values()
+    )
+
+
 @pytest.fixture
 def channel(street: Street) -> str:
     """The one channel that the city may see, when it is there."""
+    eventually(lambda: whole(street), 90, "the whole street")
     found: dict[str, list[str]] = eventually(
         lambda: {
             code: facts for code, facts in order(ORDERS, "catalog")["channels"].items() if facts[1] == "ON"

@@ -22,7 +22,7 @@ from edge.lab.naive import NaiveRelay
 from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, run_probe
 from edge.lab.programs import SUPERVISED
 from edge.lab.street import Street, eventually
-from tests.conftest import ORDERS
+from tests.conftest import ORDERS, whole
 
 SUPERVISORS = ("supervisor-site", "supervisor-city")
 UNITS = ("keeper", "uplink", "ferry", *SUPERVISORS)
@@ -37,17 +37,6 @@ def right() -> int:
 
 def children(pid: int) -> list[int]:
     return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
-
-
-def whole(street: Street) -> bool:
-    """Everything runs and knows everything else."""
-    return (
-        street.said("ferry").get("sides") == ["city", "site"]
-        and street.said("ferry").get("keeper") is True
-        and any(street.said("siteside").get("recorders", {}).values())
-        and street.said("cityside").get("registered") is True
-        and bool(order(ORDERS, "facts")["online"])
-    )
 
 
 def again(street: Street, names: tuple[str, ...], before: dict[str, int], within: float = 40) -> None:

@@ -20,7 +20,7 @@ WORST = {"keeper": 3.5, "uplink": 2.2, "ferry": 1.5, "site": 2.9, "city": 2.9}
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The units beside programs of the names that they start."""
     root = tmp_path_factory.mktemp("units")
-    for name in ("python", "snowgate-closed"):
+    for name in ("python", "snowgate", "snowgate-closed"):
         (root / name).write_text("#!/bin/sh\n", encoding="ascii")
         (root / name).chmod(0o755)
     for path in (*FOLDER.glob("*.service"), *FOLDER.glob("*.target")):
