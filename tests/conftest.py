@@ -12,6 +12,8 @@ import pytest
 
 from edge.lab import private
 from edge.lab.city import order
+from edge.lab.naive import NaiveRelay
+from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, run_probe
 from edge.lab.street import RUN, Street, eventually
 
 ORDERS = RUN / "city.sock"
@@ -48,6 +50,31 @@ def street() -> Iterator[Street]:
         yield street
     finally:
         street.close()
+
+
+NO_CALL = LiveCall(NO_CALL_PORT, 15060, 0x11223344, 40000, 41000, 1, 1)
+SCANS = ("scan-nvr-city", "rtp-without-call", "scan-city-nvr")
+
+
+def nothing_crosses(*wanted: str) -> None:
+    """Send these probes; each arrives at its control, none at its victim."""
+    captures, relay = Captures(), NaiveRelay((5060, NO_CALL_PORT), NO_CALL.city_local_port)
+    try:
+        for probe in (probe for probe in PROBES if probe.id in wanted):
+            result = run_probe(probe, captures, NO_CALL, 1)
+            assert result.control_arrived > 0, f"{probe.id}: its control"
+            assert result.arrived == 0, probe.id
+    finally:
+        captures.close()
+        relay.close()
+
+
+def alive(pid: int | None) -> bool:
+    """Whether a process is there and no corpse that nobody has fetched."""
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
 
 
 def whole(street: Street) -> bool:

@@ -395,6 +395,7 @@ class Process:
             "findings": self._receipts.findings() + [f"receipt_{self._head_refused}"] * bool(self._head_refused),
             "receipts": self._receipts.facts(),
             "views": views,
+            "pid": os.getpid(),
         }
         text = json.dumps(facts, ensure_ascii=False, sort_keys=True)
         if text != self._told:

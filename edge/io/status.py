@@ -23,16 +23,30 @@ def path(run: Path, name: str) -> Path:
 
 
 def read(run: Path, name: str) -> Any:
-    """Return what ``name`` says of itself, None when it says nothing that can be read."""
+    """Return what ``name`` says of itself; None when that cannot be read, or whoever said it is dead: a killed program
+    leaves its last word behind."""
     for _ in range(_TRIES):
         try:
             with path(run, name).open("rb") as file:
-                return json.loads(file.read(MAX_BYTES))
+                said = json.loads(file.read(MAX_BYTES))
+            return said if not isinstance(said, dict) or _lives(said.get("pid")) else None
         except OSError:
             return None
         except (ValueError, RecursionError):
             time.sleep(_AGAIN_SECONDS)
     return None
+
+
+def _lives(pid: object) -> bool:
+    if not isinstance(pid, int):
+        return True
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 class StatusFile:
@@ -44,7 +58,7 @@ class StatusFile:
 
     def write(self, facts: Mapping[str, Any]) -> None:
         """Replace the file if ``facts`` differ from what it says."""
-        text = json.dumps(facts, ensure_ascii=False, sort_keys=True)
+        text = json.dumps({**facts, "pid": os.getpid()}, ensure_ascii=False, sort_keys=True)
         if text == self._last:
             return
         fresh = self._path.with_suffix(".new")

@@ -18,16 +18,13 @@ from pathlib import Path
 import pytest
 
 from edge.lab.city import order
-from edge.lab.naive import NaiveRelay
-from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, run_probe
 from edge.lab.programs import SUPERVISED
 from edge.lab.street import Street, eventually
-from tests.conftest import ORDERS, whole
+from tests.conftest import ORDERS, SCANS, alive, nothing_crosses, whole
 
 SUPERVISORS = ("supervisor-site", "supervisor-city")
 UNITS = ("keeper", "uplink", "ferry", *SUPERVISORS)
 MEMORY = Path("/sys/fs/cgroup/memory")
-NO_CALL = LiveCall(NO_CALL_PORT, 15060, 0x11223344, 40000, 41000, 1, 1)
 
 
 def right() -> int:
@@ -43,20 +40,6 @@ def again(street: Street, names: tuple[str, ...], before: dict[str, int], within
     for name in names:
         eventually(lambda name=name: street.starts(name) > before[name], within, f"{name} again")
     eventually(lambda: whole(street), 90, "the whole street")
-
-
-def nothing_crosses(rounds: int = 1) -> None:
-    captures, relay = Captures(), NaiveRelay((5060, NO_CALL_PORT), NO_CALL.city_local_port)
-    try:
-        for _ in range(rounds):
-            for wanted in ("scan-nvr-city", "rtp-without-call", "scan-city-nvr"):
-                (probe,) = (each for each in PROBES if each.id == wanted)
-                result = run_probe(probe, captures, NO_CALL, 1)
-                assert result.control_arrived > 0, f"{wanted}: its control"
-                assert result.arrived == 0, wanted
-    finally:
-        captures.close()
-        relay.close()
 
 
 @pytest.mark.parametrize("name", ["webui", "agent", "uplink"])
@@ -83,7 +66,7 @@ def test_f05_everything_killed_at_once_comes_back_and_nothing_crosses_meanwhile(
     for pid in victims:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    nothing_crosses()
+    nothing_crosses(*SCANS)
     again(street, UNITS, before)
     for name in SUPERVISED:
         eventually(lambda name=name: street.pid(name), 20, name)
@@ -127,7 +110,7 @@ def test_f05_each_that_runs_out_of_memory_is_killed_and_comes_back(street: Stree
     finally:
         greedy.kill()
         greedy.wait(10)
-    assert not _runs(pid), "it was this one that the kernel killed"
+    assert not alive(pid), "it was this one that the kernel killed"
 
 
 def stop(*pids: int | None) -> None:
@@ -164,7 +147,7 @@ def test_f06_a_hung_hand_of_the_keeper_is_ended_with_it(street: Street, playing:
     hands = children(pid)
     stop(*hands)
     again(street, ("keeper",), before)
-    assert not any(_runs(hand) for hand in hands)
+    assert not any(alive(hand) for hand in hands)
 
 
 def test_f06_a_hung_relay_worker_is_replaced_in_the_same_view(street: Street, playing: str) -> None:
@@ -190,7 +173,7 @@ def test_f06_a_hung_nursery_is_found_when_a_worker_is_missed(street: Street, pla
         os.kill(worker, signal.SIGKILL)
     again(street, ("ferry",), before)
     assert "relay_stuck" in (street.logs / "ferry.log").read_text(encoding="utf-8")
-    assert not _runs(nursery)
+    assert not alive(nursery)
 
 
 def test_f06_a_hung_ferry_and_hung_supervisords_are_ended_with_their_programs(street: Street) -> None:
@@ -201,14 +184,7 @@ def test_f06_a_hung_ferry_and_hung_supervisords_are_ended_with_their_programs(st
     again(street, names, before, 60)
     for name, pid in programs.items():
         eventually(lambda name=name, pid=pid: street.pid(name) not in (pid, None), 20, f"another {name}")
-        assert not _runs(pid), f"the old {name} is gone"
-
-
-def _runs(pid: int | None) -> bool:
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except OSError:
-        return False
+        assert not alive(pid), f"the old {name} is gone"
 
 
 def test_a_program_that_ends_at_once_is_never_given_up(street: Street) -> None:

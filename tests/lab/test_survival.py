@@ -13,6 +13,7 @@ import pytest
 from edge.lab import topology
 from edge.lab.city import order
 from edge.lab.street import RUN, Street, eventually
+from tests.conftest import alive
 
 ORDERS = RUN / "city.sock"
 
@@ -148,19 +149,10 @@ def test_f01_the_workers_end_with_the_ferry(street: Street) -> None:
     before = workers(street)
     starts = street.starts("ferry")
     street.kill("ferry")
-    eventually(
-        lambda: not any(Path(f"/proc/{pid}/cmdline").exists() and _alive(pid) for pid in before), 10, "their end"
-    )
+    eventually(lambda: not any(alive(pid) for pid in before), 10, "their end")
     eventually(lambda: street.starts("ferry") > starts, 10, "the ferry again")
     eventually(lambda: street.said("ferry").get("sides") == ["city", "site"], 20, "both sides")
     eventually(lambda: any(street.said("siteside").get("recorders", {}).values()), 60, "the recorder")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except OSError:
-        return False
 
 
 @pytest.mark.parametrize(

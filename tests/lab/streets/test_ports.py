@@ -13,12 +13,8 @@ import pytest
 
 from edge.lab import topology
 from edge.lab.city import order
-from edge.lab.naive import NaiveRelay
-from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, run_probe
 from edge.lab.street import SITE_FILE, Street, eventually
-from tests.conftest import ORDERS
-
-NO_CALL = LiveCall(NO_CALL_PORT, 15060, 0x11223344, 40000, 41000, 1, 1)
+from tests.conftest import ORDERS, SCANS, nothing_crosses
 
 
 @pytest.fixture(scope="module")
@@ -56,20 +52,7 @@ def link(namespace: str, *words: str) -> None:
     topology.ip("-n", namespace, "link", "set", *words)
 
 
-EVERYWHERE = ("scan-nvr-city", "scan-pc-city", "scan-internet-city", "scan-city-nvr", "rtp-without-call")
-
-
-def nothing_crosses(probes: tuple[str, ...] = EVERYWHERE) -> None:
-    captures, relay = Captures(), NaiveRelay((5060, NO_CALL_PORT), NO_CALL.city_local_port)
-    try:
-        for wanted in probes:
-            (probe,) = (each for each in PROBES if each.id == wanted)
-            result = run_probe(probe, captures, NO_CALL, 1)
-            assert result.control_arrived > 0, f"{wanted}: its control"
-            assert result.arrived == 0, wanted
-    finally:
-        captures.close()
-        relay.close()
+EVERYWHERE = (*SCANS, "scan-pc-city", "scan-internet-city")
 
 
 @pytest.mark.parametrize(("namespace", "port"), [("lan", "lan0"), ("wan", "wan0")])
@@ -79,7 +62,7 @@ def test_f24_a_port_that_was_renamed_gets_its_name_and_its_place_back(
     link(namespace, port, "down")
     link(namespace, port, "name", "other7")
     link(namespace, "other7", "up")
-    nothing_crosses()
+    nothing_crosses(*EVERYWHERE)
     eventually(lambda: f"{port}@" in inside(namespace, "ip", "-brief", "link"), 10, "its name again")
     eventually(lambda: "port_missing" not in codes(street), 20, "nothing is missing")
     eventually(lambda: whole(street), 120, "the recorder and the city again")
@@ -93,9 +76,9 @@ def test_f24_names_that_changed_places_are_put_right_by_the_hardware(street: Str
     link("wan", "wan0", "down")
     link("wan", "wan0", "name", "lan0")
     link("wan", "tmp0", "name", "wan0")
-    nothing_crosses()
+    nothing_crosses(*EVERYWHERE)
     eventually(lambda: codes(street) & {"ports_swapped", "port_missing"}, 20, "the finding")
-    nothing_crosses()
+    nothing_crosses(*EVERYWHERE)
     # Nobody is renamed who has a name of ours: a person, or the next boot, puts it right.
     link("wan", "wan0", "down")
     link("wan", "wan0", "name", "tmp0")
@@ -113,7 +96,7 @@ def test_f24_swapped_cables_let_nothing_through_and_all_is_back_when_they_are_ba
     topology.ip("-n", "sw-lan", "link", "set", "up0", "master", "br0", "up")
     topology.ip("-n", "internet", "addr", "add", f"{topology.INTERNET_IP}/24", "dev", "p-box")
     link("internet", "p-box", "up")
-    nothing_crosses(("scan-nvr-city", "scan-pc-city", "scan-city-nvr", "rtp-without-call"))
+    nothing_crosses(*SCANS, "scan-pc-city")
     eventually(lambda: not street.said("cityside").get("registered"), 120, "the city is away")
     topology.ip("-n", "sw-lan", "link", "set", "up0", "nomaster", "netns", "internet")
     topology.ip("-n", "internet", "link", "set", "p-box", "netns", "sw-lan")
@@ -131,7 +114,7 @@ def test_f24_a_second_host_with_the_recorders_mac_gets_no_further_than_the_wire(
     link("nvr2", "eth0", "address", topology.NVR_MAC)
     link("nvr2", "eth0", "up")
     try:
-        nothing_crosses()
+        nothing_crosses(*EVERYWHERE)
         assert "192.168.1.10 lladdr 02:00:00:00:00:10 PERMANENT" in inside(
             "lan", "ip", "neighbour", "show", "dev", "lan0"
         )

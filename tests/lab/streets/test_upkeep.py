@@ -15,7 +15,7 @@ from edge.lab import topology
 from edge.lab.city import order
 from edge.lab.street import RUN, SECRETS, STATE, Street, eventually
 from edge.lab.units import FOLDER
-from tests.conftest import ORDERS
+from tests.conftest import ORDERS, alive
 
 UNITS = ("keeper", "uplink", "ferry", "supervisor-site", "supervisor-city")
 PHRASE = RUN / "phrase"
@@ -36,14 +36,7 @@ def halt(street: Street) -> None:
     for name in UNITS:
         street.stop_program(name)
     for pid in pids:
-        eventually(lambda pid=pid: not _runs(pid), 20, "the end of a supervised program")
-
-
-def _runs(pid: int | None) -> bool:
-    try:
-        return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
-    except OSError:
-        return False
+        eventually(lambda pid=pid: not alive(pid), 20, "the end of a supervised program")
 
 
 def go(street: Street) -> None:
