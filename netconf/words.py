@@ -471,6 +471,12 @@ _CALLS = {
         "所提供的媒体不是本设备传送的类型（PS，RTP/AVP，UDP）。",
         "请使用 UDP 方式的 PS 流。",
     ),
+    "message_not_admitted": Words(
+        "A message was understood and is not taken here; it was refused.",
+        "Nothing to do, unless somebody misses what it asks for.",
+        "收到可识别但此处不接受的消息，已拒绝。",
+        "除非有人需要该功能，否则无需处理。",
+    ),
     "city_forgot": Words(
         "The city's platform no longer knew this view.",
         "It has probably restarted; the viewer opens it again.",

@@ -81,6 +81,8 @@ class RegistrationLost:
 class Device(Role):
     """One device, registered with one platform."""
 
+    heard = (CatalogQuery, DeviceInfoQuery, DeviceStatusQuery)
+
     def __init__(self, config: DeviceConfig, chance: Chance) -> None:
         super().__init__(Identity(config.id, config.domain, config.local), chance, config.user_agent)
         self._config = config
@@ -284,13 +286,12 @@ class Device(Role):
             self._queue_pages(body, now)
         elif isinstance(body, DeviceInfoQuery):
             self._reply(self._info(body), now)
-        elif isinstance(body, DeviceStatusQuery):
+        else:
+            assert isinstance(body, DeviceStatusQuery)  # nothing else is heard
             known = {entry.device_id: entry for entry in self._entries}
             entry = known.get(body.device_id)
             online = "OFFLINE" if entry is not None and entry.status == "OFF" else "ONLINE"
             self._reply(DeviceStatusResponse(body.sn, body.device_id, online=online), now)
-        else:
-            self._refuse("message_unexpected", self._config.server, peer)
 
     def _info(self, query: DeviceInfoQuery) -> DeviceInfoResponse:
         config = self._config

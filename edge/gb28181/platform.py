@@ -116,6 +116,8 @@ class _Binding:
 class Platform(Role):
     """One platform and the devices it knows."""
 
+    heard = (Keepalive, CatalogResponse, DeviceInfoResponse, DeviceStatusResponse)
+
     def __init__(self, config: PlatformConfig, chance: Chance) -> None:
         super().__init__(Identity(config.id, config.domain, config.local), chance, config.user_agent)
         self._config = config

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from edge.gb28181.legs import Identity, Legs, message
 from edge.manscdp.messages import Message, decode, encode
@@ -42,6 +42,9 @@ class Refused:
 
 class Role(abc.ABC):
     """The common half of Device and Platform. Subclasses say whom they know and what a message means to them."""
+
+    #: The messages that this role takes at all; every other one is refused.
+    heard: ClassVar[tuple[type, ...]]
 
     def __init__(self, identity: Identity, chance: Chance, user_agent: str) -> None:
         self._identity = identity
@@ -187,6 +190,11 @@ class Role(abc.ABC):
             self._refuse(wrong.rule, event.source, peer)
             status = (403, "Forbidden") if wrong.rule == "command_unknown" else (400, "Bad Request")
             self._answer(event.key, request, *status, now)
+            return
+        if not isinstance(body, self.heard):
+            # Understood, and not ours to take: to say 200 would promise that it is done.
+            self._refuse("message_not_admitted", event.source, peer)
+            self._answer(event.key, request, 403, "Forbidden", now)
             return
         self._answer(event.key, request, 200, "OK", now)
         self._on_message(peer, body, now)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 from xml.sax.saxutils import escape
 
+from edge.manscdp import ptz
 from edge.manscdp.reader import Element, RemoteManscdpError, read
 
 MAX_ITEMS_PER_MESSAGE = 1000
@@ -114,6 +115,17 @@ class DeviceStatusResponse:
     record: str = "OFF"
 
 
+@dataclass(frozen=True, slots=True)
+class PtzControl:
+    """Turn, zoom, focus, presets (2016 9.3, A.3); no answer of its own belongs to it."""
+
+    root: ClassVar[str] = "Control"
+    command: ClassVar[str] = "DeviceControl"
+    sn: int
+    device_id: str
+    ptz: ptz.Command
+
+
 Message = (
     Keepalive
     | CatalogQuery
@@ -122,6 +134,7 @@ Message = (
     | DeviceInfoResponse
     | DeviceStatusQuery
     | DeviceStatusResponse
+    | PtzControl
 )
 
 
@@ -239,6 +252,16 @@ def _read_status(root: Element, sn: int, device_id: str) -> Message:
     )
 
 
+def _read_control(root: Element, sn: int, device_id: str) -> Message:
+    """One command a message: a second one beside it would cross unseen."""
+    told = [
+        child.name.lower() for child in root.children if child.name.lower() not in ("cmdtype", "sn", "deviceid", "info")
+    ]
+    if told != ["ptzcmd"]:
+        raise RemoteManscdpError("command_unknown")
+    return PtzControl(sn, device_id, ptz.parse(root.value("PTZCmd")))
+
+
 _READERS: dict[tuple[str, str], Callable[[Element, int, str], Message]] = {
     ("Notify", "Keepalive"): lambda root, sn, who: Keepalive(sn, who, _word(root, "Status", ("OK", "ERROR"), "OK")),
     ("Query", "Catalog"): lambda root, sn, who: CatalogQuery(sn, who),
@@ -247,6 +270,7 @@ _READERS: dict[tuple[str, str], Callable[[Element, int, str], Message]] = {
     ("Response", "DeviceInfo"): _read_info,
     ("Query", "DeviceStatus"): lambda root, sn, who: DeviceStatusQuery(sn, who),
     ("Response", "DeviceStatus"): _read_status,
+    ("Control", "DeviceControl"): _read_control,
 }
 
 REGISTRY: tuple[type[Message], ...] = (
@@ -257,6 +281,7 @@ REGISTRY: tuple[type[Message], ...] = (
     DeviceInfoResponse,
     DeviceStatusQuery,
     DeviceStatusResponse,
+    PtzControl,
 )
 
 
@@ -311,4 +336,5 @@ _WRITERS: dict[type, Callable[..., list[str]]] = {
     CatalogResponse: _write_catalog,
     DeviceInfoResponse: _write_info,
     DeviceStatusResponse: _write_status,
+    PtzControl: lambda message: [_tag("PTZCmd", ptz.write(message.ptz))],
 }

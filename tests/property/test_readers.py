@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge.digest.fields import RemoteDigestError, parse_fields
-from edge.manscdp import messages
+from edge.manscdp import messages, ptz
 from edge.manscdp.reader import RemoteManscdpError
 from edge.rtp.packet import RemoteRtpError, RtpPacket
 from edge.sdp import description
@@ -22,7 +22,7 @@ from edge.sip.errors import RemoteSipError
 from edge.sip.uri import NameAddr, SipUri
 
 #: Ratchet: a registry that silently went empty would test nothing.
-MIN_MESSAGES = 7
+MIN_MESSAGES = 8
 ID = "34020000001310000001"
 REQUEST = (
     b"MESSAGE sip:34020000002000000001@3402000000 SIP/2.0\r\nVia: SIP/2.0/UDP 192.0.2.10:5060;rport;branch=z9hG4bK1\r\n"
@@ -131,6 +131,10 @@ def _field(kind: type[Any], name: str, hint: Any) -> st.SearchStrategy[Any]:
         return st.just(ID)
     if kind is messages.CatalogEntry and name == "status":
         return st.sampled_from(["ON", "OFF"])
+    if name == "ptz":
+        return st.sampled_from(
+            [ptz.Move(1, -1, 0, 9, 7), ptz.Lens(1, 0, 3), ptz.Preset("call", 7), ptz.Cruise("start", 1)]
+        )
     if name in WORDS:
         return st.sampled_from(WORDS[name])
     if name in NUMBERS:

@@ -22,7 +22,8 @@ from edge.gb28181.platform import (
     PlatformConfig,
 )
 from edge.gb28181.role import Refused
-from edge.manscdp.messages import CatalogEntry
+from edge.manscdp import ptz
+from edge.manscdp.messages import CatalogEntry, PtzControl
 from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
 from tests.chance import SeededChance
@@ -307,3 +308,13 @@ def ask(wire: Wire, method: str, source: Address = NVR, body: bytes = b"", kind:
     ).encode()
     wire.platform.receive_datagram(text + body, source, wire.now)
     wire.carry()
+
+
+def test_what_a_role_does_not_take_is_refused_and_no_200_promises_it() -> None:
+    """A PTZ command is understood, but nobody here may turn a camera yet."""
+    wire = Wire().registered()
+    to = wire.platform._bindings[NVR_ID].address
+    wire.platform._send_message(NVR_ID, to, PtzControl(7, CAMERA, ptz.Move(pan=1, pan_speed=9)), wire.now)
+    wire.carry()
+    assert any(data.startswith(b"SIP/2.0 403") for data in wire.sent)
+    assert [r.rule for r in wire.of(Refused)] == ["message_not_admitted"]
