@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 MAX_BYTES = 1 << 20
+MAX_STAT_BYTES = 1024
 #: The ferry can rename nothing: it writes into its file, and who reads meanwhile reads again.
 _TRIES, _AGAIN_SECONDS = 3, 0.01
 
@@ -40,6 +41,11 @@ def read(run: Path, name: str) -> Any:
 def _lives(pid: object) -> bool:
     if not isinstance(pid, int):
         return True
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return not file.read(MAX_STAT_BYTES).rpartition(b")")[2].startswith(b" Z")  # a corpse, not yet fetched
+    except OSError:
+        pass  # gone, or another user's, which some boxes hide
     try:
         os.kill(pid, 0)
     except PermissionError:

@@ -150,6 +150,7 @@ class Programs:
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+            _wait_for_death(pid)
 
     @contextlib.contextmanager
     def held(self, name: str) -> Iterator[None]:
@@ -184,3 +185,15 @@ class Programs:
         server = xmlrpc.client.ServerProxy("http://supervisor", transport=SupervisorTransport(None, None, path))
         with contextlib.suppress(xmlrpc.client.Fault, http.client.HTTPException):
             getattr(server.supervisor, what)(name)
+
+
+def _wait_for_death(pid: int) -> None:
+    """The kernel takes a moment; who asks at once would be told what the killed one said last."""
+    for _ in range(400):
+        try:
+            state = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2]
+        except OSError:
+            return
+        if state.startswith(b" Z"):
+            return
+        time.sleep(0.005)

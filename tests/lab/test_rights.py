@@ -16,7 +16,7 @@ import pytest
 
 from edge.lab.programs import SUPERVISED
 from edge.lab.street import RUN, SECRETS, STATE, Street, eventually
-from tests.conftest import as_user
+from tests.conftest import as_user, whole
 
 NET_ADMIN, NET_RAW, KILL, SETGID, SETUID = 12, 13, 5, 6, 7
 #: program -> (user, namespace, capabilities that it holds)
@@ -62,6 +62,7 @@ FILES = {
 def own_users(street: Street) -> None:
     if pwd.getpwnam("snowgate-web").pw_uid == pwd.getpwnam("snowgate-agent").pw_uid:
         pytest.skip("all programs are one user here: only root can give each its own")
+    eventually(lambda: whole(street), 90, "the whole street")
 
 
 def status(pid: int) -> dict[str, str]:
