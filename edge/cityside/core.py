@@ -13,7 +13,7 @@ from edge.gb28181.device import Device, Registered, RegistrationLost
 from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import CallEnded, CallEstablished, InviteReceived
 from edge.gb28181.role import Refused
-from edge.manscdp.messages import CatalogEntry
+from edge.manscdp.catalog import CatalogEntry
 from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
     CallLives,

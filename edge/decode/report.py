@@ -15,7 +15,6 @@ from edge.sip import message as sip
 from edge.sip.errors import RemoteSipError
 
 KINDS = ("sip", "sdp", "manscdp")
-_DECLARED = re.compile(rb"\A\s*<\?xml[^>]{0,200}encoding\s*=\s*[\"']([A-Za-z0-9_\-]{1,20})[\"']", re.IGNORECASE)
 _Y = re.compile(rb"^y=([^\r\n]{0,32})", re.MULTILINE)
 Report = dict[str, Any]
 
@@ -102,16 +101,9 @@ def _read_sdp(data: bytes) -> tuple[str, Report, list[str]]:
 
 
 def _read_manscdp(data: bytes) -> tuple[str, Report, list[str]]:
-    found = messages.decode(data)
-    deviations = []
-    declared = _DECLARED.match(data.removeprefix(b"\xef\xbb\xbf"))
-    if declared is None:
-        deviations.append("no_encoding")
-    elif declared[1].lower() in (b"utf-8", b"utf8") and not _is_utf8(data):
-        deviations.append("charset_wrong")
-    if found.sn == 0:
-        deviations.append("no_sn")
-    return f"{found.command} {found.root}", _plain(found), deviations
+    deviations: list[str] = []
+    found = messages.decode(data, deviations)
+    return f"{found.command} {found.root}", _plain(found), sorted(set(deviations))
 
 
 def _plain(found: Any) -> Report:

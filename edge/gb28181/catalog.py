@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from edge.manscdp.messages import CatalogEntry, CatalogResponse
+from edge.manscdp.catalog import CatalogEntry, CatalogResponse
 
 MAX_CATALOG_ITEMS = 10_000
 #: A recorder of 1000 channels sends a page every 30 ms; one that is silent for so long has stopped.
 IDLE_SECONDS = 5.0
+
+
+def entries(page: CatalogResponse) -> tuple[CatalogEntry, ...]:
+    """Return the devices of a page; a page that was read has nothing else."""
+    return tuple(item for item in page.items if isinstance(item, CatalogEntry))
 
 
 @dataclass(slots=True)
@@ -24,8 +29,12 @@ class Collector:
         """Add a page; return whether it belongs here."""
         if page.sn != self.sn:
             return False
-        self.last_at, self.total = now, page.total
-        for item in page.items:
+        self.last_at = now
+        if page.total is not None:
+            self.total = page.total
+        elif self.total is None:
+            self.total = len(page.items)
+        for item in entries(page):
             if len(self.items) < MAX_CATALOG_ITEMS or item.device_id in self.items:
                 self.items[item.device_id] = item
         return True

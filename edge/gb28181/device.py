@@ -12,17 +12,15 @@ from edge.digest.fields import RemoteDigestError
 from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import Identity
 from edge.gb28181.role import Role
-from edge.manscdp.messages import (
-    CatalogEntry,
-    CatalogQuery,
-    CatalogResponse,
+from edge.manscdp.catalog import CatalogEntry, CatalogQuery, CatalogResponse
+from edge.manscdp.device import (
     DeviceInfoQuery,
     DeviceInfoResponse,
     DeviceStatusQuery,
     DeviceStatusResponse,
     Keepalive,
-    Message,
 )
+from edge.manscdp.messages import Message
 from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
 from edge.sip.chance import Chance

@@ -8,22 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge.digest.server import Authenticator, Verdict
-from edge.gb28181.catalog import Collector
+from edge.gb28181.catalog import Collector, entries
 from edge.gb28181.device import KEEPALIVE_MISSES
 from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import Identity
 from edge.gb28181.role import Role
-from edge.manscdp.messages import (
-    CatalogEntry,
-    CatalogQuery,
-    CatalogResponse,
+from edge.manscdp.catalog import CatalogEntry, CatalogQuery, CatalogResponse
+from edge.manscdp.device import (
     DeviceInfoQuery,
     DeviceInfoResponse,
     DeviceStatusQuery,
     DeviceStatusResponse,
     Keepalive,
-    Message,
 )
+from edge.manscdp.messages import Message
 from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
 from edge.sip.chance import Chance
@@ -302,7 +300,7 @@ class Platform(Role):
                 self._publish(binding)
         elif len(page.items) == 1:
             # Some recorders report a changed channel as an unasked catalog of one item.
-            self._tell(CatalogReceived(binding.known.id, page.items, False))
+            self._tell(CatalogReceived(binding.known.id, entries(page), False))
         else:
             self._own["catalog_unasked"] += 1
 

@@ -28,7 +28,6 @@ from edge.sip.message import Request, Response, reply
 MAX_EVENTS = 4096
 MANSCDP_TYPE = "application/manscdp+xml"
 ALLOW = "INVITE, ACK, CANCEL, BYE, MESSAGE, OPTIONS, REGISTER"
-CHARSETS = {2016: "GB2312", 2022: "GB18030"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class Role(abc.ABC):
         self, peer_id: str, to: Address, body: Message, now: float, edition: int = 2016
     ) -> TransactionKey:
         tag, call_id, number = self._chance.token(64), self._chance.token(128), 1 + self._chance.number(1 << 16)
-        request = message(self._identity, peer_id, to, number, tag, call_id, encode(body, CHARSETS[edition]))
+        request = message(self._identity, peer_id, to, number, tag, call_id, encode(body, edition))
         return self._endpoint.send_request(request, to, now)
 
     def _next_sn(self) -> int:

@@ -17,7 +17,7 @@ from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.lab.topology import LAN_IP, NVR_IP
 from edge.lab.video import RATE, Camera
-from edge.manscdp.messages import CatalogEntry
+from edge.manscdp.catalog import CatalogEntry
 from edge.rtp.packet import packetise
 from edge.rtp.ps import CLOCK, mux
 from edge.sdp.description import MediaDescription

@@ -17,7 +17,7 @@ from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed
 from edge.gb28181.platform import CatalogReceived, DeviceOffline, DeviceOnline, Platform
 from edge.gb28181.role import Refused
-from edge.manscdp.messages import CatalogEntry
+from edge.manscdp.catalog import CatalogEntry
 from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
     CallLives,

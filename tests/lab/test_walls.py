@@ -28,7 +28,8 @@ from edge.lab import topology
 from edge.lab.naive import NaiveRelay
 from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, run_probe
 from edge.lab.street import Street, eventually
-from edge.manscdp.messages import CatalogEntry, CatalogResponse, decode, encode
+from edge.manscdp.catalog import CatalogEntry, CatalogResponse
+from edge.manscdp.messages import decode, encode
 from edge.records.codec import RemoteRecordError
 from edge.records.codec import decode as decode_record
 from edge.records.codec import encode as encode_record

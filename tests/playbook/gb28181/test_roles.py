@@ -23,7 +23,8 @@ from edge.gb28181.platform import (
 )
 from edge.gb28181.role import Refused
 from edge.manscdp import ptz
-from edge.manscdp.messages import CatalogEntry, PtzControl
+from edge.manscdp.catalog import CatalogEntry
+from edge.manscdp.control import PtzControl
 from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
 from tests.chance import SeededChance
@@ -288,7 +289,7 @@ def test_a_request_from_a_stranger_is_refused() -> None:
     [
         (b"<Query><CmdType>Reboot</CmdType><SN>1</SN></Query>", b"Application/MANSCDP+xml", "command_unknown"),
         (b"<!DOCTYPE a [<!ENTITY b 'c'>]><Query/>", b"Application/MANSCDP+xml", "xml_doctype"),
-        (b"<Query>", b"Application/MANSCDP+xml", "xml_syntax"),
+        (b"<Query><", b"Application/MANSCDP+xml", "xml_syntax"),
         (b"<Query/>", b"text/plain", "content_type"),
     ],
 )

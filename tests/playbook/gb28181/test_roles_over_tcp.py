@@ -9,7 +9,7 @@ import pytest
 from edge.gb28181.device import UNREACHED_SECONDS, Registered, RegistrationLost
 from edge.gb28181.legs import CallAnswered, CallEnded, CallEstablished, InviteReceived
 from edge.gb28181.platform import DeviceOnline, Platform
-from edge.manscdp.messages import CatalogEntry
+from edge.manscdp.catalog import CatalogEntry
 from edge.sip.address import Address
 from tests.chance import SeededChance
 from tests.playbook.gb28181 import test_roles as roles
