@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ from edge.manscdp.reader import RemoteManscdpError
 from edge.sdp import description
 from edge.sdp.description import RemoteSdpError
 from edge.sip import message as sip
+from edge.sip.endpoint import is_keep_alive
 from edge.sip.errors import RemoteSipError
+from edge.sip.stream import Stream
 
 KINDS = ("sip", "sdp", "manscdp")
 _Y = re.compile(rb"^y=([^\r\n]{0,32})", re.MULTILINE)
@@ -34,8 +36,18 @@ def report(kind: str, data: bytes, strict: bool = False) -> Report:
 
 
 def _read_sip(data: bytes) -> tuple[str, Report, list[str]]:
-    found = sip.parse(data)
-    deviations = list(_sip_deviations(data, found))
+    if is_keep_alive(data):
+        return "NAT keep-alive", {"bytes": len(data)}, []
+    try:
+        messages_in_it = Stream().receive(data)
+    except RemoteSipError:
+        messages_in_it = []
+    if len(messages_in_it) > 1:
+        reports = [_read_sip(each) for each in messages_in_it]
+        deviations = [deviation for _, _, each in reports for deviation in each]
+        return " + ".join(what for what, _, _ in reports), {"messages": [each for _, each, _ in reports]}, deviations
+    found = sip.parse(data, forgive_length=True)
+    deviations = list(found.deviations)
     fields: Report = {
         "call_id": found.call_id, "cseq": str(found.cseq), "from": str(found.from_), "to": str(found.to),
         "headers": [list(pair) for pair in found.headers],
@@ -59,32 +71,6 @@ def _read_sip(data: bytes) -> tuple[str, Report, list[str]]:
 
 def _body_kind(content_type: str) -> str | None:
     return {"application/sdp": "sdp", "application/manscdp+xml": "manscdp"}.get(content_type)
-
-
-def _sip_deviations(data: bytes, found: sip.Request | sip.Response) -> Iterator[str]:
-    """What RFC 3261 and GB/T 28181 chapter 6 and annex K say otherwise."""
-    head = data.partition(b"\r\n\r\n")[0]
-    if found.headers.get("content-length") is None:
-        yield "no_content_length"
-    if not _is_utf8(head):
-        yield "header_charset"
-    if isinstance(found, sip.Request):
-        if found.headers.get("max-forwards") is None:
-            yield "no_max_forwards"
-        if found.method in ("INVITE", "REGISTER", "SUBSCRIBE") and found.headers.get("contact") is None:
-            yield "no_contact"
-        if found.method == "INVITE" and found.headers.get("subject") is None:
-            yield "no_subject"
-    if any(";branch=z9hG4bK" not in via.replace(" ", "") for via in found.headers.all("via")):
-        yield "branch_form"
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode("utf-8")
-    except UnicodeDecodeError:
-        return False
-    return True
 
 
 def _read_sdp(data: bytes) -> tuple[str, Report, list[str]]:

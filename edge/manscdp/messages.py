@@ -84,7 +84,7 @@ def decode(body: bytes, notes: list[str] | None = None) -> Message:
     """
     notes = [] if notes is None else notes
     root = read(body, notes)
-    key = (root.name.lower(), root.value("CmdType").lower())
+    key = (root.name.lower(), (root.value("CmdType") or _unnamed(root, notes)).lower())
     choose = _CHOICES.get(key)
     kind = choose(root) if choose is not None else _BY_COMMAND.get(key)
     if kind is None:
@@ -93,6 +93,14 @@ def decode(body: bytes, notes: list[str] | None = None) -> Message:
         notes.append("no_sn")
     message: Message = build(kind, root, notes)
     return message
+
+
+def _unnamed(root: Element, notes: list[str]) -> str:
+    """Some platforms send alarms that do not say what they are; nothing else has a priority."""
+    if root.one("AlarmPriority") is None:
+        return ""
+    notes.append("no_cmdtype")
+    return "Alarm"
 
 
 def encode(message: Message, edition: int = 2016, charset: str | None = None) -> bytes:

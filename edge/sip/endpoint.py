@@ -146,8 +146,8 @@ class Endpoint:
 
     def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
         """Take one datagram, or one whole message of a stream, from ``addr``."""
-        if not data.strip(b"\r\n\0") or data.startswith(b"jaK"):
-            self.counters["keep_alive"] += 1  # CRLF, and the four bytes that eXosip sends through a NAT
+        if is_keep_alive(data):
+            self.counters["keep_alive"] += 1
             return
         try:
             message = parse(data)
@@ -425,6 +425,11 @@ _DO: dict[Action, _Doer] = {
     Action.EXPIRE_D: Endpoint._do_expire_d,
     Action.EXPIRE_T4: Endpoint._do_expire_t4,
 }
+
+
+def is_keep_alive(data: bytes) -> bool:
+    """Return whether a datagram only keeps a NAT open: blank lines, or the four bytes that eXosip sends."""
+    return not data.strip(b"\r\n\0") or (data.startswith(b"jaK") and len(data) <= 4)
 
 
 def _top_via(message: Request | Response) -> _Via:

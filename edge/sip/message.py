@@ -77,6 +77,8 @@ class CSeq:
 class _Message:
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
+    #: What it was read in spite of.
+    deviations: tuple[str, ...] = field(default=(), compare=False, kw_only=True)
 
     @property
     def call_id(self) -> str:
@@ -143,28 +145,70 @@ class Response(_Message):
         return self._wire(f"SIP/2.0 {self.status} {self.reason}")
 
 
-def parse(data: bytes) -> Request | Response:
-    """Read one datagram.
+def parse(data: bytes, *, forgive_length: bool = False) -> Request | Response:
+    """Read one datagram; what RFC 3261 says otherwise stands in the message's ``deviations``.
+
+    ``forgive_length`` is for looking at records of messages, whose line ends may be others than on the wire. Nobody who
+    acts on a message may set it: where one reader stops, another may begin to read a second message.
 
     Raises:
         RemoteSipError: with the rule it breaks.
     """
     if len(data) > MAX_MESSAGE_BYTES:
         raise RemoteSipError("message_long", 513)
-    head, gap, rest = data.partition(b"\r\n\r\n")
-    if not gap:
-        raise RemoteSipError("no_end_of_headers", 400)
+    deviations: list[str] = []
+    head, rest = _parts(data, deviations)
     start, *lines = head.split(b"\r\n")
     if len(lines) > MAX_HEADERS:
         raise RemoteSipError("headers_many", 400)
     headers = Headers(tuple(_field(line) for line in lines))
     _once(headers)
-    body = _body(headers, rest)
-    message = _start(start, headers, body)
+    try:
+        _judge_length(headers, rest, deviations)
+    except RemoteSipError:
+        if not forgive_length:
+            raise
+        deviations.append("content_length")
+    message = _start(start, headers, rest)
     cseq = message.cseq
     if isinstance(message, Request) and cseq.method != message.method:
         raise RemoteSipError("cseq_method", 400)
-    return message
+    deviations += _missing(head, message)
+    return replace(message, deviations=tuple(deviations)) if deviations else message
+
+
+def _parts(data: bytes, deviations: list[str]) -> tuple[bytes, bytes]:
+    """Return header lines and body. Some devices forget the blank line of a message without a body."""
+    head, gap, rest = data.partition(b"\r\n\r\n")
+    if gap:
+        return head, rest
+    if not data.endswith(b"\r\n"):
+        raise RemoteSipError("no_end_of_headers", 400)
+    deviations.append("no_end_of_headers")
+    return data[:-2], b""
+
+
+def _missing(head: bytes, message: Request | Response) -> Iterator[str]:
+    """What RFC 3261 and GB/T 28181 (chapter 6, annex K) want beside what is needed."""
+    if not _is_utf8(head):
+        yield "header_charset"
+    if isinstance(message, Request):
+        if message.headers.get("max-forwards") is None:
+            yield "no_max_forwards"
+        if message.method in ("INVITE", "REGISTER", "SUBSCRIBE") and message.headers.get("contact") is None:
+            yield "no_contact"
+        if message.method == "INVITE" and message.headers.get("subject") is None:
+            yield "no_subject"
+    if any("branch=z9hG4bK" not in via for via in message.headers.all("via")):
+        yield "branch_form"
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _start(line: bytes, headers: Headers, body: bytes) -> Request | Response:
@@ -219,13 +263,12 @@ def _once(headers: Headers) -> None:
             raise RemoteSipError(f"no_{name}", 400)
 
 
-def _body(headers: Headers, rest: bytes) -> bytes:
+def _judge_length(headers: Headers, rest: bytes, deviations: list[str]) -> None:
     length = headers.get("content-length")
     if length is None:
-        return rest
-    if not re.fullmatch(r"[0-9]{1,5}", length, re.ASCII) or int(length) != len(rest):
+        deviations.append("no_content_length")
+    elif not re.fullmatch(r"[0-9]{1,5}", length, re.ASCII) or int(length) != len(rest):
         raise RemoteSipError("content_length", 400)
-    return rest
 
 
 def reply(
