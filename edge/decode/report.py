@@ -9,6 +9,8 @@ from typing import Any
 
 from edge.manscdp import messages
 from edge.manscdp.reader import RemoteManscdpError
+from edge.mansrtsp import control as mansrtsp
+from edge.mansrtsp.control import RemoteMansrtspError
 from edge.sdp import description
 from edge.sdp.description import RemoteSdpError
 from edge.sip import message as sip
@@ -28,7 +30,7 @@ def report(kind: str, data: bytes, strict: bool = False) -> Report:
     """
     try:
         what, fields, deviations = _READ[kind](data)
-    except (RemoteSipError, RemoteSdpError, RemoteManscdpError) as refused:
+    except (RemoteSipError, RemoteSdpError, RemoteManscdpError, RemoteMansrtspError) as refused:
         return {"ok": False, "rule": refused.rule, "reason": str(refused)}
     if strict and deviations:
         return {"ok": False, "rule": deviations[0], "reason": "strict: " + ", ".join(deviations)}
@@ -70,7 +72,12 @@ def _read_sip(data: bytes) -> tuple[str, Report, list[str]]:
 
 
 def _body_kind(content_type: str) -> str | None:
-    return {"application/sdp": "sdp", "application/manscdp+xml": "manscdp"}.get(content_type)
+    return {
+        "application/sdp": "sdp",
+        "application/manscdp+xml": "manscdp",
+        "application/mansrtsp": "mansrtsp",
+        "application/rtsp": "mansrtsp",
+    }.get(content_type)
 
 
 def _read_sdp(data: bytes) -> tuple[str, Report, list[str]]:
@@ -92,6 +99,13 @@ def _read_manscdp(data: bytes) -> tuple[str, Report, list[str]]:
     return f"{found.command} {found.root}", _plain(found), sorted(set(deviations))
 
 
+def _read_mansrtsp(data: bytes) -> tuple[str, Report, list[str]]:
+    if data.startswith(b"RTSP/1.0 "):
+        return "MANSRTSP answer", {"status": data[9:12].decode("ascii", "replace")}, []
+    found = mansrtsp.parse(data)
+    return f"MANSRTSP {found.action}", _plain(found), []
+
+
 def _plain(found: Any) -> Report:
     fields = asdict(found)
     for name in fields:
@@ -105,4 +119,5 @@ _READ: dict[str, Callable[[bytes], tuple[str, Report, list[str]]]] = {
     "sip": _read_sip,
     "sdp": _read_sdp,
     "manscdp": _read_manscdp,
+    "mansrtsp": _read_mansrtsp,
 }

@@ -1,4 +1,4 @@
-"""One GB/T 28181 session description: read leniently, written in one canonical order (v o s c t m a y)."""
+"""One GB/T 28181 session description: read leniently, written in one canonical order (v o s u c t m a y f)."""
 
 from __future__ import annotations
 
@@ -11,10 +11,15 @@ MAX_LINES = 64
 _CODE = re.compile(r"[0-9A-Za-z_.\-]{1,32}", re.ASCII)
 _RTPMAP = re.compile(r"rtpmap:([0-9]{1,3}) ([A-Za-z0-9\-]{1,16}/[0-9]{1,6}(?:/[0-9])?)", re.ASCII)
 _MEDIA = re.compile(r"(video|audio) ([0-9]{1,5}) ([A-Z/0-9]{1,24})((?: [0-9]{1,3}){1,16})\s*", re.ASCII)
+_TIMES = re.compile(r"([0-9]{1,10}) ([0-9]{1,10})", re.ASCII)
+_SOURCE = re.compile(r"([0-9]{2,20}):([0-9])", re.ASCII)
+#: ``v/codec/resolution/frames/kind of rate/kbit a/codec/kbit/sampling``; some write a blank before the a.
+_FORM = re.compile(r"(v(?:/[0-9x]{0,9}){5}) ?(a(?:/[0-9]{0,6}){3})", re.ASCII)
+MAX_SPEED, MAX_FILE_BYTES = 256, 1 << 44
 _TRANSPORTS = {"RTP/AVP": "RTP/AVP", "TCP/RTP/AVP": "TCP/RTP/AVP", "RTP/AVP/TCP": "TCP/RTP/AVP"}
 _NOT_UNICAST = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
 #: What GB/T 28181 calls the usual dynamic payload types (2016 annex C.2.4).
-NAMES = {96: "PS/90000", 97: "MPEG4/90000", 98: "H264/90000"}
+NAMES = {8: "PCMA/8000", 96: "PS/90000", 97: "MPEG4/90000", 98: "H264/90000"}
 
 
 class RemoteSdpError(Exception):
@@ -40,6 +45,17 @@ class MediaDescription:
     direction: str = "recvonly"
     setup: str | None = None
     ssrc: int | None = None
+    #: ``t=``: seconds of the epoch, both 0 for what is live.
+    start: int = 0
+    end: int = 0
+    #: ``u=``: whose recordings, and which kind of them (0 all, 1 manual, 2 alarm, 3 time).
+    source: str = ""
+    source_kind: int | None = None
+    #: How many times as fast as it was recorded a download wants to be sent, and how many bytes it has.
+    speed: int | None = None
+    size: int | None = None
+    #: ``f=``: codec, resolution, rates, as the standard writes it; "" when absent or ill-formed.
+    form: str = ""
 
     @classmethod
     def offer(
@@ -48,6 +64,10 @@ class MediaDescription:
         """Return what a receiver asks for."""
         names = tuple((pt, NAMES[pt]) for pt in payload_types if pt in NAMES)
         return cls(session_name, origin_id, address, port, payload_types=payload_types, rtpmap=names, ssrc=ssrc)
+
+    def of_recording(self, source: str, start: int, end: int, speed: int | None = None) -> MediaDescription:
+        """Return this offer for what ``source`` recorded between two times (seconds of the epoch)."""
+        return replace(self, source=source, source_kind=0, start=start, end=end, speed=speed)
 
     def answer(self, *, origin_id: str, address: str, port: int, payload_type: int, ssrc: int) -> MediaDescription:
         """Return the sender's answer to this offer, with one payload type of it."""
@@ -65,20 +85,26 @@ class MediaDescription:
         )
 
     def __bytes__(self) -> bytes:
-        lines = [
-            "v=0",
-            f"o={self.origin_id or '-'} 0 0 IN IP4 {self.address}",
-            f"s={self.session_name or '-'}",
+        lines = ["v=0", f"o={self.origin_id or '-'} 0 0 IN IP4 {self.address}", f"s={self.session_name or '-'}"]
+        if self.source:
+            lines.append(f"u={self.source}:{self.source_kind or 0}")
+        lines += [
             f"c=IN IP4 {self.address}",
-            "t=0 0",
+            f"t={self.start} {self.end}",
             f"m={self.media} {self.port} {self.transport} {' '.join(map(str, self.payload_types))}",
             f"a={self.direction}",
         ]
         lines += [f"a=rtpmap:{pt} {name}" for pt, name in self.rtpmap]
         if self.setup is not None:
             lines += [f"a=setup:{self.setup}", "a=connection:new"]
+        if self.speed is not None:
+            lines.append(f"a=downloadspeed:{self.speed}")
+        if self.size is not None:
+            lines.append(f"a=filesize:{self.size}")
         if self.ssrc is not None:
             lines.append(f"y={self.ssrc:010d}")
+        if self.form:
+            lines.append(f"f={self.form}")
         return "\r\n".join(lines).encode("ascii") + b"\r\n"
 
 
@@ -90,7 +116,7 @@ def parse(data: bytes) -> MediaDescription:
     """
     if len(data) > MAX_SDP_BYTES:
         raise RemoteSdpError("sdp_long")
-    lines = data.replace(b"\r\n", b"\n").rstrip(b"\n").split(b"\n")
+    lines = data.replace(b"\r\n", b"\n").strip(b"\n").split(b"\n")
     if len(lines) > MAX_LINES or lines[0].strip() != b"v=0":
         raise RemoteSdpError("sdp_start")
     values = [_line(line) for line in lines if line.strip()]
@@ -100,7 +126,9 @@ def parse(data: bytes) -> MediaDescription:
     found = _MEDIA.fullmatch(media[0])
     if found is None or found[3] not in _TRANSPORTS or int(found[2]) > 65535:
         raise RemoteSdpError("sdp_media")
-    attributes = [value for key, value in values if key == "a"]
+    attributes = [value.strip() for key, value in values if key == "a"]
+    start, end = _times(_first(values, "t"))
+    source, source_kind = _source(_first(values, "u"))
     return MediaDescription(
         session_name=_code(_first(values, "s") or ""),
         origin_id=_origin(values),
@@ -109,11 +137,40 @@ def parse(data: bytes) -> MediaDescription:
         transport=_TRANSPORTS[found[3]],
         media=found[1],
         payload_types=tuple(int(pt) for pt in found[4].split()),
-        rtpmap=tuple((int(m[1]), m[2]) for a in attributes if (m := _RTPMAP.fullmatch(a.strip()))),
+        rtpmap=tuple((int(m[1]), m[2]) for a in attributes if (m := _RTPMAP.fullmatch(a))),
         direction=next((a for a in attributes if a in ("sendonly", "recvonly", "sendrecv", "inactive")), "sendrecv"),
         setup=next((a[6:] for a in attributes if a in ("setup:active", "setup:passive", "setup:actpass")), None),
         ssrc=_ssrc(_first(values, "y")),
+        start=start,
+        end=end,
+        source=source,
+        source_kind=source_kind,
+        speed=_number_after("downloadspeed:", attributes, MAX_SPEED),
+        size=_number_after("filesize:", attributes, MAX_FILE_BYTES),
+        form=_form(_first(values, "f")),
     )
+
+
+def _times(value: str | None) -> tuple[int, int]:
+    """Return ``t=``; what is ill-formed says nothing. Some recorders answer eight hours off: nobody reads an answer's."""
+    found = _TIMES.fullmatch(value or "")
+    return (int(found[1]), int(found[2])) if found is not None else (0, 0)
+
+
+def _source(value: str | None) -> tuple[str, int | None]:
+    """Return whose recordings ``u=`` names; a URL, which the standard allows too, is not fetched from by us."""
+    found = _SOURCE.fullmatch(value or "")
+    return (found[1], int(found[2])) if found is not None else ("", None)
+
+
+def _number_after(name: str, attributes: list[str], most: int) -> int | None:
+    text = next((a[len(name) :] for a in attributes if a.startswith(name)), "")
+    return int(text) if re.fullmatch(r"[0-9]{1,15}", text, re.ASCII) and int(text) <= most else None
+
+
+def _form(value: str | None) -> str:
+    found = _FORM.fullmatch(value or "")
+    return found[1] + found[2] if found is not None else ""
 
 
 def _line(line: bytes) -> tuple[str, str]:
