@@ -1,7 +1,7 @@
 """May this viewer have this channel, in this kind, now?
 
-Two keys turn the lock: the owner shares the channel, and the city's layer of the configuration admits the kind
-(ARCHITECTURE 6, "Two keys"). Pure; only the ferry asks.
+Two keys turn the lock: the owner shares the channel and allows the right there (``allow``), and the city's layer of the
+configuration grants it (``rights``). What neither names is refused (ARCHITECTURE 6, "Two keys"). Pure; only the ferry asks.
 """
 
 from __future__ import annotations
@@ -33,14 +33,22 @@ class Access:
         known = self._channels.get((recorder, channel))
         return known is not None and known.share and known.coverage != "B"
 
-    def refuses(self, recorder: str, channel: str, kind: str, calls_now: int) -> Refusal | None:
-        """Return the refusal, or None if the view may be opened beside ``calls_now`` open ones."""
-        if (recorder, channel) not in self._channels:
+    def refuses(self, recorder: str, channel: str, right: str) -> Refusal | None:
+        """Return the refusal, or None if the city has the right at this channel: its layer and the owner grant it."""
+        known = self._channels.get((recorder, channel))
+        if known is None:
             return Refusal(404, "channel_unknown")
         if not self.publishes(recorder, channel):
             return Refusal(403, "channel_not_shared")
-        if kind not in self._rights:
+        if right not in self._rights:
             return Refusal(403, "right_not_granted")
-        if calls_now >= self._most:
-            return Refusal(486, "too_many_calls")
+        if right not in known.allow:
+            return Refusal(403, "right_not_allowed")
         return None
+
+    def refuses_view(self, recorder: str, channel: str, kind: str, calls_now: int) -> Refusal | None:
+        """Return the refusal, or None if the view may be opened beside ``calls_now`` open ones."""
+        refusal = self.refuses(recorder, channel, kind)
+        if refusal is None and calls_now >= self._most:
+            return Refusal(486, "too_many_calls")
+        return refusal

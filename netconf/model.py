@@ -126,6 +126,9 @@ Interface = Annotated[IPv4Interface, BeforeValidator(_dotted)]
 Network = Annotated[IPv4Network, BeforeValidator(_dotted)]
 PortRange = Annotated[str, _text(_RANGE)]
 Endpoint = Annotated[str, _text(_ENDPOINT)]
+#: What the city may be granted at a channel: live pictures, recordings played or fetched, speaking to it, turning it,
+#: hearing its alarms (and resetting them), knowing where it is.
+Right = Literal["live", "playback", "download", "talk", "ptz", "alarms", "positions"]
 
 
 class _Part(BaseModel):
@@ -228,7 +231,10 @@ class Platform(_Part):
     media_networks: tuple[Network, ...] = _owned("city", min_length=1, max_length=16)
     register_expires_seconds: int = _owned("city", default=3600, ge=60, le=604800, strict=True)
     keepalive_seconds: int = _owned("city", default=60, ge=5, le=3600, strict=True)
-    rights: tuple[Literal["live"], ...] = _owned("city", default=())
+    rights: tuple[Right, ...] = _owned("city", default=(), max_length=7)
+    #: How messages are encoded to this platform; without it GB2312 for 2016 and GB18030 for 2022.
+    charset: Literal["GB2312", "GB18030", "UTF-8"] | None = _owned("city", default=None)
+    reading: Literal["lenient", "strict"] = _owned("city", default="lenient")
 
 
 class Control(_Part):
@@ -249,16 +255,21 @@ class Recorder(_Part):
     port: UdpPort = _owned("owner", default=5060)
     mac: Mac = _owned("owner")
     media_addresses: tuple[Address, ...] = _owned("owner", min_length=1, max_length=4)
+    reading: Literal["lenient", "strict"] = _owned("owner", default="lenient")
 
 
 class Channel(_Part):
-    """One camera of a recorder. ``coverage``: A 行政公共区域, B 单位内部 (never shared), C 单位内部及临街公共场所."""
+    """One camera of a recorder. ``coverage``: A 行政公共区域, B 单位内部 (never shared), C 单位内部及临街公共场所.
+
+    ``allow``: what the owner lets the city do with it, as far as its own layer grants it (``platform.rights``).
+    """
 
     recorder: Code = _owned("owner")
     id: Code = _owned("owner")
     name: Label = _owned("owner")
     coverage: Literal["A", "B", "C"] = _owned("owner")
     share: bool = _owned("owner", default=False, strict=True)
+    allow: tuple[Right, ...] = _owned("owner", default=("live",), max_length=7)
 
 
 class Site(_Part):

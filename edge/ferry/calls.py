@@ -87,6 +87,8 @@ class Call:
     packets: int = 0
     octets: int = 0
     last_good: float = 0.0
+    #: Since when its viewer has it paused.
+    paused_at: float | None = None
 
     def step(self, event: Event, now: float) -> None:
         """Go to the next state.

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import IPv4Address
-from typing import Any, Literal
+from typing import Any
 
 from edge.access import Access
-from edge.control.wire import ClosePin, FerryRequest, OpenPin, RenewPin
+from edge.control.wire import ClosePin, OpenPin, RenewPin
 from edge.ferry.calls import Call, CallRefused, Event, PassedSocket, State
+from edge.ferry.commands import (
+    AskKeeper,
+    CloseDescriptor,
+    Command,
+    DropSide,
+    Send,
+    StartRelay,
+    StopRelay,
+    WriteReceipt,
+)
+from edge.ferry.orders import Orders
 from edge.ferry.verify import VerifyRefused, verify
 from edge.records.types import (
     CallLives,
@@ -23,6 +34,7 @@ from edge.records.types import (
     ChannelState,
     CloseMedia,
     MediaAnswered,
+    MediaFinished,
     MediaReady,
     MediaRefused,
     MediaReserved,
@@ -30,6 +42,8 @@ from edge.records.types import (
     OpenMedia,
     Party,
     PinOpened,
+    PlaybackAnswer,
+    PlaybackControl,
     Record,
 )
 from netconf.model import Site
@@ -39,73 +53,13 @@ PIN_TTL_SECONDS = 30
 PIN_RENEW_SECONDS = 10.0
 #: A call without one good packet for so long is over (the practice of GB28181 media servers).
 SILENCE_SECONDS = 15.0
+#: A viewer who pauses a recording and goes away holds a pin, two sockets and one of the recorder's few sessions.
+PAUSE_SECONDS = 600.0
 #: A side that died is started again within two seconds; what it takes longer than this is no restart, and nobody hears
 #: a BYE for a view without its legs.
 SIDE_SECONDS = 10.0
 #: The keeper's rate for one pin: 8 Mbit/s main stream, doubled for key frame bursts.
 PIN_KBYTES_PER_SECOND = 2048
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Hand a record to a side."""
-
-    to: Party
-    record: Record
-
-
-@dataclass(frozen=True, slots=True)
-class AskKeeper:
-    """Put a request to the keeper; its answer comes back with the call's number."""
-
-    call: int
-    request: FerryRequest
-
-
-@dataclass(frozen=True, slots=True)
-class StartRelay:
-    """Let a worker carry packets from ``source`` to ``sink``."""
-
-    call: int
-    source: int
-    sink: int
-    source_ssrc: int
-    source_payload_type: int
-    sink_ssrc: int
-    sink_payload_type: int
-
-
-@dataclass(frozen=True, slots=True)
-class StopRelay:
-    call: int
-
-
-@dataclass(frozen=True, slots=True)
-class CloseDescriptor:
-    descriptor: int
-
-
-@dataclass(frozen=True, slots=True)
-class WriteReceipt:
-    """A view begins, ends or is refused: ``told`` is what only the core knows of it.
-
-    The one for ``opened`` stands before the record that it allows, and is durable before that is sent.
-    """
-
-    event: Literal["opened", "closed"]
-    call: int
-    told: dict[str, str | int]
-
-
-@dataclass(frozen=True, slots=True)
-class DropSide:
-    """The side broke a rule that an honest one cannot break: hang up on it and count it as faulty."""
-
-    side: Party
-    rule: str
-
-
-Command = Send | AskKeeper | StartRelay | StopRelay | CloseDescriptor | WriteReceipt | DropSide
 
 
 class Ferry:
@@ -122,6 +76,7 @@ class Ferry:
         self._commands: list[Command] = []
         self.calls: dict[int, Call] = {}
         self.counters: Counter[str] = Counter()
+        self.orders = Orders(self._access, self._commands.append, self.counters)
         self.faulty: Counter[Party] = Counter()
 
     # -- what comes in -------------------------------------------------------------------------------------------
@@ -178,6 +133,7 @@ class Ferry:
         for number, call in list(self.calls.items()):
             if call.state is not State.FLOWING:
                 self._end(number, "side_lost", now, gone=side)
+        self.orders.on_side_away(side)
         if side is Party.CITY:
             for _, passed in self._sinks.values():
                 self._commands.append(CloseDescriptor(passed.descriptor))
@@ -192,6 +148,7 @@ class Ferry:
             self._published.clear()
         for number in list(self.calls):
             self._end(number, "side_lost", now, gone=side)
+        self.orders.on_side_away(side)
 
     def on_keeper_up(self) -> None:
         """A keeper is there, perhaps a new one that knows no pins: it hears of those of the calls that flow."""
@@ -212,19 +169,23 @@ class Ferry:
                 self.on_side_away(side, now)
         for number, call in list(self.calls.items()):
             if call.state is State.FLOWING:
-                if now - call.last_good > SILENCE_SECONDS:
+                if now - call.last_good > (SILENCE_SECONDS if call.paused_at is None else PAUSE_SECONDS):
                     self._end(number, "media_stopped", now)
-                elif now - call.renewed >= PIN_RENEW_SECONDS and call.last_good >= call.renewed:
+                elif now - call.renewed >= PIN_RENEW_SECONDS and (
+                    call.last_good >= call.renewed or call.paused_at is not None
+                ):
                     call.renewed = now
                     self._commands.append(AskKeeper(number, RenewPin(str(number), PIN_TTL_SECONDS)))
             elif call.overdue(now):
                 late = call.state
                 reason = "no_media" if late is State.WAITING_MEDIA else "recorder_no_answer"
                 self._refuse(number, 408, reason, now)
+        self.orders.handle_timer(now)
 
     def commands(self) -> list[Command]:
         """Return, once, what is to be done, in order."""
-        due, self._commands = self._commands, []
+        due = self._commands[:]
+        self._commands.clear()
         return due
 
     # -- what records mean ---------------------------------------------------------------------------------------
@@ -239,9 +200,36 @@ class Ferry:
             MediaAnswered: lambda answered: self._answer(answered, now),
             MediaReady: lambda ready: self._flow(ready, sockets[0], now),
             MediaRefused: lambda refused: self._refused(refused, now),
-            CloseMedia: lambda close: self._end(close.call, close.reason, now, gone=sender),
+            CloseMedia: lambda close: self._close(close, now, sender),
+            PlaybackControl: lambda control: self._steer(control, now),
+            PlaybackAnswer: lambda answer: self._to_city_of(answer.call, answer),
+            MediaFinished: lambda finished: self._to_city_of(finished.call, finished),
         }
-        handlers[type(record)](record)
+        handler = handlers.get(type(record))
+        if handler is not None:
+            handler(record)
+        else:
+            self.orders.handle(record, now)
+
+    def _close(self, close: CloseMedia, now: float, sender: Party) -> None:
+        if not self.orders.end_talk(close.call, close.reason, gone=sender):
+            self._end(close.call, close.reason, now, gone=sender)
+
+    def _steer(self, control: PlaybackControl, now: float) -> None:
+        """Hand a playback's control to the site. While it pauses nothing comes, and that is as it should be."""
+        call = self.calls.get(control.call)
+        if call is None:
+            return
+        if call.request.kind == "live":
+            raise VerifyRefused("control_of_live")
+        if control.action != "stop":
+            call.paused_at = now if control.action == "pause" else None
+            call.last_good = now
+        self._commands.append(Send(Party.SITE, control))
+
+    def _to_city_of(self, number: int, record: PlaybackAnswer | MediaFinished) -> None:
+        if number in self.calls:
+            self._commands.append(Send(Party.CITY, record))
 
     def _publish(self, record: CatalogItem | ChannelState) -> None:
         key = (record.recorder, record.channel)
@@ -272,7 +260,7 @@ class Ferry:
             raise VerifyRefused("open_without_sink")
         stamp, sink = held
         call = Call(request, sink, stamp, began=now, since=now)
-        refusal = self._access.refuses(request.recorder, request.channel, request.kind, len(self.calls))
+        refusal = self._access.refuses_view(request.recorder, request.channel, request.kind, len(self.calls))
         if refusal is not None:
             self.counters[refusal.reason] += 1
             self._commands.append(CloseDescriptor(sink.descriptor))
@@ -375,9 +363,15 @@ class Ferry:
             "recorder": call.request.recorder,
             "channel": call.request.channel,
             "kind": call.request.kind,
+            **_span(call.request),
             "packets": call.packets,
             "bytes": call.octets,
             "result": result,
             "reason": reason,
         }
         self._commands.append(WriteReceipt("opened" if result == "allowed" else "closed", number, told))
+
+
+def _span(request: OpenMedia) -> dict[str, int]:
+    """What of a recording is viewed: a receipt of a playback says which hours somebody looked at."""
+    return {} if request.kind == "live" else {"start": request.start, "end": request.end}

@@ -75,6 +75,9 @@ class Ledger:
         at = self._clock()
         if event == "opened":
             self._put(self._views.opened(call, told, at), now=True)
+        elif event == "ordered":
+            if (ordered := self._views.ordered(told, at)) is not None:
+                self._put(ordered)
         elif (closed := self._views.closed(call, told, at)) is not None:
             self._put(closed)
 

@@ -33,17 +33,17 @@ from edge.control.wire import (
 )
 from edge.ferry import nursery, relay, seccomp
 from edge.ferry.calls import PassedSocket
-from edge.ferry.core import (
+from edge.ferry.commands import (
     AskKeeper,
     CloseDescriptor,
     Command,
     DropSide,
-    Ferry,
     Send,
     StartRelay,
     StopRelay,
     WriteReceipt,
 )
+from edge.ferry.core import Ferry
 from edge.ferry.descriptor import BadDescriptor, addresses, receive
 from edge.ferry.ledger import Ledger, Tools
 from edge.ferry.receipts import Head, Moment

@@ -8,8 +8,8 @@ before, 64 zeros for the first. So every octet of a line is under its own hash, 
 What fits: 16 segments of 32 MiB are 512 MiB. Fifteen are full when the oldest is overwritten: 480 MiB. A view is two
 lines, about 1.2 KiB together, so 190 days hold 410,000 views, some 2,100 a day. Lines that somebody else can cause
 without limit (refusals, readings) cost a token each: 60 at once, then one in 5 minutes, the rest is counted and the
-counts written every 10 minutes. That is at most 432 lines a day of each kind, 50 MiB in 190 days each, so that nobody
-can wash the views out of the ring by asking for what he does not get. Whoever *is* given views at more than that
+counts written every 10 minutes. That is at most 432 lines a day of each kind, 50 MiB in 190 days each (orders: 200 at once, then one
+in 2 minutes, 720 lines a day, 80 MiB), so that nobody can wash the views out of the ring by asking for what he does not get. Whoever *is* given views at more than that
 rate does wash it; the line ``turned`` and the finding ``receipts_short`` then say so.
 """
 
@@ -240,7 +240,8 @@ class Views:
 
     def __init__(self) -> None:
         self._began: dict[int, str] = {}
-        self._purses = {"refused": Purse(), "read": Purse()}
+        # An operator at a joystick gives some orders a second, for hours: the first say who it was, the rest how many.
+        self._purses = {"refused": Purse(), "read": Purse(), "ordered": Purse(most=200, refill_seconds=120.0)}
 
     def opened(self, call: int, told: Mapping[str, str | int], at: Moment) -> Draft:
         """A view begins."""
@@ -254,6 +255,15 @@ class Views:
             return None
         event = "refused" if told["result"] == "refused" else "ended"
         return draft(at, event, _view(call, told, began or at.time, at.time))
+
+    def ordered(self, told: Mapping[str, str | int], at: Moment) -> Draft | None:
+        """Something was ordered or refused; None when it is only counted."""
+        refused = told["result"] == "refused"
+        about = str(told["reason"]) if refused else str(told["action"])
+        if not self._purses["refused" if refused else "ordered"].admits(about, at.monotonic):
+            return None
+        rest = {name: value for name, value in told.items() if name != "viewer"}
+        return draft(at, "refused" if refused else "ordered", {**viewer(str(told["viewer"])), **rest})
 
     def read(self, uid: int, what: str, at: Moment) -> Draft | None:
         """Somebody reads the receipts; None when it is only counted."""

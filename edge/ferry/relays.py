@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge.ferry import relay
-from edge.ferry.core import StartRelay
+from edge.ferry.commands import StartRelay
 
 #: The nursery replaces a worker that hangs after 5 s; when that long after it has not, it hangs itself. The calls would
 #: end after 15 s of silence, and nobody would relay those that come then.

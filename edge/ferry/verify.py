@@ -11,19 +11,35 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from edge.records.types import (
+    ACTIONS,
     KINDS,
     REASONS,
+    RECORDING_KINDS,
+    AlarmNotice,
     CatalogItem,
     ChannelState,
     CloseMedia,
+    DeviceControl,
     MediaAnswered,
+    MediaFinished,
     MediaReady,
     MediaRefused,
     MediaReserved,
     MediaSink,
     OpenMedia,
+    OpenTalk,
+    OrderDone,
     Party,
+    PlaybackAnswer,
+    PlaybackControl,
+    PositionNotice,
+    PresetItem,
+    PresetQuery,
     Record,
+    RecordItem,
+    RecordQuery,
+    TalkAnswered,
+    TalkReady,
 )
 
 _WIRE_VERSION = 1
@@ -80,17 +96,32 @@ def _word(words: tuple[str, ...]) -> Callable[[bytes], str]:
     return read
 
 
-def _label(raw: bytes) -> str:
-    if len(raw) > 96:
-        raise VerifyRefused("verify_label_long")
-    try:
-        text = str(raw, "utf-8", "strict")
-    except UnicodeDecodeError:
-        raise VerifyRefused("verify_label_utf8") from None
-    for character in text:
-        if not character.isprintable() or character in _NEVER:
-            raise VerifyRefused("verify_label_character")
-    return text
+def _label(most: int) -> Callable[[bytes], str]:
+    def read(raw: bytes) -> str:
+        if len(raw) > most:
+            raise VerifyRefused("verify_label_long")
+        try:
+            text = str(raw, "utf-8", "strict")
+        except UnicodeDecodeError:
+            raise VerifyRefused("verify_label_utf8") from None
+        for character in text:
+            if not character.isprintable() or character in _NEVER:
+                raise VerifyRefused("verify_label_character")
+        return text
+
+    return read
+
+
+def _numbers(most: int, high: int) -> Callable[[bytes], str]:
+    read_one = _whole(0, high)
+
+    def read(raw: bytes) -> str:
+        parts = raw.split(b",") if raw else []
+        if len(parts) > most:
+            raise VerifyRefused("verify_numbers")
+        return ",".join(str(read_one(part)) for part in parts)
+
+    return read
 
 
 _call = _whole(1, 0xFFFFFFFF)
@@ -98,6 +129,11 @@ _ssrc = _whole(0, 0xFFFFFFFF)
 _payload_type = _whole(96, 127)
 _flag = _whole(0, 1)
 _reason = _word(REASONS)
+_name = _label(96)
+_order = _whole(1, 0xFFFFFFFF)
+_seconds = _whole(0, 4_102_444_800)
+_longitude, _latitude = _whole(0, 360_000_000), _whole(0, 180_000_000)
+_recordings = _word(RECORDING_KINDS)
 
 Reader = Callable[[bytes], str | int]
 
@@ -114,15 +150,56 @@ class _Line:
 
 _SITE, _CITY = frozenset({Party.SITE}), frozenset({Party.CITY})
 TABLE: dict[int, _Line] = {
-    1: _Line(CatalogItem, _SITE, 0, (_code, _code, _label, _label, _label, _whole(0, 7), _flag)),
+    1: _Line(CatalogItem, _SITE, 0, (_code, _code, _name, _name, _name, _whole(0, 7), _flag)),
     2: _Line(ChannelState, _SITE, 0, (_code, _code, _flag)),
     3: _Line(MediaSink, _CITY, 1, (_call, _ssrc, _payload_type)),
-    4: _Line(OpenMedia, _CITY, 0, (_call, _code, _code, _word(KINDS), _label)),
+    4: _Line(OpenMedia, _CITY, 0, (_call, _code, _code, _word(KINDS), _name, _seconds, _seconds, _whole(0, 256))),
     5: _Line(MediaReserved, _SITE, 0, (_call, _whole(1024, 65535))),
     7: _Line(MediaAnswered, _SITE, 0, (_call,)),
     8: _Line(MediaReady, _SITE, 1, (_call, _ssrc, _payload_type)),
     9: _Line(MediaRefused, _SITE, 0, (_call, _whole(400, 699), _reason)),
     10: _Line(CloseMedia, _SITE | _CITY, 0, (_call, _reason)),
+    13: _Line(
+        PlaybackControl,
+        _CITY,
+        0,
+        (_call, _order, _word(("play", "pause", "stop")), _whole(0, 6400), _flag, _flag, _whole(0, 2_678_400_000)),
+    ),
+    14: _Line(PlaybackAnswer, _SITE, 0, (_call, _order, _whole(200, 699))),
+    15: _Line(MediaFinished, _SITE, 0, (_call,)),
+    16: _Line(RecordQuery, _CITY, 0, (_order, _code, _code, _name, _seconds, _seconds, _recordings)),
+    17: _Line(RecordItem, _SITE, 0, (_order, _whole(0, 1_000_000), _name, _seconds, _seconds, _recordings, _flag)),
+    18: _Line(PresetQuery, _CITY, 0, (_order, _code, _code, _name)),
+    19: _Line(PresetItem, _SITE, 0, (_order, _whole(0, 255), _name)),
+    20: _Line(DeviceControl, _CITY, 0, (_order, _code, _code, _name, _word(tuple(ACTIONS)), _numbers(6, 100_000))),
+    21: _Line(OrderDone, _SITE, 0, (_order, _reason, _whole(0, 1_000_000))),
+    22: _Line(
+        AlarmNotice,
+        _SITE,
+        0,
+        (
+            _code,
+            _code,
+            _whole(1, 4),
+            _whole(1, 7),
+            _whole(0, 99),
+            _whole(0, 9),
+            _seconds,
+            _label(300),
+            _flag,
+            _longitude,
+            _latitude,
+        ),
+    ),
+    23: _Line(
+        PositionNotice,
+        _SITE,
+        0,
+        (_code, _code, _seconds, _longitude, _latitude, _whole(0, 20_000), _whole(0, 36_000), _whole(0, 210_000)),
+    ),
+    24: _Line(OpenTalk, _CITY, 0, (_call, _code, _code, _name)),
+    25: _Line(TalkAnswered, _SITE, 0, (_call,)),
+    26: _Line(TalkReady, _CITY, 0, (_call,)),
 }
 
 

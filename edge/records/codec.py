@@ -33,7 +33,7 @@ def encode(record: Record) -> bytes:
         LocalRecordError: a field is outside its alphabet.
     """
     out = bytearray((VERSION, record.number))
-    for name, alphabet in alphabets(type(record)):
+    for name, alphabet in _BY_NUMBER[record.number][1]:
         value = getattr(record, name)
         if not alphabet.holds(value):
             raise LocalRecordError(f"{type(record).__name__}.{name}")

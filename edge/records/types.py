@@ -68,7 +68,24 @@ class Label:
         )
 
 
-Alphabet = Digits | Whole | Choice | Label
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Alphabet: at most ``most`` whole numbers from 0 to ``high``, joined by commas; "" is none."""
+
+    most: int
+    high: int
+
+    def holds(self, value: object) -> bool:
+        if not isinstance(value, str) or not value.isascii():
+            return False
+        parts = value.split(",") if value else []
+        return len(parts) <= self.most and all(self._is_one(part) for part in parts)
+
+    def _is_one(self, part: str) -> bool:
+        return part.isdigit() and len(part) <= 10 and str(int(part)) == part and int(part) <= self.high
+
+
+Alphabet = Digits | Whole | Choice | Label | Numbers
 
 #: Why a view was refused or ended. The sentences stand in ``netconf.words``.
 REASONS = (
@@ -78,6 +95,8 @@ REASONS = (
     "channel_unknown",
     "city_forgot",
     "city_unreached",
+    "done",
+    "edition_lacks",
     "ended_normally",
     "ferry_unreachable",
     "media_address_foreign",
@@ -87,12 +106,46 @@ REASONS = (
     "recorder_no_answer",
     "recorder_offline",
     "recorder_refused",
+    "right_not_allowed",
     "right_not_granted",
     "sdp_unacceptable",
     "side_lost",
     "too_many_calls",
 )
-KINDS = ("live",)
+#: What may be viewed: now, what was recorded, and what was recorded as fast as it goes.
+KINDS = ("live", "playback", "download")
+#: What may be granted for a channel: the kinds of view, and what else the city may do with it or hear from it.
+RIGHTS = (*KINDS, "talk", "ptz", "alarms", "positions")
+RECORDING_KINDS = ("time", "alarm", "manual", "all")
+_STILL, _OCTET, _TWELVE, _PIXEL = (0, 2), (0, 255), (0, 4095), (0, 65535)
+#: What may be ordered of a channel, with the right that it takes and the range of each of its numbers. Of three ways (left,
+#: still, right) the middle one is 1. What is not listed (restarting, formatting, upgrading, configuring, disarming, ending
+#: a recording) cannot be said in a record.
+ACTIONS: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {
+    "move": ("ptz", (_STILL, _STILL, _STILL, _OCTET, _OCTET, (0, 15))),
+    "lens": ("ptz", (_STILL, _STILL, _OCTET, _OCTET)),
+    "preset_set": ("ptz", ((1, 255),)),
+    "preset_call": ("ptz", ((1, 255),)),
+    "preset_delete": ("ptz", ((1, 255),)),
+    "cruise_add": ("ptz", (_OCTET, _OCTET)),
+    "cruise_delete": ("ptz", (_OCTET, _OCTET)),
+    "cruise_speed": ("ptz", (_OCTET, _TWELVE)),
+    "cruise_dwell": ("ptz", (_OCTET, _TWELVE)),
+    "cruise_start": ("ptz", (_OCTET, _OCTET)),
+    "scan_start": ("ptz", (_OCTET,)),
+    "scan_left": ("ptz", (_OCTET,)),
+    "scan_right": ("ptz", (_OCTET,)),
+    "scan_speed": ("ptz", (_OCTET, _TWELVE)),
+    "auxiliary": ("ptz", (_OCTET, (0, 1))),
+    "zoom_to": ("ptz", (_PIXEL,) * 6),
+    "zoom_from": ("ptz", (_PIXEL,) * 6),
+    "home": ("ptz", ((0, 1), (0, 86400), _OCTET)),
+    "turn_to": ("ptz", ((0, 36000), (0, 12000), (0, 100000))),
+    "key_frame": ("live", ()),
+    "record_start": ("playback", ()),
+    "guard_set": ("alarms", ()),
+    "alarm_reset": ("alarms", ((0, 7), (0, 99))),
+}
 REFUSAL_STATUS = (403, 404, 408, 480, 486, 488, 503)
 
 Code = Annotated[str, Digits(20)]
@@ -102,6 +155,12 @@ PayloadType = Annotated[int, Whole(96, 127)]
 Port = Annotated[int, Whole(1024, 65535)]
 Flag = Annotated[int, Whole(0, 1)]
 Name = Annotated[str, Label(96)]
+Order = Annotated[int, Whole(1, 0xFFFFFFFF)]
+#: Seconds of the epoch.
+Seconds = Annotated[int, Whole(0, 4_102_444_800)]
+#: Millionths of a degree, counted from 180 west and 90 south.
+Longitude = Annotated[int, Whole(0, 360_000_000)]
+Latitude = Annotated[int, Whole(0, 180_000_000)]
 Reason = Annotated[str, Choice(REASONS)]
 
 _UP = ((Party.SITE, Party.CITY),)
@@ -150,7 +209,10 @@ class MediaSink:
 
 @dataclass(frozen=True, slots=True)
 class OpenMedia:
-    """The city asks for a view. ``viewer`` is the organisation as it names itself, "" when it does not."""
+    """The city asks for a view. ``viewer`` is the organisation as it names itself, "" when it does not.
+
+    ``start`` and ``end`` bound what is asked of a recording, ``speed`` is a download's; all 0 for what is live.
+    """
 
     number: ClassVar[int] = 4
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
@@ -160,6 +222,9 @@ class OpenMedia:
     channel: Code
     kind: Annotated[str, Choice(KINDS)]
     viewer: Name
+    start: Seconds = 0
+    end: Seconds = 0
+    speed: Annotated[int, Whole(0, 256)] = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +318,197 @@ class CallsTold:
     count: Annotated[int, Whole(0, 4096)]
 
 
+@dataclass(frozen=True, slots=True)
+class PlaybackControl:
+    """Play, pause, seek, speed (2016 annex B). ``scale`` in hundredths, 0 leaves it; ``position`` in milliseconds."""
+
+    number: ClassVar[int] = 13
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
+    descriptors: ClassVar[int] = 0
+    call: CallNumber
+    order: Order
+    action: Annotated[str, Choice(("play", "pause", "stop"))]
+    scale: Annotated[int, Whole(0, 6400)]
+    backwards: Flag
+    seeks: Flag
+    position: Annotated[int, Whole(0, 2_678_400_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackAnswer:
+    """What the recorder answered to a PlaybackControl: a SIP status."""
+
+    number: ClassVar[int] = 14
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _UP
+    descriptors: ClassVar[int] = 0
+    call: CallNumber
+    order: Order
+    status: Annotated[int, Whole(200, 699)]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFinished:
+    """The recording was sent to its end (MediaStatus 121)."""
+
+    number: ClassVar[int] = 15
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _UP
+    descriptors: ClassVar[int] = 0
+    call: CallNumber
+
+
+@dataclass(frozen=True, slots=True)
+class RecordQuery:
+    """Which recordings of a channel are there?"""
+
+    number: ClassVar[int] = 16
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
+    descriptors: ClassVar[int] = 0
+    order: Order
+    recorder: Code
+    channel: Code
+    viewer: Name
+    start: Seconds
+    end: Seconds
+    kind: Annotated[str, Choice(RECORDING_KINDS)]
+
+
+@dataclass(frozen=True, slots=True)
+class RecordItem:
+    """One recording; ``total`` is how many the recorder says there are. Its file's name and place have no field."""
+
+    number: ClassVar[int] = 17
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _UP
+    descriptors: ClassVar[int] = 0
+    order: Order
+    total: Annotated[int, Whole(0, 1_000_000)]
+    name: Name
+    start: Seconds
+    end: Seconds
+    kind: Annotated[str, Choice(RECORDING_KINDS)]
+    secrecy: Flag
+
+
+@dataclass(frozen=True, slots=True)
+class PresetQuery:
+    """Which presets does a camera know?"""
+
+    number: ClassVar[int] = 18
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
+    descriptors: ClassVar[int] = 0
+    order: Order
+    recorder: Code
+    channel: Code
+    viewer: Name
+
+
+@dataclass(frozen=True, slots=True)
+class PresetItem:
+    number: ClassVar[int] = 19
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _UP
+    descriptors: ClassVar[int] = 0
+    order: Order
+    preset: Annotated[int, Whole(0, 255)]
+    name: Name
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceControl:
+    """Do something with a camera: one of ``ACTIONS``, with its numbers."""
+
+    number: ClassVar[int] = 20
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
+    descriptors: ClassVar[int] = 0
+    order: Order
+    recorder: Code
+    channel: Code
+    viewer: Name
+    action: Annotated[str, Choice(tuple(ACTIONS))]
+    values: Annotated[str, Numbers(6, 100_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class OrderDone:
+    """An order is over: ``done``, or why not; ``count`` items came before this."""
+
+    number: ClassVar[int] = 21
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = (*_UP, (Party.FERRY, Party.CITY))
+    descriptors: ClassVar[int] = 0
+    order: Order
+    reason: Reason
+    count: Annotated[int, Whole(0, 1_000_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmNotice:
+    """An alarm of a channel (2016 A.2.5.3); without a place ``located`` is 0."""
+
+    number: ClassVar[int] = 22
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _UP
+    descriptors: ClassVar[int] = 0
+    recorder: Code
+    channel: Code
+    priority: Annotated[int, Whole(1, 4)]
+    method: Annotated[int, Whole(1, 7)]
+    kind: Annotated[int, Whole(0, 99)]
+    event: Annotated[int, Whole(0, 9)]
+    at: Seconds
+    text: Annotated[str, Label(300)]
+    located: Flag
+    longitude: Longitude
+    latitude: Latitude
+
+
+@dataclass(frozen=True, slots=True)
+class PositionNotice:
+    """Where a mobile camera is: speed in tenths of km/h, direction in hundredths of a degree, altitude in tenths of a
+    metre, counted from 1000 m below the sea."""
+
+    number: ClassVar[int] = 23
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _UP
+    descriptors: ClassVar[int] = 0
+    recorder: Code
+    channel: Code
+    at: Seconds
+    longitude: Longitude
+    latitude: Latitude
+    speed: Annotated[int, Whole(0, 20_000)]
+    direction: Annotated[int, Whole(0, 36_000)]
+    altitude: Annotated[int, Whole(0, 210_000)]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTalk:
+    """The city wants to speak to a channel (2016 9.12)."""
+
+    number: ClassVar[int] = 24
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
+    descriptors: ClassVar[int] = 0
+    call: CallNumber
+    recorder: Code
+    channel: Code
+    viewer: Name
+
+
+@dataclass(frozen=True, slots=True)
+class TalkAnswered:
+    """The recorder takes the broadcast, and has asked for the sound."""
+
+    number: ClassVar[int] = 25
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _UP
+    descriptors: ClassVar[int] = 0
+    call: CallNumber
+
+
+@dataclass(frozen=True, slots=True)
+class TalkReady:
+    """The city's source of sound has answered."""
+
+    number: ClassVar[int] = 26
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
+    descriptors: ClassVar[int] = 0
+    call: CallNumber
+
+
 Record = (
     CatalogItem
     | ChannelState
@@ -266,6 +522,20 @@ Record = (
     | CloseMedia
     | CallLives
     | CallsTold
+    | PlaybackControl
+    | PlaybackAnswer
+    | MediaFinished
+    | RecordQuery
+    | RecordItem
+    | PresetQuery
+    | PresetItem
+    | DeviceControl
+    | OrderDone
+    | AlarmNotice
+    | PositionNotice
+    | OpenTalk
+    | TalkAnswered
+    | TalkReady
 )
 
 REGISTRY: tuple[type[Record], ...] = (
@@ -281,6 +551,20 @@ REGISTRY: tuple[type[Record], ...] = (
     CloseMedia,
     CallLives,
     CallsTold,
+    PlaybackControl,
+    PlaybackAnswer,
+    MediaFinished,
+    RecordQuery,
+    RecordItem,
+    PresetQuery,
+    PresetItem,
+    DeviceControl,
+    OrderDone,
+    AlarmNotice,
+    PositionNotice,
+    OpenTalk,
+    TalkAnswered,
+    TalkReady,
 )
 
 

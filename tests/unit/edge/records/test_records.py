@@ -17,6 +17,7 @@ from edge.records.types import (
     Choice,
     Digits,
     Label,
+    Numbers,
     OpenMedia,
     Party,
     PinOpened,
@@ -36,6 +37,9 @@ def _strategy(alphabet: object) -> st.SearchStrategy[str | int]:
         return st.integers(alphabet.low, alphabet.high)
     if isinstance(alphabet, Choice):
         return st.sampled_from(alphabet.words)
+    if isinstance(alphabet, Numbers):
+        numbers = st.lists(st.integers(0, alphabet.high), max_size=alphabet.most)
+        return numbers.map(lambda each: ",".join(map(str, each)))
     assert isinstance(alphabet, Label)
     return st.text("北门 abc<>'\"&\\-", max_size=30).filter(alphabet.holds)
 

@@ -1,0 +1,71 @@
+"""What the ferry's thinking part wants done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edge.control.wire import FerryRequest
+from edge.records.types import Party, Record
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Hand a record to a side."""
+
+    to: Party
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class AskKeeper:
+    """Put a request to the keeper; its answer comes back with the call's number."""
+
+    call: int
+    request: FerryRequest
+
+
+@dataclass(frozen=True, slots=True)
+class StartRelay:
+    """Let a worker carry packets from ``source`` to ``sink``."""
+
+    call: int
+    source: int
+    sink: int
+    source_ssrc: int
+    source_payload_type: int
+    sink_ssrc: int
+    sink_payload_type: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopRelay:
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseDescriptor:
+    descriptor: int
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReceipt:
+    """A view begins, ends or is refused, or something is ordered: ``told`` is what only the core knows of it.
+
+    The one for ``opened`` stands before the record that it allows, and is durable before that is sent.
+    """
+
+    event: Literal["opened", "closed", "ordered"]
+    call: int
+    told: dict[str, str | int]
+
+
+@dataclass(frozen=True, slots=True)
+class DropSide:
+    """The side broke a rule that an honest one cannot break: hang up on it and count it as faulty."""
+
+    side: Party
+    rule: str
+
+
+Command = Send | AskKeeper | StartRelay | StopRelay | CloseDescriptor | WriteReceipt | DropSide
