@@ -217,6 +217,28 @@ class Tunnel(_Part):
         return int(self.endpoint.rpartition(":")[2])
 
 
+class Group(_Part):
+    """A business group (215) or, with a parent, a virtual organisation (216) of the city's tree, and its channels.
+
+    ``members`` are issued ids: the city knows no others.
+    """
+
+    id: Code = _owned("city")
+    name: Label = _owned("city")
+    parent: Code | None = _owned("city", default=None)
+    members: tuple[Code, ...] = _owned("city", default=(), max_length=MAX_CHANNELS)
+
+
+class Tree(_Part):
+    """What stands above the channels in the catalog upward: some platforms need it, others choke on it."""
+
+    system: bool = _owned("city", default=False, strict=True)
+    groups: bool = _owned("city", default=False, strict=True)
+    divisions: bool = _owned("city", default=False, strict=True)
+    division_name: Label | None = _owned("city", default=None)
+    group: tuple[Group, ...] = Field(default=(), max_length=256)
+
+
 class Platform(_Part):
     """The city's GB/T 28181 platform, and what its layer admits."""
 
@@ -235,6 +257,7 @@ class Platform(_Part):
     #: How messages are encoded to this platform; without it GB2312 for 2016 and GB18030 for 2022.
     charset: Literal["GB2312", "GB18030", "UTF-8"] | None = _owned("city", default=None)
     reading: Literal["lenient", "strict"] = _owned("city", default="lenient")
+    tree: Tree = Tree()
 
 
 class Control(_Part):

@@ -8,12 +8,19 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
+from edge.access import Access
 from edge.cityside.issued import IssuedIds
-from edge.gb28181.device import Device, Registered, RegistrationLost
+from edge.cityside.orders import CityOrders
+from edge.cityside.talks import CityTalks
+from edge.cityside.tree import Tree
+from edge.gb28181.device import Device, OrderReceived, Redirected, Registered, RegistrationLost
 from edge.gb28181.kept import NotKept
-from edge.gb28181.legs import CallEnded, CallEstablished, InviteReceived
+from edge.gb28181.legs import CallEnded, CallEstablished, InviteReceived, PlaybackReceived
 from edge.gb28181.role import Refused
 from edge.manscdp.catalog import CatalogEntry
+from edge.manscdp.events import Broadcast
+from edge.manscdp.form import LATEST
+from edge.manscdp.messages import Message
 from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
     CallLives,
@@ -22,9 +29,12 @@ from edge.records.types import (
     ChannelState,
     CloseMedia,
     MediaAnswered,
+    MediaFinished,
     MediaRefused,
     MediaSink,
     OpenMedia,
+    PlaybackAnswer,
+    PlaybackControl,
     Record,
 )
 from edge.sdp.description import MediaDescription
@@ -35,6 +45,8 @@ from netconf.model import Site
 
 PS_PAYLOAD_TYPE = 96
 _VIEWER_BYTES = 96
+#: What a view's kind is called in SDP (2016 annex F).
+KINDS = {"Play": "live", "Playback": "playback", "Download": "download"}
 
 
 @dataclass(slots=True)
@@ -80,7 +92,26 @@ class Say:
     about: str
 
 
-Command = SendRecord | OpenSink | PassSink | Say
+@dataclass(frozen=True, slots=True)
+class OpenTalkPort:
+    """Hold a port of the tunnel's address for a talk's sound; nothing reads it yet."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseTalkPort:
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """The platform is to be reached at another address."""
+
+    server: Address
+
+
+Command = SendRecord | OpenSink | PassSink | Say | OpenTalkPort | CloseTalkPort | Dial
 
 
 class CitySide:
@@ -91,6 +122,8 @@ class CitySide:
         self._device = device
         self._issued = issued
         self._chance = chance
+        self._tree = Tree(site)
+        self._access = Access(site)
         self._entries: dict[str, CatalogEntry] = {}
         self._by_leg: dict[str, int] = {}
         self._commands: list[Command] = []
@@ -100,6 +133,16 @@ class CitySide:
         self.registered = False
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
+        self._orders = CityOrders(device, issued, self._access, chance, self._send)
+        self._talks = CityTalks(device, issued, chance, str(site.tunnel[0].address.ip), self._send)
+        device.guard = self._guard
+
+    def _guard(self, body: Message) -> str | None:
+        """Why an order of the city is not even taken: it hears 403 at once, and the ferry never hears of it."""
+        rule = "ferry_unreachable" if not self._ferry_up else self._orders.refuses(body)
+        if rule is not None:
+            self._commands.append(Say(rule, body.device_id))
+        return rule
 
     # -- from the city -------------------------------------------------------------------------------------------
 
@@ -115,6 +158,14 @@ class CitySide:
             self._invited(event, now)
         elif isinstance(event, CallEstablished):
             self._commands.append(Say("view_established", self._channel_of(event.call)))
+        elif isinstance(event, OrderReceived):
+            self._ordered(event)
+        elif isinstance(event, PlaybackReceived):
+            self._steer(event, now)
+        elif isinstance(event, Redirected):
+            self._commands.append(Dial(event.server))
+        elif (talk := self._talks.on_event(event)) is not None:
+            self._commands.append(CloseTalkPort(talk))
         elif isinstance(event, CallEnded):
             call = self._by_leg.pop(event.call, None)
             if call is not None and self.views.pop(call, None) is not None:
@@ -124,6 +175,26 @@ class CitySide:
                     self._commands.append(Say(reason, str(call)))
         elif isinstance(event, Refused):
             self._commands.append(Say(event.rule, event.about or str(event.source)))
+
+    def _ordered(self, event: OrderReceived) -> None:
+        viewer = _label(event.viewer)
+        if isinstance(event.body, Broadcast):
+            self._talks.take(event.body, viewer)
+        else:
+            self._orders.take(event, viewer)
+
+    def _steer(self, event: PlaybackReceived, now: float) -> None:
+        """Send a viewer's pause, seek or speed to the recorder; what it answers comes back by ``PlaybackAnswer``."""
+        call = self._by_leg.get(event.call)
+        view = self.views.get(call) if call is not None else None
+        if call is None or view is None or view.request.kind == "live":
+            self._device.answer_playback(event.order, 481 if view is None else 488, now)
+            return
+        wanted = event.request
+        action = {"PLAY": "play", "PAUSE": "pause", "TEARDOWN": "stop"}[wanted.action]
+        scale, seeks = wanted.scale or 0, int(wanted.position is not None)
+        backwards = int(scale < 0)
+        self._send(PlaybackControl(call, event.order, action, abs(scale), backwards, seeks, wanted.position or 0))
 
     def _channel_of(self, leg: str) -> str:
         call = self._by_leg.get(leg)
@@ -137,8 +208,8 @@ class CitySide:
             self._refuse_leg(event.call, status, reason, now)
             return
         call = 1 + self._chance.number(0xFFFFFFFF)
-        ssrc = event.offer.ssrc if event.offer.ssrc is not None else self._fresh_ssrc()
-        request = OpenMedia(call, target[0], target[1], "live", _label(event.viewer))
+        ssrc = event.offer.ssrc if event.offer.ssrc is not None else self._fresh_ssrc(event.offer)
+        request = _request(call, target, event.offer, _label(event.viewer))
         self.views[call] = View(event.call, event.channel, request, event.offer, ssrc)
         self._by_leg[event.call] = call
         self._commands.append(OpenSink(call, Address(event.offer.address, event.offer.port)))
@@ -149,8 +220,11 @@ class CitySide:
             return 503, "ferry_unreachable"
         if target is None:
             return 404, "channel_unknown"
-        if offer.session_name != "Play" or offer.transport != "RTP/AVP" or PS_PAYLOAD_TYPE not in offer.payload_types:
+        kind = KINDS.get(offer.session_name)
+        if kind is None or offer.transport != "RTP/AVP" or PS_PAYLOAD_TYPE not in offer.payload_types:
             return 488, "sdp_unacceptable"
+        if kind != "live" and not 0 < offer.start < offer.end <= LATEST:
+            return 488, "times_missing"
         if not 1024 <= offer.port <= 65535:
             return 488, "sdp_unacceptable"
         if not any(IPv4Address(offer.address) in network for network in self._site.platform.media_networks):
@@ -159,9 +233,10 @@ class CitySide:
             return 486, "too_many_calls"
         return None
 
-    def _fresh_ssrc(self) -> int:
-        """Return an SSRC as GB/T 28181 annex F writes it: 0 for live, five digits of the domain, four of ours."""
-        return int(f"0{self._site.site.id[3:8]}{self._chance.number(10000):04d}")
+    def _fresh_ssrc(self, offer: MediaDescription) -> int:
+        """Return an SSRC as GB/T 28181 annex F writes it: 0 live, 1 history; five digits of the domain, four of ours."""
+        history = int(KINDS[offer.session_name] != "live")
+        return int(f"{history}{self._site.site.id[3:8]}{self._chance.number(10000):04d}")
 
     # -- over a restart ------------------------------------------------------------------------------------------
 
@@ -174,6 +249,7 @@ class CitySide:
                 view.issued,
                 view.request.recorder,
                 view.request.channel,
+                view.request.kind,
                 view.request.viewer,
                 view.ssrc,
                 view.port,
@@ -190,8 +266,8 @@ class CitySide:
             NotKept: it is something else.
         """
         try:
-            for call, leg, issued, recorder, channel, viewer, ssrc, port in kept["views"]:
-                request = OpenMedia(int(call), str(recorder), str(channel), "live", str(viewer))
+            for call, leg, issued, recorder, channel, kind, viewer, ssrc, port in kept["views"]:
+                request = OpenMedia(int(call), str(recorder), str(channel), str(kind), str(viewer))
                 self.views[call] = View(str(leg), str(issued), request, None, int(ssrc), True, int(port))
                 self._by_leg[str(leg)] = call
                 self._doubtful.add(call)
@@ -222,7 +298,14 @@ class CitySide:
             self._hang_up(call, 503, "ferry_unreachable", now)
         for issued, entry in self._entries.items():
             self._entries[issued] = entry.with_status("OFF")
-        self._device.set_catalog(tuple(self._entries.values()))
+        self._show_catalog(now)
+        self._orders.on_ferry_lost(now)
+        self._commands += [CloseTalkPort(call) for call in self._talks.on_ferry_lost(now)]
+
+    def on_talk_port(self, call: int, port: int | None, now: float) -> None:
+        """Take the port that a talk's sound is to come to."""
+        if not self._talks.on_port(call, port, now):
+            self._commands.append(CloseTalkPort(call))
 
     def on_sink(self, call: int, local: Address | None, now: float) -> None:
         """Take the sink's own address, or None when no socket could be had."""
@@ -244,9 +327,21 @@ class CitySide:
             self.counters[wrong.rule] += 1
             return
         if isinstance(record, CatalogItem):
-            self._show(record)
+            self._show(record, now)
         elif isinstance(record, ChannelState):
-            self._mark(record)
+            self._mark(record, now)
+        elif (talk := self._talks.on_record(record, now)) is not False:
+            if talk is not True:
+                self._commands.append(OpenTalkPort(talk))
+            elif isinstance(record, MediaRefused | CloseMedia):
+                self._commands.append(CloseTalkPort(record.call))
+        elif self._orders.on_record(record, now):
+            return
+        elif isinstance(record, PlaybackAnswer):
+            self._device.answer_playback(record.order, record.status, now)
+        elif isinstance(record, MediaFinished):
+            if record.call in self.views:
+                self._device.tell_end(self.views[record.call].issued, now)
         elif isinstance(record, MediaAnswered):
             self._accept(record.call, now)
         elif isinstance(record, MediaRefused):
@@ -260,29 +355,20 @@ class CitySide:
         else:
             self.counters["record_unexpected"] += 1
 
-    def _show(self, item: CatalogItem) -> None:
+    def _show(self, item: CatalogItem, now: float) -> None:
         issued = self._issued.of(item.recorder, item.channel)
-        site = self._site.site
-        self._entries[issued] = CatalogEntry(
-            device_id=issued,
-            name=item.name,
-            manufacturer=item.manufacturer,
-            model=item.model,
-            owner=site.name,
-            civil_code=site.civil_code,
-            address=site.name,
-            parent_id=site.id,
-            status="ON" if item.online else "OFF",
-            ptz_type=item.ptz_type or None,
-        )
-        self._device.set_catalog(tuple(self._entries.values()))
+        self._entries[issued] = self._tree.entry(issued, item)
+        self._show_catalog(now)
 
-    def _mark(self, state: ChannelState) -> None:
+    def _mark(self, state: ChannelState, now: float) -> None:
         issued = self._issued.of(state.recorder, state.channel)
         entry = self._entries.get(issued)
         if entry is not None:
             self._entries[issued] = entry.with_status("ON" if state.online else "OFF")
-            self._device.set_catalog(tuple(self._entries.values()))
+            self._show_catalog(now)
+
+    def _show_catalog(self, now: float) -> None:
+        self._device.set_catalog(self._tree.catalog(self._entries.values()), now)
 
     def _accept(self, call: int, now: float) -> None:
         view = self.views.get(call)
@@ -331,12 +417,22 @@ class CitySide:
             "ferry": self._ferry_up,
             "channels": {issued: entry.status for issued, entry in self._entries.items()},
             "views": {str(call): {"channel": v.issued, "viewer": v.request.viewer} for call, v in self.views.items()},
-            "counters": dict(sorted((self.counters + Counter(self._device.counters)).items())),
+            "counters": dict(sorted((self.counters + self._orders.counters + Counter(self._device.counters)).items())),
+            "deviations": {peer: dict(sorted(seen.items())) for peer, seen in self._device.deviations.items()},
+            "edition": self._device.edition,
         }
 
 
 #: What a leg's end is called in the receipt; any other is the city's BYE.
 _ENDINGS = {"cancel": "cancelled", "forgotten": "city_forgot", "unreached": "city_unreached"}
+
+
+def _request(call: int, target: tuple[str, str], offer: MediaDescription, viewer: str) -> OpenMedia:
+    kind = KINDS[offer.session_name]
+    if kind == "live":
+        return OpenMedia(call, *target, kind, viewer)
+    speed = offer.speed or 0 if kind == "download" else 0
+    return OpenMedia(call, *target, kind, viewer, offer.start, offer.end, speed)
 
 
 def _label(text: str) -> str:

@@ -8,7 +8,7 @@ import socket
 import time
 from pathlib import Path
 
-from edge.cityside.core import CitySide, OpenSink, PassSink, Say, SendRecord
+from edge.cityside.core import CitySide, CloseTalkPort, Dial, OpenSink, OpenTalkPort, PassSink, Say, SendRecord
 from edge.cityside.issued import IssuedIds
 from edge.gb28181.device import Device, DeviceConfig
 from edge.gb28181.kept import NotKept
@@ -43,6 +43,7 @@ class Process:
         issued = IssuedIds(where.state / "cityside" / "issued-ids.json", site.site.id)
         self._core = CitySide(site, self._device, issued, SystemChance())
         self._sinks: dict[int, socket.socket] = {}
+        self._talk_ports: dict[int, socket.socket] = {}
         self._line = FerryLine(
             where.run / "ferry" / "city" / "socket", self._core.on_ferry_up, self._record, self._ferry_lost
         )
@@ -118,6 +119,14 @@ class Process:
                 sink = self._sinks.pop(command.call)
                 self._line.send(encode(command.record), [sink.fileno()])
                 sink.close()
+            elif isinstance(command, OpenTalkPort):
+                self._core.on_talk_port(command.call, self._open_talk_port(command.call), time.monotonic())
+                self._act()
+            elif isinstance(command, CloseTalkPort):
+                if (port := self._talk_ports.pop(command.call, None)) is not None:
+                    port.close()
+            elif isinstance(command, Dial):
+                self._lines.redial(command.server)
             elif isinstance(command, Say):
                 self._log.say(command.code, command.about)
         self._outlives.write(self._core.kept())
@@ -138,6 +147,18 @@ class Process:
         host, port = sink.getsockname()
         return Address(host, port)
 
+    def _open_talk_port(self, call: int) -> int | None:
+        """Return a port of the tunnel's address that is held for a talk; None when there is none."""
+        held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            held.bind((str(self._site.tunnel[0].address.ip), 0))
+        except OSError:
+            held.close()
+            return None
+        self._talk_ports[call] = held
+        port: int = held.getsockname()[1]
+        return port
+
 
 def device_config(site: Site, secrets: Path, log: Log) -> DeviceConfig:
     """Return the device role that registers ``site`` with the city."""
@@ -153,6 +174,10 @@ def device_config(site: Site, secrets: Path, log: Log) -> DeviceConfig:
         expires_seconds=platform.register_expires_seconds,
         keepalive_seconds=platform.keepalive_seconds,
         user_agent=_USER_AGENT,
+        name=site.site.name,
+        edition=platform.edition,
+        charset=platform.charset,
+        strict=platform.reading == "strict",
     )
 
 

@@ -2,42 +2,50 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edge.digest.client import authorization
 from edge.digest.fields import RemoteDigestError
+from edge.gb28181 import edition
 from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import Identity
+from edge.gb28181.orders import action_of
+from edge.gb28181.pager import TCP_BODY_BYTES, UDP_BODY_BYTES, Pager
+from edge.gb28181.publisher import Item, Publisher
 from edge.gb28181.role import Role
-from edge.manscdp.catalog import CatalogEntry, CatalogQuery, CatalogResponse
+from edge.gb28181.subscriptions import Subscriptions
+from edge.manscdp.catalog import CatalogQuery
+from edge.manscdp.control import Control
 from edge.manscdp.device import (
+    ConfigDownloadQuery,
+    ConfigDownloadResponse,
     DeviceInfoQuery,
     DeviceInfoResponse,
     DeviceStatusQuery,
     DeviceStatusResponse,
     Keepalive,
+    PositionQuery,
+    PresetQuery,
 )
+from edge.manscdp.events import AlarmNotify, AlarmQuery, AlarmResponse, Broadcast, MediaStatus
 from edge.manscdp.messages import Message
+from edge.manscdp.recordings import RecordInfoQuery
 from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
 from edge.sip.chance import Chance
 from edge.sip.endpoint import TransactionKey
 from edge.sip.errors import RemoteSipError
-from edge.sip.message import CSeq, Headers, Request, Response
+from edge.sip.message import CSeq, Headers, Request, Response, reply
 from edge.sip.uri import NameAddr, SipUri
 
-#: 9.6.1: offline after three keepalives without an answer.
 #: How long calls stand while the server cannot be reached by SIP. Shorter than two tries to register (60 s apart, each
 #: known to fail after 32 s), and a platform that restarts takes its viewers' pictures away although media flows.
 #: Longer, and a camera whose viewer hung up meanwhile fills the site's uplink for nobody.
 UNREACHED_SECONDS = 180.0
+#: 9.6.1: offline after three keepalives without an answer.
 KEEPALIVE_MISSES = 3
-#: Two items of a full catalog stay below 1300 bytes of UDP in a 1420-byte tunnel.
-ITEMS_PER_PAGE = 2
-MAX_WAITING_PAGES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,13 @@ class DeviceConfig:
     name: str = ""
     manufacturer: str = "snowgate"
     model: str = "snowgate"
+    #: What we declare, and speak where the platform declares nothing else; and the charset if it wants another.
+    edition: int = 2016
+    charset: str | None = None
+    #: Addresses that the platform may send us to (302); every other one is not followed.
+    redirects: frozenset[str] = frozenset()
+    #: Whether the platform's deviations from the standards are refused.
+    strict: bool = False
 
     def __repr__(self) -> str:
         return f"DeviceConfig({self.id} -> {self.server})"
@@ -76,14 +91,38 @@ class RegistrationLost:
     cause: str
 
 
+@dataclass(frozen=True, slots=True)
+class Redirected:
+    """The platform wants us elsewhere (302): from now on that is where it is."""
+
+    server: Address
+
+
+@dataclass(frozen=True, slots=True)
+class OrderReceived:
+    """The platform wants something of a channel; ``viewer`` is who, "" when undeclared."""
+
+    body: RecordInfoQuery | PresetQuery | Control | Broadcast
+    viewer: str
+
+
 class Device(Role):
     """One device, registered with one platform."""
 
-    heard = (CatalogQuery, DeviceInfoQuery, DeviceStatusQuery)
+    heard = (
+        CatalogQuery, DeviceInfoQuery, DeviceStatusQuery, ConfigDownloadQuery, RecordInfoQuery, PresetQuery, Control,
+        Broadcast, AlarmQuery, AlarmResponse, PositionQuery,
+    )  # fmt: skip
 
     def __init__(self, config: DeviceConfig, chance: Chance) -> None:
-        super().__init__(Identity(config.id, config.domain, config.local), chance, config.user_agent)
+        strict = frozenset((config.server_id,)) if config.strict else frozenset()
+        super().__init__(Identity(config.id, config.domain, config.local), chance, config.user_agent, strict)
         self._config = config
+        self._server = config.server
+        #: What the platform speaks, as far as it says so.
+        self.edition = config.edition
+        #: Says why an order is not taken, by the name of a rule; without it every order that may be known is.
+        self.guard: Callable[[Message], str | None] = lambda body: None
         self._registered = False
         self._call_id = chance.token(128)
         self._tag = chance.token(64)
@@ -94,9 +133,10 @@ class Device(Role):
         self._register_key: TransactionKey | None = None
         self._answered_challenge = False
         self._keepalive_key: TransactionKey | None = None
-        self._entries: tuple[CatalogEntry, ...] = ()
-        self._pages: deque[CatalogResponse] = deque()
-        self._page_key: TransactionKey | None = None
+        contact = self._identity.contact(config.server.transport)
+        self._subscriptions = Subscriptions(self._endpoint, chance, contact, config.edition, config.charset)
+        self._publisher = Publisher(config.id, self._subscriptions)
+        self._pager = Pager(self._reply)
         #: When the calls end, while the server is not reached.
         self._give_up_at: float | None = None
 
@@ -106,21 +146,68 @@ class Device(Role):
         """Begin to register, and keep at it for ever."""
         self._register(now, None)
 
-    def set_catalog(self, entries: Sequence[CatalogEntry]) -> None:
-        """Say what a catalog query is answered with."""
-        self._entries = tuple(entries)
+    def set_catalog(self, items: Sequence[Item], now: float) -> None:
+        """Say which channels there are, and how they are."""
+        self._publisher.set(items, now)
+
+    def answer(self, body: Message, now: float) -> None:
+        """Answer an order."""
+        self._pager.put((body,), now)
+
+    def answer_pages(self, pages: Iterable[Message | None], now: float) -> None:
+        """Answer an order, page by page; None is a page that is not there yet: ``wake`` when it is."""
+        self._pager.put(pages, now)
+
+    def wake(self, now: float) -> None:
+        """A page that was not there may be now."""
+        self._pager.wake(now)
+
+    def page_bytes(self) -> int:
+        """Return how long a page's body may be."""
+        return TCP_BODY_BYTES if self._server.reliable else UDP_BODY_BYTES
+
+    def alarm(self, device_id: str, told: AlarmNotify, now: float) -> None:
+        """Report an alarm: to the subscribers, or to a platform that never subscribes as a message (2016 9.4)."""
+        body = replace(told, sn=self._next_sn(), device_id=device_id)
+        if self._subscriptions.wanted("Alarm"):
+            self._subscriptions.notify("Alarm", body, now)
+        elif self._registered:
+            self._reply(body, now)
+
+    def position(self, body: Message, now: float) -> None:
+        """Report where a channel is, to who wants to know."""
+        self._subscriptions.notify("MobilePosition", body, now)
+
+    def speaks_later_edition(self) -> bool:
+        return self.edition >= edition.LATER
+
+    def next_sn(self) -> int:
+        """Return a serial number for a message that answers nothing."""
+        return self._next_sn()
+
+    def invite(self, source: str, offer: MediaDescription, now: float) -> str:
+        """Ask the platform for the sound of ``source`` (2016 9.12); return the call's name."""
+        return self._legs.invite(self._config.server_id, source, offer, self._server, now)
+
+    def answer_playback(self, order: int, status: int, now: float) -> None:
+        """Say what came of a playback's control."""
+        self._legs.answer_playback(order, status, now)
+
+    def tell_end(self, channel: str, now: float) -> None:
+        """Say that the recording of ``channel`` was sent to its end."""
+        self._reply(MediaStatus(self._next_sn(), channel), now)
 
     def reconnected(self, now: float) -> None:
         """The connection to the server is a new one: it knows us again when we have registered over it."""
         self._missed, self._keepalive_key = 0, None
+        self._subscriptions.move(self._server)
         self._register(now, None)
 
     def disconnected(self, now: float) -> None:
         """The connection to the server is gone; calls stand, and go on over the next one."""
         self._register_at = self._register_key = None
         # What was on its way is lost; whoever asked for a catalog asks again.
-        self._page_key = None
-        self._pages.clear()
+        self._pager.clear()
         if self._registered:
             self._registered, self._keepalive_at = False, None
             self._unreached(now)
@@ -128,7 +215,7 @@ class Device(Role):
 
     def kept(self) -> dict[str, Any]:
         """Return what a restart must not lose: the dialogs. Registration is simply done again."""
-        return {"legs": self._legs.kept()}
+        return {"legs": self._legs.kept(), "subscriptions": self._subscriptions.kept()}
 
     def adopt(self, kept: Mapping[str, Any]) -> None:
         """Take over what the process before us kept.
@@ -137,24 +224,17 @@ class Device(Role):
             NotKept: it is something else.
         """
         try:
-            legs = dict(kept["legs"])
+            legs, subscriptions = dict(kept["legs"]), list(kept["subscriptions"])
         except (LookupError, TypeError, ValueError) as wrong:
             raise NotKept(str(wrong)) from None
         self._legs.adopt(legs)
-
-    def accept(self, call: str, answer: MediaDescription, now: float) -> None:
-        """Answer an invitation with 200 and our description."""
-        self._legs.accept(call, answer, now)
-
-    def refuse(self, call: str, status: int, reason: str, now: float) -> None:
-        """Refuse an invitation with a final status of 400 to 699."""
-        self._legs.refuse(call, status, reason, now)
+        self._subscriptions.adopt(subscriptions)
 
     # -- registration --------------------------------------------------------------------------------------------
 
     def _register(self, now: float, challenge: Response | None) -> None:
         self._cseq += 1
-        server = self._config.server
+        server = self._server
         uri = SipUri(self._config.server_id, server.host, server.port)
         me = NameAddr(SipUri(self._config.id, self._config.domain), self._tag)
         fields = [
@@ -165,6 +245,8 @@ class Device(Role):
             ("Contact", self._identity.contact(server.transport)),
             ("Expires", str(self._config.expires_seconds)),
         ]
+        if self._config.edition >= edition.LATER:
+            fields.append(edition.header(self._config.edition))
         if challenge is not None:
             fields.append(("Authorization", self._authorization(challenge, str(uri))))
         self._answered_challenge = challenge is not None
@@ -195,10 +277,30 @@ class Device(Role):
                 self._lose(wrong.rule, now)
         elif 200 <= response.status < 300:
             self._hold(response, now)
+        elif response.status == 302 and self._follow(response, now):
+            return
         else:
             self._lose(f"status_{response.status}", now)
 
+    def _follow(self, response: Response, now: float) -> bool:
+        """Go where the platform sends us (2022 9.1.2.3), if our configuration knows that place."""
+        try:
+            uri = NameAddr.parse(response.headers.get("contact") or "").uri
+        except RemoteSipError:
+            return False
+        if uri.host not in self._config.redirects or self._server != self._config.server:
+            self._own["redirect_foreign"] += 1
+            return False
+        self._server = Address(uri.host, uri.port or 5060, self._config.server.transport)
+        self._tell(Redirected(self._server))
+        if not self._server.reliable:
+            self._register(now, None)
+        return True
+
     def _hold(self, response: Response, now: float) -> None:
+        if response.headers.get(edition.HEADER) is not None:
+            self.edition = min(self._config.edition, edition.of(response.headers))
+            self._subscriptions.edition = self.edition
         try:
             expires = response.number("expires") or self._config.expires_seconds
         except RemoteSipError:
@@ -214,6 +316,10 @@ class Device(Role):
     def _lose(self, cause: str, now: float) -> None:
         self._registered, self._keepalive_at = False, None
         self._unreached(now)
+        if self._server != self._config.server:
+            # Who was sent elsewhere and is not taken there goes back to who sent him.
+            self._server = self._config.server
+            self._tell(Redirected(self._server))
         self._register_at = now + self._config.retry_seconds * (1 + self._chance.number(1000) / 4000)
         self._tell(RegistrationLost(cause))
 
@@ -229,8 +335,8 @@ class Device(Role):
             self._miss(now)
             if not self._registered:
                 return
-        body = Keepalive(self._next_sn(), self._config.id)
-        self._keepalive_key = self._send_message(self._config.server_id, self._config.server, body, now)
+        body = Keepalive(self._next_sn(), self._config.id, faulty=self._publisher.faulty())
+        self._keepalive_key = self._reply(body, now)
 
     def _miss(self, now: float) -> None:
         self._keepalive_key = None
@@ -255,14 +361,13 @@ class Device(Role):
                 self._register(now, None)
             else:
                 self._miss(now)
-        elif key == self._page_key:
-            self._page_key = None
-            if not good:
-                self._pages.clear()
-            self._send_page(now)
+        elif not self._pager.on_final(key, good, now):
+            self._subscriptions.on_final(key, response)
 
     def _own_timer(self) -> float | None:
-        times = (self._register_at, self._keepalive_at, self._give_up_at)
+        times = (
+            self._register_at, self._keepalive_at, self._give_up_at, self._publisher.timer(), self._subscriptions.timer(),
+        )  # fmt: skip
         return min((at for at in times if at is not None), default=None)
 
     def _on_timer(self, now: float) -> None:
@@ -273,23 +378,66 @@ class Device(Role):
         if self._give_up_at is not None and self._give_up_at <= now:
             self._give_up_at = None
             self._legs.lose(now)
+        self._subscriptions.handle_timer(now)
+        due = self._publisher.timer()
+        told = due is not None and due <= now and self._publisher.handle_timer(self._next_sn(), now)
+        if told and self._registered and self._keepalive_key is None:
+            # "Immediately on a fault" (9.6.1): a platform that has not subscribed reads it here.
+            self._send_keepalive(now)
 
     # -- what the platform asks ----------------------------------------------------------------------------------
 
     def _known(self, request: Request, source: Address) -> str | None:
-        return self._config.server_id if source == self._config.server else None
+        return self._config.server_id if source == self._server else None
 
-    def _on_message(self, peer: str, body: Message, now: float) -> None:
+    def _objection(self, peer: str, body: Message, request: Request) -> tuple[int, str] | None:
+        common = super()._objection(peer, body, request)
+        if common is not None:
+            return common
+        if request.method == "SUBSCRIBE":
+            return None if isinstance(body, CatalogQuery | AlarmQuery | PositionQuery) else (489, "event_unknown")
+        if isinstance(body, Control) and action_of(body) is None:
+            return 403, "control_denied"
+        if isinstance(body, RecordInfoQuery | PresetQuery | Control | Broadcast):
+            rule = self.guard(body)
+            return (403, rule) if rule is not None else None
+        return None
+
+    def _on_message(self, peer: str, body: Message, request: Request, now: float) -> None:
         if isinstance(body, CatalogQuery):
-            self._queue_pages(body, now)
+            pages = self._publisher.answer(body, self.page_bytes(), self.edition, self._config.charset)
+            self._pager.put(pages, now)
         elif isinstance(body, DeviceInfoQuery):
-            self._reply(self._info(body), now)
-        else:
-            assert isinstance(body, DeviceStatusQuery)  # nothing else is heard
-            known = {entry.device_id: entry for entry in self._entries}
-            entry = known.get(body.device_id)
-            online = "OFFLINE" if entry is not None and entry.status == "OFF" else "ONLINE"
-            self._reply(DeviceStatusResponse(body.sn, body.device_id, online=online), now)
+            self._pager.put((self._info(body),), now)
+        elif isinstance(body, DeviceStatusQuery):
+            offline = self._publisher.status(body.device_id) == "OFF"
+            online = "OFFLINE" if offline else "ONLINE"
+            self._pager.put((DeviceStatusResponse(body.sn, body.device_id, online=online, time=None),), now)
+        elif isinstance(body, ConfigDownloadQuery):
+            self._pager.put((self._settings(body),), now)
+        elif isinstance(body, RecordInfoQuery | PresetQuery | Control | Broadcast):
+            viewer = request.headers.get("monitor-user-identity") or ""
+            self._tell(OrderReceived(body, viewer))
+
+    def _on_subscribe(self, key: TransactionKey, request: Request, body: Message, source: Address, now: float) -> None:
+        try:
+            status, reason, tag, seconds = self._subscriptions.take(request, body, source, now)
+        except RemoteSipError as wrong:
+            self._refuse(wrong.rule, source)
+            self._answer(key, request, 400, "Bad Request", now)
+            return
+        fields: tuple[tuple[str, str], ...] = ()
+        if status == 200:
+            event = request.headers.get("event") or "presence"
+            fields = (
+                ("Contact", self._identity.contact(source.transport)),
+                ("Event", event),
+                ("Expires", str(seconds)),
+            )
+        answer = reply(request, status, reason, to_tag=tag, headers=fields)
+        self._endpoint.respond(key, answer, now)
+        if status == 200 and seconds and isinstance(body, CatalogQuery):
+            self._subscriptions.notify("Catalog", self._publisher.first_notice(self._next_sn()), now)
 
     def _info(self, query: DeviceInfoQuery) -> DeviceInfoResponse:
         config = self._config
@@ -299,23 +447,24 @@ class Device(Role):
             name=config.name,
             manufacturer=config.manufacturer,
             model=config.model,
-            channels=len(self._entries),
+            channels=self._publisher.count(),
         )
 
-    def _reply(self, body: Message, now: float) -> None:
-        self._send_message(self._config.server_id, self._config.server, body, now)
+    def _settings(self, query: ConfigDownloadQuery) -> ConfigDownloadResponse:
+        """What we are set to ourselves; what a camera is set to is its owner's."""
+        config = self._config
+        if "BasicParam" not in query.config.split("/") or query.device_id != config.id:
+            return ConfigDownloadResponse(query.sn, query.device_id, "ERROR")
+        return ConfigDownloadResponse(
+            query.sn,
+            query.device_id,
+            "OK",
+            config.name,
+            config.expires_seconds,
+            config.keepalive_seconds,
+            KEEPALIVE_MISSES,
+        )
 
-    def _queue_pages(self, query: CatalogQuery, now: float) -> None:
-        """Answer page by page, each after the 200 of the one before (2016 annex N)."""
-        chosen = [e for e in self._entries if query.device_id in (self._config.id, e.device_id)]
-        starts = range(0, max(1, len(chosen)), ITEMS_PER_PAGE)
-        for at in starts:
-            if len(self._pages) < MAX_WAITING_PAGES:
-                page = tuple(chosen[at : at + ITEMS_PER_PAGE])
-                self._pages.append(CatalogResponse(query.sn, query.device_id, len(chosen), page))
-        self._send_page(now)
-
-    def _send_page(self, now: float) -> None:
-        if self._pages and self._page_key is None:
-            page = self._pages.popleft()
-            self._page_key = self._send_message(self._config.server_id, self._config.server, page, now)
+    def _reply(self, body: Message, now: float) -> TransactionKey:
+        config = self._config
+        return self._send_message(config.server_id, self._server, body, now, self.edition, config.charset)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.gb28181.call import TABLE, Action, Event, State
 from edge.gb28181.ids import is_code
 from edge.gb28181.kept import MAX_KEPT, dialog_facts, dialog_of
+from edge.mansrtsp.control import PlaybackRequest, RemoteMansrtspError
+from edge.mansrtsp.control import answer as answer_playback
+from edge.mansrtsp.control import parse as parse_playback
+from edge.mansrtsp.control import write as write_playback
 from edge.sdp.description import MediaDescription, RemoteSdpError
 from edge.sdp.description import parse as parse_sdp
 from edge.sip.address import Address
@@ -22,7 +26,10 @@ from edge.sip.transaction import Kind
 from edge.sip.uri import NameAddr, SipUri
 
 MAX_LEGS = 4096
+MAX_WAITING = 256
 SDP_TYPE = "application/sdp"
+#: The second is what some platforms write.
+PLAYBACK_TYPES = ("application/mansrtsp", "application/rtsp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,8 @@ class InviteReceived:
     offer: MediaDescription
     subject: str
     viewer: str
+    #: Who asks, as From names him.
+    peer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,34 @@ class CallEnded:
     cause: str
 
 
-CallEvent = InviteReceived | CallProgress | CallAnswered | CallFailed | CallEstablished | CallEnded
+@dataclass(frozen=True, slots=True)
+class PlaybackReceived:
+    """The viewer of a recording wants it played otherwise (INFO); answer with ``answer_playback``."""
+
+    call: str
+    order: int
+    request: PlaybackRequest
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackAnswered:
+    """What came of a playback's control: a SIP status."""
+
+    call: str
+    order: int
+    status: int
+
+
+CallEvent = (
+    InviteReceived
+    | CallProgress
+    | CallAnswered
+    | CallFailed
+    | CallEstablished
+    | CallEnded
+    | PlaybackReceived
+    | PlaybackAnswered
+)
 
 
 @dataclass(slots=True)
@@ -118,6 +154,9 @@ class Legs:
     _by_name: dict[str, _Leg] = field(default_factory=dict)
     _by_key: dict[TransactionKey, _Leg] = field(default_factory=dict)
     _asked: dict[TransactionKey, str] = field(default_factory=dict)
+    _controls: dict[TransactionKey, tuple[str, int]] = field(default_factory=dict)
+    _waiting: dict[int, tuple[TransactionKey, Request, int]] = field(default_factory=dict)
+    _orders: int = 0
 
     # -- asking --------------------------------------------------------------------------------------------------
 
@@ -126,7 +165,8 @@ class Legs:
         name = self.chance.token(128)
         local, remote = self.identity.name_addr(self.chance.token(64)), NameAddr(SipUri(channel, self.identity.domain))
         dialog = Dialog(name, local, remote, SipUri(channel, to.host, to.port))
-        subject = f"{channel}:0{self.chance.token(32)},{self.identity.id}:0"
+        history = offer.session_name in ("Playback", "Download")
+        subject = f"{channel}:{int(history)}{self.chance.token(32)},{self.identity.id}:0"
         headers = (
             ("Contact", self.identity.contact(to.transport)),
             ("Content-Type", "APPLICATION/SDP"),
@@ -142,6 +182,9 @@ class Legs:
         """Take an answer; False when it is to no leg of ours."""
         if key in self._asked:
             self._on_word(key, response, now)
+            return True
+        if key in self._controls:
+            self._controlled(key, response.status)
             return True
         leg = self._by_key.get(key)
         if leg is None:
@@ -180,6 +223,9 @@ class Legs:
     def on_timeout(self, key: TransactionKey, now: float) -> bool:
         if self._asked.pop(key, None) is not None:
             return True  # nobody answers anything: registration will tell
+        if key in self._controls:
+            self._controlled(key, 408)
+            return True
         leg = self._by_key.get(key)
         if leg is None:
             return False
@@ -206,7 +252,8 @@ class Legs:
         leg = _Leg(name, State.OFFERED, key, request, source, dialog)
         self._by_name[name] = self._by_key[key] = leg
         viewer = request.headers.get("monitor-user-identity") or ""
-        self.tell(InviteReceived(name, request.uri.user, offer, request.headers.get("subject") or "", viewer))
+        subject = request.headers.get("subject") or ""
+        self.tell(InviteReceived(name, request.uri.user, offer, subject, viewer, remote.uri.user))
 
     def _objection(self, request: Request) -> tuple[int, str] | None:
         if request.to.tag is not None:
@@ -291,6 +338,73 @@ class Legs:
         if leg is not None and response.status == 481:
             leg.cause = "forgotten"
             self._step(leg, Event.GONE, now)
+
+    # -- playback ------------------------------------------------------------------------------------------------
+
+    def control(self, name: str, order: int, wanted: PlaybackRequest, now: float) -> bool:
+        """Ask the other end of an established leg to play otherwise (2016 9.8, annex B); False when there is none."""
+        leg = self._by_name.get(name)
+        if leg is None or leg.state is not State.ESTABLISHED:
+            return False
+        body = write_playback(replace(wanted, cseq=leg.dialog.local_cseq + 1))
+        request = leg.dialog.request("INFO", ("Content-Type", "Application/MANSRTSP"), body=body)
+        self._controls[self.endpoint.send_request(request, leg.peer, now)] = (name, order)
+        return True
+
+    def _controlled(self, key: TransactionKey, status: int) -> None:
+        if status >= 200:
+            name, order = self._controls.pop(key)
+            self.tell(PlaybackAnswered(name, order, status))
+
+    def on_info(self, key: TransactionKey, request: Request, source: Address, now: float) -> None:
+        """Take a playback's control of a viewer."""
+        leg = self._dialog_of(request)
+        tag = self.chance.token(64)
+        if leg is None or leg.peer.host != source.host:
+            self.counters["no_such_call"] += 1
+            gone = reply(request, 481, "Call/Transaction Does Not Exist", to_tag=tag)
+            self.endpoint.respond(key, gone, now)
+            return
+        if request.content_type not in PLAYBACK_TYPES:
+            self.counters["content_type"] += 1
+            self.endpoint.respond(key, reply(request, 415, "Unsupported Media Type", to_tag=tag), now)
+            return
+        try:
+            wanted = parse_playback(request.body)
+        except RemoteMansrtspError as wrong:
+            self.counters[wrong.rule] += 1
+            self.endpoint.respond(key, reply(request, 400, wrong.rule, to_tag=tag), now)
+            return
+        self._orders += 1
+        if len(self._waiting) >= MAX_WAITING:
+            self.answer_playback(min(self._waiting), 503, now)
+        self._waiting[self._orders] = (key, request, wanted.cseq)
+        self.tell(PlaybackReceived(leg.name, self._orders, wanted))
+
+    def answer_playback(self, order: int, status: int, now: float) -> None:
+        """Answer the INFO of ``order``: 200 says that it is done (annex B.2.6)."""
+        waiting = self._waiting.pop(order, None)
+        if waiting is None:
+            return
+        key, request, cseq = waiting
+        if status == 200:
+            headers = (("Content-Type", "Application/MANSRTSP"),)
+            done = reply(request, 200, "OK", headers=headers, body=answer_playback(cseq))
+            self.endpoint.respond(key, done, now)
+        else:
+            self.endpoint.respond(key, reply(request, status, "Playback Control Failed"), now)
+
+    def find(self, call_id: str, channels: str, peer: Address) -> str | None:
+        """Return the leg that a notice outside of any dialog is about: by Call-ID, else by the channel that it names."""
+        for leg in self._by_name.values():
+            if leg.dialog.call_id == call_id and leg.peer.host == peer.host:
+                return leg.name
+        about = [
+            leg
+            for leg in self._by_name.values()
+            if leg.peer.host == peer.host and channels == leg.dialog.remote.uri.user
+        ]
+        return about[0].name if len(about) == 1 else None
 
     def lose(self, now: float) -> None:
         """The other ends are not reached any more: every established leg is over."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import abc
 from collections import Counter, deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from edge.gb28181.legs import Identity, Legs, message
 from edge.manscdp.messages import Message, decode, encode
 from edge.manscdp.reader import RemoteManscdpError
+from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
 from edge.sip.chance import Chance
 from edge.sip.endpoint import (
@@ -27,7 +29,7 @@ from edge.sip.message import Request, Response, reply
 
 MAX_EVENTS = 4096
 MANSCDP_TYPE = "application/manscdp+xml"
-ALLOW = "INVITE, ACK, CANCEL, BYE, MESSAGE, OPTIONS, REGISTER"
+ALLOW = "INVITE, ACK, CANCEL, BYE, INFO, MESSAGE, NOTIFY, OPTIONS, REGISTER, SUBSCRIBE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,13 @@ class Role(abc.ABC):
     #: The messages that this role takes at all; every other one is refused.
     heard: ClassVar[tuple[type, ...]]
 
-    def __init__(self, identity: Identity, chance: Chance, user_agent: str) -> None:
+    def __init__(
+        self, identity: Identity, chance: Chance, user_agent: str, strict: frozenset[str] = frozenset()
+    ) -> None:
+        #: Peers whose deviations from the standards are refused, not forgiven.
+        self._strict = strict
+        #: What each peer does otherwise than the standards say, and how often.
+        self.deviations: dict[str, Counter[str]] = {}
         self._identity = identity
         self._chance = chance
         self._endpoint = Endpoint(identity.local, chance, user_agent)
@@ -80,6 +88,14 @@ class Role(abc.ABC):
     def next_event(self) -> Any:
         return self._events.popleft() if self._events else None
 
+    def accept(self, call: str, answer: MediaDescription, now: float) -> None:
+        """Answer an invitation with 200 and our description."""
+        self._legs.accept(call, answer, now)
+
+    def refuse(self, call: str, status: int, reason: str, now: float) -> None:
+        """Refuse an invitation with a final status of 400 to 699."""
+        self._legs.refuse(call, status, reason, now)
+
     def hang_up(self, call: str, now: float) -> None:
         """End a call as its state requires: CANCEL, refusal or BYE."""
         self._legs.hang_up(call, now)
@@ -97,7 +113,11 @@ class Role(abc.ABC):
         """Return the id of the peer that ``source`` is, or None."""
 
     @abc.abstractmethod
-    def _on_message(self, peer: str, body: Message, now: float) -> None: ...
+    def _on_message(self, peer: str, body: Message, request: Request, now: float) -> None: ...
+
+    def _objection(self, peer: str, body: Message, request: Request) -> tuple[int, str] | None:
+        """Return the status and rule by which a message is refused, or None."""
+        return None if isinstance(body, self.heard) else (403, "message_not_admitted")
 
     def _on_register(self, key: TransactionKey, request: Request, source: Address, now: float) -> None:
         self._answer(key, request, 405, "Method Not Allowed", now)
@@ -117,10 +137,10 @@ class Role(abc.ABC):
         self._tell(Refused(rule, source, about))
 
     def _send_message(
-        self, peer_id: str, to: Address, body: Message, now: float, edition: int = 2016
+        self, peer_id: str, to: Address, body: Message, now: float, edition: int = 2016, charset: str | None = None
     ) -> TransactionKey:
         tag, call_id, number = self._chance.token(64), self._chance.token(128), 1 + self._chance.number(1 << 16)
-        request = message(self._identity, peer_id, to, number, tag, call_id, encode(body, edition))
+        request = message(self._identity, peer_id, to, number, tag, call_id, encode(body, edition, charset))
         return self._endpoint.send_request(request, to, now)
 
     def _next_sn(self) -> int:
@@ -162,12 +182,22 @@ class Role(abc.ABC):
         if peer is None:
             self._refuse("unknown_peer", source, request.from_.uri.user)
             self._answer(key, request, 403, "Forbidden", now)
-        elif request.method == "MESSAGE":
+        elif request.deviations and self._deviates(peer, request.deviations):
+            self._refuse(f"strict_{request.deviations[0]}", source, peer)
+            self._answer(key, request, 400, "Bad Request", now)
+        elif request.method in ("MESSAGE", "SUBSCRIBE", "NOTIFY"):
             self._message(peer, event, now)
-        elif request.method == "INVITE":
+        else:
+            self._in_call(peer, event, now)
+
+    def _in_call(self, peer: str, event: RequestReceived, now: float) -> None:
+        key, request, source = event.key, event.request, event.source
+        if request.method == "INVITE":
             self._legs.on_invite(key, request, source, now)
         elif request.method == "BYE":
             self._legs.on_bye(key, request, source, now)
+        elif request.method == "INFO":
+            self._legs.on_info(key, request, source, now)
         elif request.method == "OPTIONS" and request.to.tag is not None and not self._legs.knows(request):
             self._answer(key, request, 481, "Call/Transaction Does Not Exist", now)
         elif request.method == "OPTIONS":
@@ -176,24 +206,52 @@ class Role(abc.ABC):
             self._refuse("method_not_allowed", source, peer)
             self._answer(key, request, 405, "Method Not Allowed", now, ("Allow", ALLOW))
 
+    def _deviates(self, peer: str, deviations: Iterable[str]) -> bool:
+        """Write down what a peer does otherwise; return whether it is to be refused for that."""
+        self.deviations.setdefault(peer, Counter()).update(deviations)
+        return peer in self._strict
+
     def _message(self, peer: str, event: RequestReceived, now: float) -> None:
         """Answer at once, then do what it asks: late answers make recorders stop in the middle of a catalog."""
         request = event.request
+        if not request.body and request.method == "NOTIFY":
+            self._answer(event.key, request, 200, "OK", now)
+            self._on_empty_notify(peer, request, now)
+            return
         if request.content_type != MANSCDP_TYPE or request.headers.get("content-encoding") is not None:
             self._refuse("content_type", event.source, peer)
             self._answer(event.key, request, 415, "Unsupported Media Type", now)
             return
+        notes: list[str] = []
         try:
-            body = decode(request.body)
+            body = decode(request.body, notes)
         except RemoteManscdpError as wrong:
             self._refuse(wrong.rule, event.source, peer)
             status = (403, "Forbidden") if wrong.rule == "command_unknown" else (400, "Bad Request")
             self._answer(event.key, request, *status, now)
             return
-        if not isinstance(body, self.heard):
+        if notes and self._deviates(peer, notes):
+            self._refuse(f"strict_{notes[0]}", event.source, peer)
+            self._answer(event.key, request, 400, "Bad Request", now)
+            return
+        objection = self._objection(peer, body, request)
+        if objection is not None:
             # Understood, and not ours to take: to say 200 would promise that it is done.
-            self._refuse("message_not_admitted", event.source, peer)
-            self._answer(event.key, request, 403, "Forbidden", now)
+            self._refuse(objection[1], event.source, peer)
+            self._answer(event.key, request, objection[0], _PHRASES.get(objection[0], "Refused"), now)
+            return
+        if request.method == "SUBSCRIBE":
+            self._on_subscribe(event.key, request, body, event.source, now)
             return
         self._answer(event.key, request, 200, "OK", now)
-        self._on_message(peer, body, now)
+        self._on_message(peer, body, request, now)
+
+    def _on_subscribe(self, key: TransactionKey, request: Request, body: Message, source: Address, now: float) -> None:
+        self._answer(key, request, 405, "Method Not Allowed", now, ("Allow", ALLOW))
+
+    def _on_empty_notify(self, peer: str, request: Request, now: float) -> None:
+        """Take a NOTIFY that says nothing but that its subscription ends."""
+        self._own["notify_empty"] += 1
+
+
+_PHRASES = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 489: "Bad Event", 503: "Service Unavailable"}

@@ -56,6 +56,7 @@ class TcpLines:
         self._on_lost = on_lost
         self._on_closed = on_closed
         self._lines: dict[Address, _Line] = {}
+        self._server: Address | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.counters: Counter[str] = Counter()
 
@@ -78,7 +79,15 @@ class TcpLines:
 
     def dial(self, local_host: str, server: Address) -> None:
         """Keep a connection to ``server`` for ever, from ``local_host``."""
-        self._own(self._dial(local_host, server))
+        self._server = server
+        self._own(self._dial(local_host))
+
+    def redial(self, server: Address) -> None:
+        """The server is elsewhere: end the connection that was dialled, if there is one, and dial there."""
+        before, self._server = self._server, server
+        line = self._lines.get(before) if before is not None else None
+        if line is not None and before != server:
+            line.close()
 
     def send(self, data: bytes, to: Address) -> None:
         """Send one message down the connection to ``to``; without one it is lost, as on UDP."""
@@ -127,9 +136,9 @@ class TcpLines:
         self.counters[rule] += 1
         opened.close()
 
-    async def _dial(self, local_host: str, server: Address) -> None:
+    async def _dial(self, local_host: str) -> None:
         pause = FIRST_REDIAL_SECONDS
-        while True:
+        while (server := self._server) is not None:
             opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             try:
                 opened.setblocking(False)

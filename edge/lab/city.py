@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed
-from edge.gb28181.platform import CatalogReceived, DeviceOffline, DeviceOnline, KnownDevice, Platform, PlatformConfig
+from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
+from edge.gb28181.reports import CatalogReceived, DeviceOffline, DeviceOnline
 from edge.io.chance import SystemChance
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell

@@ -85,7 +85,8 @@ class Recorder:
             [
                 CatalogEntry(code, name=name, manufacturer="snowgate lab", model="camera", parent_id=ID, ptz_type=3)
                 for code, name in CHANNELS.items()
-            ]
+            ],
+            time.monotonic(),
         )
         self._udp = UdpShell(self._device, local, self._event)
         self._server = server

@@ -10,14 +10,23 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edge.gb28181.kept import NotKept
-from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed
-from edge.gb28181.platform import CatalogReceived, DeviceOffline, DeviceOnline, Platform
+from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed, PlaybackAnswered
+from edge.gb28181.platform import Platform
+from edge.gb28181.reports import (
+    CatalogReceived,
+    ChannelChanged,
+    ChannelsFaulty,
+    DeviceOffline,
+    DeviceOnline,
+    MediaEnded,
+)
 from edge.gb28181.role import Refused
 from edge.manscdp.catalog import CatalogEntry
+from edge.mansrtsp.control import PlaybackRequest
 from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
     CallLives,
@@ -25,16 +34,28 @@ from edge.records.types import (
     CatalogItem,
     ChannelState,
     CloseMedia,
+    DeviceControl,
     MediaAnswered,
+    MediaFinished,
     MediaReady,
     MediaRefused,
     MediaReserved,
     OpenMedia,
+    OpenTalk,
+    OrderDone,
     PinOpened,
+    PlaybackAnswer,
+    PlaybackControl,
+    PresetQuery,
     Record,
+    RecordQuery,
+    TalkReady,
 )
 from edge.sdp.description import MediaDescription
 from edge.sip.chance import Chance
+from edge.siteside.labels import clean
+from edge.siteside.orders import SiteOrders
+from edge.siteside.talks import SiteTalks
 from netconf.model import Channel, Site
 
 #: A recorder that has not answered an INVITE after this long is taken as not answering (ARCHITECTURE 6, step 2).
@@ -42,7 +63,8 @@ ANSWER_SECONDS = 10.0
 #: A recorder that answered and sends nothing usable for this long ends the view (ARCHITECTURE 6, step 4).
 FIRST_PACKET_SECONDS = 10.0
 PS_PAYLOAD_TYPE = 96
-_NAME_BYTES = 96
+#: What a view's kind is called in SDP, and the first digit of its SSRC (2016 annex F).
+_SESSIONS = {"live": ("Play", 0), "playback": ("Playback", 1), "download": ("Download", 1)}
 
 
 class State(enum.StrEnum):
@@ -118,23 +140,30 @@ class SiteSide:
         self._shared: dict[tuple[str, str], Channel] = {(c.recorder, c.id): c for c in site.channel if c.share}
         self._online: set[str] = set()
         self._items: dict[tuple[str, str], CatalogItem] = {}
+        #: What each recorder's keepalive says of its children.
+        self._faulty: dict[str, frozenset[str]] = {}
+        self._said: dict[tuple[str, str], int] = {}
         self._by_leg: dict[str, int] = {}
         self._commands: list[Command] = []
         #: Calls of the process before us that the ferry has not yet spoken of.
         self._doubtful: set[int] = set()
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
+        self._orders = SiteOrders(platform, self._send, self.counters)
+        self._talks = SiteTalks(platform, site.site.id, str(site.lan.address.ip), self._send)
 
     # -- from the ferry ------------------------------------------------------------------------------------------
 
     def on_ferry_up(self) -> None:
         """Tell a new ferry what is known: it starts empty."""
-        self._commands += [SendRecord(item) for item in self._items.values()]
+        self._said.clear()
+        for key in self._items:
+            self._tell_item(key)
 
     def kept(self) -> dict[str, object]:
         """Return what a restart must not lose: the views whose media flows without us, and their dialogs."""
         views = [
-            [call, view.request.recorder, view.request.channel, view.port, view.leg]
+            [call, view.request.recorder, view.request.channel, view.request.kind, view.port, view.leg]
             for call, view in self.views.items()
             if view.state is State.PASSED
         ]
@@ -147,12 +176,12 @@ class SiteSide:
             NotKept: it is something else.
         """
         try:
-            views = [(int(c), str(r), str(n), int(p), str(leg)) for c, r, n, p, leg in kept["views"]]
+            views = [(int(c), str(r), str(n), str(k), int(p), str(leg)) for c, r, n, k, p, leg in kept["views"]]
             self._platform.adopt(kept["platform"], now)
         except (LookupError, TypeError, ValueError) as wrong:
             raise NotKept(str(wrong)) from None
-        for call, recorder, channel, port, leg in views:
-            self.views[call] = View(OpenMedia(call, recorder, channel, "live", ""), State.PASSED, now, port, leg)
+        for call, recorder, channel, kind, port, leg in views:
+            self.views[call] = View(OpenMedia(call, recorder, channel, kind, ""), State.PASSED, now, port, leg)
             self._by_leg[leg] = call
             self._doubtful.add(call)
 
@@ -170,6 +199,7 @@ class SiteSide:
     def on_ferry_lost(self, now: float) -> None:
         for call in list(self.views):
             self._close(call, now)
+        self._orders.forget()
 
     def on_record(self, data: bytes, now: float) -> None:
         """Take one datagram of the ferry."""
@@ -184,12 +214,41 @@ class SiteSide:
             self._invite(record.call, now)
         elif isinstance(record, CloseMedia):
             self._close(record.call, now)
+        elif isinstance(record, PlaybackControl):
+            self._steer(record, now)
+        elif isinstance(record, RecordQuery | PresetQuery | DeviceControl):
+            self._order(record, now)
+        elif isinstance(record, OpenTalk):
+            self._open_talk(record, now)
+        elif isinstance(record, TalkReady):
+            if self._talks.ready(record.call):
+                self._commands.append(ReservePort(record.call))
         elif isinstance(record, CallLives):
             self._lives(record.call)
         elif isinstance(record, CallsTold):
             self._told(now)
         else:
             self.counters["record_unexpected"] += 1
+
+    def _order(self, asked: RecordQuery | PresetQuery | DeviceControl, now: float) -> None:
+        if (asked.recorder, asked.channel) in self._shared:
+            self._orders.ask(asked, now)
+        else:
+            self._send(OrderDone(asked.order, "channel_unknown", 0))
+
+    def _open_talk(self, request: OpenTalk, now: float) -> None:
+        if (request.recorder, request.channel) in self._shared:
+            self._talks.open(request, now)
+        else:
+            self._send(MediaRefused(request.call, 404, "channel_unknown"))
+
+    def _steer(self, control: PlaybackControl, now: float) -> None:
+        view = self.views.get(control.call)
+        action = {"play": "PLAY", "pause": "PAUSE", "stop": "TEARDOWN"}[control.action]
+        scale = (-control.scale if control.backwards else control.scale) or None
+        wanted = PlaybackRequest(action, scale, control.position if control.seeks else None)
+        if view is None or not self._platform.control_playback(view.leg, control.order, wanted, now):
+            self._send(PlaybackAnswer(control.call, control.order, 481))
 
     def _open(self, request: OpenMedia, now: float) -> None:
         if request.call in self.views or (request.recorder, request.channel) not in self._shared:
@@ -202,6 +261,8 @@ class SiteSide:
 
     def on_port(self, call: int, port: int | None, now: float) -> None:
         """Take the port that was reserved, or None when the range is used up."""
+        if self._talks.on_port(call, port, now):
+            return
         view = self.views.get(call)
         if view is None:
             return
@@ -215,15 +276,19 @@ class SiteSide:
         view = self.views.get(call)
         if view is None or view.state is not State.RESERVED:
             return
+        request = view.request
+        session, history = _SESSIONS[request.kind]
         offer = MediaDescription.offer(
-            session_name="Play",
+            session_name=session,
             origin_id=self._site.site.id,
             address=str(self._site.lan.address.ip),
             port=view.port,
             payload_types=(PS_PAYLOAD_TYPE,),
-            ssrc=int(f"0{self._site.site.id[3:8]}{self._chance.number(10000):04d}"),
+            ssrc=int(f"{history}{self._site.site.id[3:8]}{self._chance.number(10000):04d}"),
         )
-        leg = self._platform.invite(view.request.recorder, view.request.channel, offer, now)
+        if history:
+            offer = offer.of_recording(request.channel, request.start, request.end, request.speed or None)
+        leg = self._platform.invite(request.recorder, request.channel, offer, now)
         if leg is None:
             self._refuse(call, 480, "recorder_offline")
             return
@@ -237,11 +302,12 @@ class SiteSide:
         if isinstance(event, DeviceOnline):
             self._online.add(event.id)
             self._commands.append(Say("recorder_online", event.id))
-            self._tell_state(event.id, online=True)
+            self._tell_states(event.id)
         elif isinstance(event, DeviceOffline):
             self._online.discard(event.id)
             self._commands.append(Say("recorder_offline", event.id))
-            self._tell_state(event.id, online=False)
+            self._faulty.pop(event.id, None)
+            self._tell_states(event.id)
         elif isinstance(event, CatalogReceived):
             self._catalog(event.device, event.items)
         elif isinstance(event, CallAnswered):
@@ -249,7 +315,21 @@ class SiteSide:
         elif isinstance(event, CallFailed):
             self._leg_gone(event.call, event.status, "recorder_refused", now)
         elif isinstance(event, CallEnded):
+            talk = self._talks.leg_ended(event.call)
+            if talk is not None:
+                self._send(CloseMedia(talk, "ended_normally"))
+                self._commands.append(ReleasePort(talk))
+                return
             self._leg_gone(event.call, 480, "ended_normally" if event.cause == "bye" else "media_stopped", now)
+        elif isinstance(event, PlaybackAnswered | MediaEnded):
+            self._playback(event)
+        elif isinstance(event, ChannelsFaulty):
+            self._faulty[event.device] = frozenset(event.channels)
+            self._tell_states(event.device)
+        elif isinstance(event, ChannelChanged):
+            self._changed(event)
+        elif self._orders.on_event(event, now) or self._talks.on_event(event, now):
+            return
         elif isinstance(event, Refused):
             self._commands.append(Say(event.rule, event.about or str(event.source)))
 
@@ -269,12 +349,40 @@ class SiteSide:
             )
             if self._items.get((recorder, channel.id)) != item:
                 self._items[recorder, channel.id] = item
-                self._send(item)
+                self._tell_item((recorder, channel.id))
 
-    def _tell_state(self, recorder: str, *, online: bool) -> None:
-        for key, item in self._items.items():
-            if key[0] == recorder:
-                self._send(ChannelState(recorder, key[1], int(online and item.online)))
+    def _playback(self, event: PlaybackAnswered | MediaEnded) -> None:
+        call = self._by_leg.get(event.call)
+        if call is None:
+            return
+        if isinstance(event, MediaEnded):
+            self._send(MediaFinished(call))
+        else:
+            self._send(PlaybackAnswer(call, event.order, event.status))
+
+    # -- who is there --------------------------------------------------------------------------------------------
+
+    def _is_on(self, key: tuple[str, str]) -> int:
+        """A channel is on if its recorder is, says so of it, and does not count it among the faulty."""
+        recorder, channel = key
+        there = recorder in self._online and channel not in self._faulty.get(recorder, ())
+        return int(there and bool(self._items[key].online))
+
+    def _tell_item(self, key: tuple[str, str]) -> None:
+        self._said[key] = self._is_on(key)
+        self._send(replace(self._items[key], online=self._said[key]))
+
+    def _tell_states(self, recorder: str) -> None:
+        for key in self._items:
+            if key[0] == recorder and self._said.get(key) != self._is_on(key):
+                self._said[key] = self._is_on(key)
+                self._send(ChannelState(*key, self._said[key]))
+
+    def _changed(self, event: ChannelChanged) -> None:
+        key = (event.device, event.channel)
+        if key in self._items:
+            self._items[key] = replace(self._items[key], online=int(event.online))
+            self._tell_states(event.device)
 
     def _answered(self, event: CallAnswered, now: float) -> None:
         call = self._by_leg.get(event.call)
@@ -317,7 +425,9 @@ class SiteSide:
     # -- time and endings ----------------------------------------------------------------------------------------
 
     def handle_timer(self, now: float) -> None:
-        """End the views whose recorder keeps silent."""
+        """End the views, orders and talks whose recorder keeps silent."""
+        self._orders.handle_timer(now)
+        self._talks.handle_timer(now)
         for call, view in list(self.views.items()):
             if view.state is State.INVITED and now - view.since > ANSWER_SECONDS:
                 self._commands.append(Say("recorder_no_answer", view.request.recorder))
@@ -337,6 +447,8 @@ class SiteSide:
     def _close(self, call: int, now: float) -> None:
         if call in self.views:
             self._drop(call, now)
+        elif self._talks.close(call, now):
+            self._commands.append(ReleasePort(call))
 
     def _drop(self, call: int, now: float) -> None:
         """Hang up on the recorder and give the port back."""
@@ -368,10 +480,6 @@ class SiteSide:
             "channels": sorted(f"{r}/{c}" for r, c in self._items),
             "views": {str(call): view.state.value for call, view in self.views.items()},
             "counters": dict(sorted((self.counters + Counter(self._platform.counters)).items())),
+            "deviations": {peer: dict(sorted(seen.items())) for peer, seen in self._platform.deviations.items()},
+            "editions": {recorder: self._platform.edition_of(recorder) for recorder in sorted(self._online)},
         }
-
-
-def clean(text: str) -> str:
-    """Return ``text`` with everything that is not printable taken out, cut to what a record's label holds."""
-    kept = "".join(character for character in text if character.isprintable())
-    return kept.encode("utf-8", "ignore")[:_NAME_BYTES].decode("utf-8", "ignore")

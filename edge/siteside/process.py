@@ -6,6 +6,7 @@ import asyncio
 import time
 from pathlib import Path
 
+from edge.access import Access
 from edge.gb28181.kept import NotKept
 from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
 from edge.io.chance import SystemChance
@@ -135,6 +136,8 @@ def platform_config(site: Site, secrets: Path, log: Log) -> PlatformConfig:
             password=password(secrets, f"recorder-{recorder.id}", log),
             addresses=frozenset({str(recorder.address)}),
             port=recorder.port,
+            wants=_wants(site, recorder.id),
+            strict=recorder.reading == "strict",
         )
         for recorder in site.recorder
         if recorder.kind == "gb28181"
@@ -147,6 +150,18 @@ def platform_config(site: Site, secrets: Path, log: Log) -> PlatformConfig:
         devices=known,
         user_agent=_USER_AGENT,
     )
+
+
+def _wants(site: Site, recorder: str) -> tuple[str, ...]:
+    """Return what a recorder is subscribed to: its channels' coming and going, and what the city has a right to hear."""
+    access = Access(site)
+    channels = [channel.id for channel in site.channel if channel.recorder == recorder and channel.share]
+    wanted = [
+        kind
+        for kind, right in (("Alarm", "alarms"), ("MobilePosition", "positions"))
+        if any(access.refuses(recorder, channel, right) is None for channel in channels)
+    ]
+    return ("Catalog", *wanted)
 
 
 async def _serve(where: Places) -> None:

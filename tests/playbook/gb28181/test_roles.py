@@ -13,18 +13,11 @@ import pytest
 
 from edge.gb28181.device import Device, DeviceConfig, Registered, RegistrationLost
 from edge.gb28181.legs import CallAnswered, CallEnded, CallEstablished, CallFailed, InviteReceived
-from edge.gb28181.platform import (
-    CatalogReceived,
-    DeviceOffline,
-    DeviceOnline,
-    KnownDevice,
-    Platform,
-    PlatformConfig,
-)
+from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
+from edge.gb28181.reports import CatalogReceived, DeviceOffline, DeviceOnline
 from edge.gb28181.role import Refused
-from edge.manscdp import ptz
 from edge.manscdp.catalog import CatalogEntry
-from edge.manscdp.control import PtzControl
+from edge.manscdp.control import TeleBoot
 from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
 from tests.chance import SeededChance
@@ -152,7 +145,7 @@ def test_a_challenge_of_another_realm_is_not_answered() -> None:
 @pytest.mark.parametrize("count", [0, 1, 3, 50])
 def test_the_catalog_comes_in_pages_each_after_the_200_before(count: int) -> None:
     wire = Wire()
-    wire.device.set_catalog(entries(count))
+    wire.device.set_catalog(entries(count), wire.now)
     wire.registered()
     (received,) = wire.of(CatalogReceived)
     assert received.items == entries(count)
@@ -161,7 +154,7 @@ def test_the_catalog_comes_in_pages_each_after_the_200_before(count: int) -> Non
 
 def test_a_lost_page_leaves_an_incomplete_catalog_not_a_silence() -> None:
     wire = Wire()
-    wire.device.set_catalog(entries(5))
+    wire.device.set_catalog(entries(5), wire.now)
     wire.lose = lambda data: data.startswith(b"MESSAGE") and b"1310000002" in data
     wire.registered()
     wire.wait(40)
@@ -264,7 +257,7 @@ def test_nobody_answers_the_invite() -> None:
     assert wire.of(CallFailed) == [CallFailed(call, 408, "timeout")]
 
 
-@pytest.mark.parametrize("method", ["REFER", "PUBLISH", "message", "MESSAGEx", "SUBSCRIBE"])
+@pytest.mark.parametrize("method", ["REFER", "PUBLISH", "message", "MESSAGEx", "UPDATE"])
 def test_a_method_that_is_not_listed_gets_405(method: str) -> None:
     wire = Wire().registered()
     ask(wire, method)
@@ -312,10 +305,10 @@ def ask(wire: Wire, method: str, source: Address = NVR, body: bytes = b"", kind:
 
 
 def test_what_a_role_does_not_take_is_refused_and_no_200_promises_it() -> None:
-    """A PTZ command is understood, but nobody here may turn a camera yet."""
+    """Restarting a device is understood, and nobody may."""
     wire = Wire().registered()
     to = wire.platform._bindings[NVR_ID].address
-    wire.platform._send_message(NVR_ID, to, PtzControl(7, CAMERA, ptz.Move(pan=1, pan_speed=9)), wire.now)
+    wire.platform._send_message(NVR_ID, to, TeleBoot(7, CAMERA), wire.now)
     wire.carry()
     assert any(data.startswith(b"SIP/2.0 403") for data in wire.sent)
-    assert [r.rule for r in wire.of(Refused)] == ["message_not_admitted"]
+    assert [r.rule for r in wire.of(Refused)] == ["control_denied"]

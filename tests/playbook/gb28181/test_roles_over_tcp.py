@@ -8,7 +8,8 @@ import pytest
 
 from edge.gb28181.device import UNREACHED_SECONDS, Registered, RegistrationLost
 from edge.gb28181.legs import CallAnswered, CallEnded, CallEstablished, InviteReceived
-from edge.gb28181.platform import DeviceOnline, Platform
+from edge.gb28181.platform import Platform
+from edge.gb28181.reports import DeviceOnline
 from edge.manscdp.catalog import CatalogEntry
 from edge.sip.address import Address
 from tests.chance import SeededChance
@@ -32,7 +33,7 @@ def connect(wire: roles.Wire) -> None:
 
 
 def test_registration_catalog_and_call_over_one_connection(wire: roles.Wire) -> None:
-    wire.device.set_catalog([CatalogEntry(roles.CAMERA, name="北门")])
+    wire.device.set_catalog([CatalogEntry(roles.CAMERA, name="北门")], wire.now)
     connect(wire)
     assert Registered() in wire.heard
     assert wire.of(DeviceOnline)
