@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from edge.lab import private
-from edge.lab.city import order
 from edge.lab.naive import NaiveRelay
+from edge.lab.orders import order
 from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, run_probe
 from edge.lab.street import RUN, Street, eventually
 

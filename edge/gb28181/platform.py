@@ -325,18 +325,22 @@ class Platform(Role):
 
     def _begin_watching(self, binding: _Binding, now: float) -> None:
         """Subscribe to what is wanted. Some vendors report no alarm until they are told to guard (9.3.1)."""
-        device, to = binding.known.id, binding.address
-        if to is None:
-            return
+        device = binding.known.id
+        for kind in binding.known.wants:
+            self.watch(device, kind, now)
+        if "Alarm" in binding.known.wants:
+            self.ask(device, lambda sn: GuardControl(sn, device, "SetGuard"), now)
+
+    def watch(self, device: str, kind: str, now: float) -> None:
+        """Subscribe to what a device that is online reports of a kind (``WANTS``)."""
+        binding = self._bindings[device]
         queries: dict[str, Callable[[], Message]] = {
             "Catalog": lambda: CatalogQuery(self._next_sn(), device),
             "Alarm": lambda: AlarmQuery(self._next_sn(), device, 0, 0, "0"),
             "MobilePosition": lambda: PositionQuery(self._next_sn(), device, POSITION_SECONDS),
         }
-        for kind in binding.known.wants:
-            self._watches.watch(device, kind, queries[kind], to, now, binding.edition)
-        if "Alarm" in binding.known.wants:
-            self.ask(device, lambda sn: GuardControl(sn, device, "SetGuard"), now)
+        if binding.address is not None:
+            self._watches.watch(device, kind, queries[kind], binding.address, now, binding.edition)
 
     def _lose(self, binding: _Binding, cause: str, now: float) -> None:
         if binding.address is None:

@@ -1,26 +1,46 @@
 """The lab's city: the product's own platform role, a receiver of RTP, and the judge of its pictures.
 
-It takes one-line orders on a unix socket (``play CHANNEL``, ``stop``, ``facts``) and answers each with a line of JSON.
+It takes one-line orders on a unix socket: ``play CHANNEL``, ``playback CHANNEL START END``, ``pause``, ``resume``,
+``scale N``, ``seek SECONDS``, ``stop``, ``catalog``, ``records CHANNEL START END``, ``presets CHANNEL``,
+``do CHANNEL ACTION NUMBERS``, ``deny CHANNEL TELEBOOT``, ``subscribe KIND``, ``broadcast CHANNEL``, ``facts``.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import socket
 import sys
 import time
 from pathlib import Path
 from typing import Any
 
-from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed
-from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
-from edge.gb28181.reports import CatalogReceived, DeviceOffline, DeviceOnline
+from edge.gb28181.legs import CallAnswered, CallEnded, CallEstablished, CallFailed, InviteReceived, PlaybackAnswered
+from edge.gb28181.orders import control_of
+from edge.gb28181.platform import Ask, KnownDevice, Platform, PlatformConfig
+from edge.gb28181.reports import (
+    AlarmReceived,
+    Answered,
+    AskRefused,
+    CatalogReceived,
+    ChannelChanged,
+    ChannelsFaulty,
+    ControlSent,
+    DeviceOffline,
+    DeviceOnline,
+    MediaEnded,
+    PositionReceived,
+)
 from edge.io.chance import SystemChance
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
+from edge.lab import orders as orders_of
 from edge.lab.topology import CITY_IP, TUNNEL_IP
 from edge.lab.video import Judge
+from edge.manscdp.control import TeleBoot
+from edge.manscdp.device import PresetQuery, PresetResponse
+from edge.manscdp.events import Broadcast
+from edge.manscdp.recordings import RecordInfoQuery, RecordInfoResponse
+from edge.mansrtsp.control import PlaybackRequest
 from edge.rtp.packet import RemoteRtpError, RtpPacket
 from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
@@ -34,10 +54,11 @@ SSRC = 200_004_321
 class City:
     """The city's process."""
 
-    def __init__(self, secrets: Path) -> None:
+    def __init__(self, secrets: Path, edition: int) -> None:
         local = Address(CITY_IP, 5060)
         box = KnownDevice(BOX_ID, read_password(secrets, "platform") or "", frozenset({TUNNEL_IP}))
-        config = PlatformConfig(ID, DOMAIN, local, DOMAIN, (box,), keepalive_seconds=10, user_agent="lab city")
+        config = PlatformConfig(ID, DOMAIN, local, DOMAIN, (box,), keepalive_seconds=10, user_agent="lab city",
+                                edition=edition)  # fmt: skip
         self._platform = Platform(config, SystemChance())
         self._udp = UdpShell(self._platform, local, self._event)
         self._local = local
@@ -48,32 +69,72 @@ class City:
         self._judge: Judge | None = None
         self._port = MEDIA_PORT
         self._call: str | None = None
-        self.facts: dict[str, Any] = {"online": False, "channels": {}, "call": "", "packets": 0, "foreign_ssrc": 0}
+        self._talk = ""
+        self._order = 0
+        self._records: list[tuple[int | None, int | None]] = []
+        self.facts: dict[str, Any] = {
+            "online": False, "channels": {}, "call": "", "packets": 0, "foreign_ssrc": 0, "notices": [], "alarms": [],
+            "positions": [], "faulty": [], "playback": [], "talk": "", "presets": [], "finished": False,
+        }  # fmt: skip
 
     async def run(self, orders: Path) -> None:
         await self._udp.start()
         await self._lines.listen(self._local)
-        orders.unlink(missing_ok=True)
-        server = await asyncio.start_unix_server(self._serve, path=str(orders))
-        async with server:
+        async with await orders_of.serve(orders, self._obey) as server:
             await server.serve_forever()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        words = (await reader.readline()).decode("utf-8", "replace").split()
+    def _obey(self, words: list[str]) -> dict[str, Any]:
         now = time.monotonic()
-        if words[:1] == ["play"]:
-            self._play(words[1], now)
-        elif words[:1] == ["raw"]:
-            self._lines.say(bytes.fromhex(words[1] if len(words) > 1 else ""))
-        elif words[:1] == ["stop"] and self._call is not None:
+        verb, rest = (words[0], words[1:]) if words else ("", [])
+        if verb in ("play", "playback", "download"):
+            self._play(verb, rest, now)
+        elif verb == "raw":
+            self._lines.say(bytes.fromhex(rest[0] if rest else ""))
+        elif verb == "stop" and self._call is not None:
             self._platform.hang_up(self._call, now)
             self.facts["call"] = "stopped"
-        elif words[:1] == ["catalog"]:
+        elif verb == "catalog":
             self._platform.query_catalog(BOX_ID, now)
+        elif verb == "subscribe":
+            self._platform.watch(BOX_ID, rest[0], now)
+        elif verb in ("pause", "resume", "scale", "seek") and self._call is not None:
+            self._steer(verb, rest, now)
+        elif verb in ("records", "presets", "do", "deny", "broadcast"):
+            self._ask(verb, rest, now)
         self._udp.flush()
-        writer.write(json.dumps(self._facts()).encode() + b"\n")
-        await writer.drain()
-        writer.close()
+        return self._facts()
+
+    def _steer(self, verb: str, rest: list[str], now: float) -> None:
+        wanted = {
+            "pause": lambda: PlaybackRequest("PAUSE"),
+            "resume": lambda: PlaybackRequest("PLAY"),
+            "scale": lambda: PlaybackRequest("PLAY", scale=int(float(rest[0]) * 100)),
+            "seek": lambda: PlaybackRequest("PLAY", position=int(rest[0]) * 1000),
+        }[verb]()
+        self._order += 1
+        assert self._call is not None  # looked at before
+        self._platform.control_playback(self._call, self._order, wanted, now)
+
+    def _ask(self, verb: str, rest: list[str], now: float) -> None:
+        channel = rest[0]
+
+        def make(sn: int) -> Ask:
+            if verb == "records":
+                return RecordInfoQuery(sn, channel, int(rest[1]), int(rest[2]))
+            if verb == "presets":
+                return PresetQuery(sn, channel)
+            if verb == "broadcast":
+                return Broadcast(sn, ID, channel)
+            if verb == "deny":
+                return TeleBoot(sn, channel)
+            values = tuple(int(each) for each in rest[2].split(",")) if len(rest) > 2 else ()
+            return control_of(rest[1], values, sn, channel)
+
+        self.facts["asked"] = self._platform.ask(BOX_ID, make, now)
+        self.facts |= (
+            {"answered": "", "items": 0, "total": None, "status": 0} if verb != "broadcast" else {"talk": "asked"}
+        )
+        self._records.clear()
 
     def _facts(self) -> dict[str, Any]:
         verdict = self._judge.verdict if self._judge is not None else None
@@ -83,7 +144,7 @@ class City:
         }  # fmt: skip
         return {**self.facts, "refused": dict(self._platform.counters), "judge": seen}
 
-    def _play(self, channel: str, now: float) -> None:
+    def _play(self, verb: str, rest: list[str], now: float) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._media.fileno())
         self._media.close()
@@ -96,11 +157,22 @@ class City:
             self._judge.finish()
         self._judge = Judge()
         loop.add_reader(self._media.fileno(), self._receive)
+        session = {"play": "Play", "playback": "Playback", "download": "Download"}[verb]
         offer = MediaDescription.offer(
-            session_name="Play", origin_id=ID, address=CITY_IP, port=self._port, payload_types=(96,), ssrc=SSRC
+            session_name=session, origin_id=ID, address=CITY_IP, port=self._port, payload_types=(96,), ssrc=SSRC
         )
-        self.facts |= {"call": "asked", "asked_at": now, "status": 0, "packets": 0, "port": self._port}
-        self._call = self._platform.invite(BOX_ID, channel, offer, now)
+        if verb != "play":
+            offer = offer.of_recording(rest[0], int(rest[1]), int(rest[2]), 4 if verb == "download" else None)
+        self.facts |= {
+            "call": "asked",
+            "asked_at": now,
+            "status": 0,
+            "packets": 0,
+            "port": self._port,
+            "playback": [],
+            "finished": False,
+        }
+        self._call = self._platform.invite(BOX_ID, rest[0], offer, now)
         if self._call is None:
             self.facts["call"] = "offline"
 
@@ -125,7 +197,8 @@ class City:
                 self._judge.feed(packet.payload)
 
     def _event(self, event: Any, now: float) -> None:
-        print(event, file=sys.stderr, flush=True)
+        if not isinstance(event, Answered):
+            print(event, file=sys.stderr, flush=True)
         if isinstance(event, DeviceOnline):
             self.facts["online"] = True
         elif isinstance(event, DeviceOffline):
@@ -134,30 +207,61 @@ class City:
             if event.complete:
                 self.facts["channels"] = {}
             self.facts["channels"] |= {item.device_id: [item.name, item.status] for item in event.items}
-        elif isinstance(event, CallAnswered):
+        elif isinstance(event, ChannelChanged):
+            self.facts["notices"].append([event.channel, event.online])
+        elif isinstance(event, ChannelsFaulty):
+            self.facts["faulty"] = list(event.channels)
+        elif isinstance(event, AlarmReceived):
+            alarm = event.alarm
+            self.facts["alarms"].append(
+                [alarm.device_id, alarm.priority, alarm.method, alarm.alarm_type, alarm.description]
+            )
+        elif isinstance(event, PositionReceived):
+            self.facts["positions"].append(
+                [event.position.device_id, event.position.longitude, event.position.latitude]
+            )
+        else:
+            self._call_event(event, now)
+
+    def _call_event(self, event: Any, now: float) -> None:
+        if isinstance(event, CallAnswered):
             self.facts |= {"call": "answered", "sender": [event.answer.address, event.answer.port]}
         elif isinstance(event, CallFailed):
             self.facts |= {"call": "failed", "status": event.status, "cause": event.cause}
         elif isinstance(event, CallEnded):
-            self.facts["call"] = "ended"
+            self.facts["talk" if event.call == self._talk else "call"] = "ended"
+        elif isinstance(event, PlaybackAnswered):
+            self.facts["playback"].append(event.status)
+        elif isinstance(event, MediaEnded):
+            self.facts["finished"] = True
+        elif isinstance(event, Answered):
+            self._answered(event.body)
+        elif isinstance(event, AskRefused):
+            self.facts |= {"answered": "refused", "status": event.status}
+        elif isinstance(event, ControlSent):
+            self.facts["answered"] = "sent"
+        elif isinstance(event, InviteReceived):
+            # The box asks for the sound that was announced.
+            self._talk = event.call
+            self.facts["talk"] = f"{event.offer.media} {event.offer.payload_types[0]}"
+            answer = event.offer.answer(origin_id=ID, address=CITY_IP, port=41000, payload_type=8, ssrc=SSRC)
+            self._platform.accept(event.call, answer, now)
+        elif isinstance(event, CallEstablished):
+            self.facts["talk"] = "established"
 
-
-def order(path: Path, words: str) -> dict[str, Any]:
-    """Give the lab's city one order and return its answer."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(10)
-        line.connect(str(path))
-        line.sendall(words.encode() + b"\n")
-        data = b""
-        while chunk := line.recv(65536):
-            data += chunk
-    answer: dict[str, Any] = json.loads(data)
-    return answer
+    def _answered(self, body: Any) -> None:
+        if isinstance(body, RecordInfoResponse):
+            self._records += [(item.start, item.end) for item in body.items]
+            self.facts |= {"items": len(self._records), "total": body.total, "distinct": len(set(self._records))}
+        elif isinstance(body, PresetResponse):
+            self.facts["presets"] = [[each.preset_id, each.name] for each in body.presets]
+        else:
+            self.facts["answered"] = f"{body.command} {body.result}"
 
 
 if __name__ == "__main__":
 
     async def _main() -> None:
-        await City(Path(sys.argv[1])).run(Path(sys.argv[2]))
+        await City(Path(sys.argv[1]), int(sys.argv[3])).run(Path(sys.argv[2]))
 
     asyncio.run(_main())

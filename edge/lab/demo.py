@@ -19,8 +19,8 @@ from typing import Any
 
 from edge.lab import lacks, private, topology
 from edge.lab.capture import Capture, Uplink
-from edge.lab.city import order
 from edge.lab.naive import NaiveRelay
+from edge.lab.orders import order
 from edge.lab.probes import (
     NO_CALL_PORT,
     PROBES,

@@ -1,4 +1,8 @@
-"""The lab's recorder: the product's own device role in front of real H.264 from ffmpeg, muxed to PS by its own muxer."""
+"""The lab's recorder: the product's own device role in front of real H.264 from ffmpeg, muxed to PS by its own muxer.
+
+Its recordings are painted when they are asked for: picture 25 x n is the n-th second. It takes one-line orders on a unix
+socket: ``alarm CHANNEL``, ``position CHANNEL``, ``status CHANNEL ON|OFF``, ``facts``.
+"""
 
 from __future__ import annotations
 
@@ -7,17 +11,26 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
-from edge.gb28181.device import Device, DeviceConfig
-from edge.gb28181.legs import CallEnded, CallEstablished, InviteReceived
+from edge.gb28181.device import Device, DeviceConfig, OrderReceived
+from edge.gb28181.legs import CallAnswered, CallEnded, CallEstablished, InviteReceived, PlaybackReceived
+from edge.gb28181.orders import ANSWERED
+from edge.gb28181.pager import pages
 from edge.io.chance import SystemChance
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
+from edge.lab import orders as orders_of
 from edge.lab.topology import LAN_IP, NVR_IP
 from edge.lab.video import RATE, Camera
 from edge.manscdp.catalog import CatalogEntry
+from edge.manscdp.control import ControlResponse
+from edge.manscdp.device import PositionNotify, PresetEntry, PresetQuery, PresetResponse
+from edge.manscdp.events import AlarmNotify, Broadcast, BroadcastResponse
+from edge.manscdp.recordings import RecordInfoQuery, RecordInfoResponse, Recording
+from edge.mansrtsp.control import PlaybackRequest
 from edge.rtp.packet import packetise
 from edge.rtp.ps import CLOCK, mux
 from edge.sdp.description import MediaDescription
@@ -27,6 +40,8 @@ from netconf.secrets import read_password
 ID, BOX_ID, DOMAIN = "34020000001180000001", "34020000002008000001", "3402000000"
 CHANNELS = {"34020000001310000001": "北门", "34020000001310000002": "值班室"}
 MEDIA_PORT = 15060
+#: A little over two days (2026-11-01T00:00:00 in Beijing).
+FIRST_RECORDING, RECORDINGS = 1_793_462_400, 3000
 TRANSPORT = Path("/run/snowgate-recorder-speaks-tcp")
 
 
@@ -38,7 +53,9 @@ def transport() -> Literal["udp", "tcp"]:
 class Sender:
     """One stream to one receiver, from an established call to its end."""
 
-    def __init__(self, offer: MediaDescription) -> None:
+    def __init__(self, offer: MediaDescription, on_end: Callable[[], None]) -> None:
+        self._offer = offer
+        self._on_end = on_end
         self._to = (offer.address, offer.port)
         self._ssrc = offer.ssrc or 1
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -47,7 +64,9 @@ class Sender:
         self._stopped = False
 
     def start(self) -> None:
-        self._camera = Camera()
+        offer = self._offer
+        last = (offer.end - offer.start) * RATE if offer.end else 1 << 24
+        self._camera = Camera(last=last, step=offer.speed or 1)
         threading.Thread(target=self._run, args=(self._camera,), daemon=True).start()
 
     def _run(self, camera: Camera) -> None:
@@ -62,6 +81,19 @@ class Sender:
                     self._socket.sendto(bytes(packet), self._to)
                 except OSError:
                     continue  # the receiver is gone: its BYE is on the way
+        if not self._stopped:
+            self._on_end()
+
+    def control(self, wanted: PlaybackRequest) -> None:
+        """Play otherwise (2016 annex B)."""
+        camera = self._camera
+        if camera is None:
+            return
+        camera.paused = wanted.action == "PAUSE"
+        if wanted.scale is not None:
+            camera.step = max(1, wanted.scale // 100)
+        if wanted.position is not None:
+            camera.number = wanted.position * RATE // 1000
 
     def stop(self) -> None:
         self._stopped = True
@@ -73,35 +105,57 @@ class Sender:
 class Recorder:
     """The recorder's process."""
 
-    def __init__(self, secrets: Path) -> None:
+    def __init__(self, secrets: Path, edition: int) -> None:
         local, server = Address(NVR_IP, 5060), Address(LAN_IP, 5060, transport())
         password = read_password(secrets, f"recorder-{ID}") or ""
         config = DeviceConfig(
             ID, DOMAIN, local, server, BOX_ID, DOMAIN, password, keepalive_seconds=3, retry_seconds=1.0,
-            user_agent="lab recorder", manufacturer="snowgate lab", model="recorder",
+            user_agent="lab recorder", manufacturer="snowgate lab", model="recorder", edition=edition,
         )  # fmt: skip
         self._device = Device(config, SystemChance())
-        self._device.set_catalog(
-            [
-                CatalogEntry(code, name=name, manufacturer="snowgate lab", model="camera", parent_id=ID, ptz_type=3)
-                for code, name in CHANNELS.items()
-            ],
-            time.monotonic(),
-        )
+        self._status = dict.fromkeys(CHANNELS, "ON")
+        self._show()
         self._udp = UdpShell(self._device, local, self._event)
         self._server = server
         self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected)
         self._udp.lines = self._lines
         self._senders: dict[str, Sender] = {}
+        self._loop = asyncio.get_running_loop()
+        self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": ""}
 
-    async def run(self) -> None:
+    def _show(self) -> None:
+        entries = [
+            CatalogEntry(
+                code, name=name, manufacturer="snowgate lab", model="camera", parent_id=ID, ptz_type=3,
+                status=self._status[code],
+            )
+            for code, name in CHANNELS.items()
+        ]  # fmt: skip
+        self._device.set_catalog(entries, time.monotonic())
+
+    async def run(self, orders: Path) -> None:
         await self._udp.start()
         if self._server.transport == "tcp":
             self._lines.dial(NVR_IP, self._server)
         else:
             self._device.start(time.monotonic())
             self._udp.flush()
-        await asyncio.Event().wait()
+        async with await orders_of.serve(orders, self._obey) as server:
+            await server.serve_forever()
+
+    def _obey(self, words: list[str]) -> dict[str, Any]:
+        now, verb = time.monotonic(), words[0] if words else ""
+        if verb == "alarm":
+            self._device.alarm(
+                words[1], AlarmNotify(0, words[1], 1, 5, int(time.time()), "移动侦测", alarm_type=2), now
+            )
+        elif verb == "position":
+            self._device.position(PositionNotify(1, words[1], int(time.time()), 121_473_700, 31_230_400, 125), now)
+        elif verb == "status":
+            self._status[words[1]] = words[2]
+            self._show()
+        self._udp.flush()
+        return self.facts
 
     def _connected(self) -> None:
         self._device.reconnected(time.monotonic())
@@ -114,17 +168,7 @@ class Recorder:
     def _event(self, event: Any, now: float) -> None:
         print(event, file=sys.stderr, flush=True)
         if isinstance(event, InviteReceived):
-            if event.channel not in CHANNELS:
-                self._device.refuse(event.call, 404, "Not Found", now)
-                return
-            # A second INVITE means: drop the old stream, start the new (GB/T 28181-2016 annex K).
-            for old in list(self._senders.values()):
-                old.stop()
-            self._senders.clear()
-            self._senders[event.call] = Sender(event.offer)
-            ssrc = event.offer.ssrc or 1
-            answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=MEDIA_PORT, payload_type=96, ssrc=ssrc)
-            self._device.accept(event.call, answer, now)
+            self._invited(event, now)
         elif isinstance(event, CallEstablished):
             sender = self._senders.get(event.call)
             if sender is not None:
@@ -133,11 +177,75 @@ class Recorder:
             ended = self._senders.pop(event.call, None)
             if ended is not None:
                 ended.stop()
+            else:
+                self.facts["talk"] = "ended"
+        elif isinstance(event, PlaybackReceived):
+            sender = self._senders.get(event.call)
+            if sender is not None:
+                sender.control(event.request)
+                self.facts["playback"].append([event.request.action, event.request.scale, event.request.position])
+            self._device.answer_playback(event.order, 200 if sender is not None else 481, now)
+        elif isinstance(event, OrderReceived):
+            self._ordered(event.body, now)
+        elif isinstance(event, CallAnswered):
+            self.facts["talk"] = f"{event.answer.media} {event.answer.direction}"
+
+    def _invited(self, event: InviteReceived, now: float) -> None:
+        if event.channel not in CHANNELS:
+            self._device.refuse(event.call, 404, "Not Found", now)
+            return
+        # A second INVITE means: drop the old stream, start the new (GB/T 28181-2016 annex K).
+        for old in list(self._senders.values()):
+            old.stop()
+        self._senders.clear()
+
+        def ended() -> None:
+            self._loop.call_soon_threadsafe(self._end_of_file, event.channel)
+
+        self._senders[event.call] = Sender(event.offer, ended)
+        ssrc = event.offer.ssrc or 1
+        answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=MEDIA_PORT, payload_type=96, ssrc=ssrc)
+        self._device.accept(event.call, answer, now)
+
+    def _end_of_file(self, channel: str) -> None:
+        self._device.tell_end(channel, time.monotonic())
+        self._udp.flush()
+
+    def _ordered(self, body: Any, now: float) -> None:
+        """Do, and answer, what a platform orders."""
+        if isinstance(body, RecordInfoQuery):
+            wanted = [r for r in recordings(body.device_id) if (r.start or 0) < body.end and (r.end or 0) > body.start]
+
+            def page(items: tuple[Recording, ...]) -> RecordInfoResponse:
+                return RecordInfoResponse(body.sn, body.device_id, "", len(wanted), items)
+
+            self._device.answer_pages(pages(page, wanted, self._device.page_bytes()), now)
+        elif isinstance(body, PresetQuery):
+            presets = (PresetEntry(1, "大门"), PresetEntry(2, "车棚"))
+            self._device.answer(PresetResponse(body.sn, body.device_id, 2, presets), now)
+        elif isinstance(body, Broadcast):
+            self._device.answer(BroadcastResponse(body.sn, body.target_id), now)
+            offer = MediaDescription(
+                "Play", body.target_id, NVR_IP, MEDIA_PORT + 2, media="audio", payload_types=(8,), ssrc=1
+            )
+            self._device.invite(body.source_id, offer, now)
+        else:
+            self.facts["orders"].append(repr(body))
+            if isinstance(body, ANSWERED):
+                self._device.answer(ControlResponse(body.sn, body.device_id), now)
+
+
+def recordings(channel: str) -> list[Recording]:
+    """Return what the recorder holds: ``RECORDINGS`` pieces of a minute, one after the other."""
+    return [
+        Recording(channel, f"{at}", FIRST_RECORDING + at * 60, FIRST_RECORDING + (at + 1) * 60)
+        for at in range(RECORDINGS)
+    ]
 
 
 if __name__ == "__main__":
 
     async def _main() -> None:
-        await Recorder(Path(sys.argv[1])).run()
+        await Recorder(Path(sys.argv[1]), int(sys.argv[3])).run(Path(sys.argv[2]))
 
     asyncio.run(_main())

@@ -62,6 +62,8 @@ class Street:
     site_file: Path = SITE_FILE
     #: Lays the cables otherwise, once the street stands and before anything runs.
     rewire: Callable[[], None] | None = None
+    #: Which edition of GB/T 28181 the recorder speaks; the city's stands in the site file.
+    recorder_edition: int = 2016
     site: Site | None = None
     programs: Programs = field(default_factory=lambda: Programs(RUN))
     _house: House | None = None
@@ -137,7 +139,8 @@ class Street:
                 facts = (str(control.address), str(control.port), str(CONTROL), str(SECRETS / "device"))
                 self.program("control", "city", sys.executable, "-m", "edge.lab.control", *facts)
             orders = RUN / "city.sock"
-            self.program("city", "city", sys.executable, "-m", "edge.lab.city", str(SECRETS / "cityside"), str(orders))
+            self.program("city", "city", sys.executable, "-m", "edge.lab.city", str(SECRETS / "cityside"), str(orders),
+                         str(self.site.platform.edition))  # fmt: skip
             eventually(orders.exists, 20, "the city's platform")
 
     def _kernel_wireguard(self, namespace: str, name: str) -> bool:
@@ -160,7 +163,8 @@ class Street:
                 RUN / f"notify-unit-{name}.sock",
             )
         if "nvr" not in self.without:
-            self.program("nvr", "nvr", sys.executable, "-m", "edge.lab.recorder", str(SECRETS / "siteside"))
+            self.program("nvr", "nvr", sys.executable, "-m", "edge.lab.recorder", str(SECRETS / "siteside"),
+                         str(RUN / "nvr.sock"), str(self.recorder_edition))  # fmt: skip
 
     def program(self, name: str, namespace: str, *command: str) -> None:
         """Keep a program of the street's other hosts running."""

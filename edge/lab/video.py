@@ -62,9 +62,13 @@ def _code(number: int) -> int:
 
 
 class Camera:
-    """ffmpeg encoding our pictures to H.264 in real time: access units as they come."""
+    """ffmpeg encoding our pictures to H.264 in real time: access units as they come.
 
-    def __init__(self) -> None:
+    A recording is played from ``number`` to ``last``, ``step`` pictures on at each picture, and may be ``paused``.
+    """
+
+    def __init__(self, number: int = 0, last: int = 1 << 24, step: int = 1) -> None:
+        self.number, self.last, self.step, self.paused = number, last, step, False
         command = ["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}",
                    "-r", str(RATE), "-i", "pipe:0", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency",
                    "-threads", "1", "-g", str(RATE), "-x264-params", "aud=1:scenecut=0:repeat-headers=1",
@@ -77,12 +81,17 @@ class Camera:
     def _paint(self) -> None:
         pipe = self._process.stdin
         assert pipe is not None  # asked for above
-        began, number = time.monotonic(), 0
+        began, drawn = time.monotonic(), 0
         try:
-            while not self._stopped.wait(max(0.0, began + number / RATE - time.monotonic())):
-                pipe.write(draw(number))
+            while (
+                not self._stopped.wait(max(0.0, began + drawn / RATE - time.monotonic())) and self.number <= self.last
+            ):
+                drawn += 1
+                if self.paused:
+                    continue
+                pipe.write(draw(self.number))
                 pipe.flush()
-                number += 1
+                self.number += self.step
             pipe.close()
         except OSError:
             return  # ffmpeg was stopped

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.lab.capture import Uplink
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.street import RUN, Street, eventually
 from edge.lab.topology import CITY_PUBLIC, HUB_PORT
 from netconf import durable

@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.street import RUN, Street, eventually
 
 TRIES = 5

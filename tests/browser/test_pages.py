@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from edge.lab import topology
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.street import RUN, STATE, Street, eventually
 from tests.browser.conftest import HOME, Browser, open_page
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from edge.lab.city import order
 from edge.lab.control import city_key
+from edge.lab.orders import order
 from edge.lab.street import CONTROL, RUN, Street, eventually
 from netconf import envelope, layers
 

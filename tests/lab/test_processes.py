@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.programs import SUPERVISED
 from edge.lab.street import Street, eventually
 from tests.conftest import ORDERS, SCANS, alive, nothing_crosses, whole

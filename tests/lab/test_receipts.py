@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from edge.lab import topology
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.street import RUN, STATE, Street, eventually
 from edge.receipts import commands, verify_receipts
 from tests.conftest import ORDERS

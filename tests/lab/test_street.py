@@ -17,8 +17,8 @@ import pytest
 
 from edge.lab import topology
 from edge.lab.capture import Capture, Uplink
-from edge.lab.city import order
 from edge.lab.naive import NaiveRelay
+from edge.lab.orders import order
 from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, Probe, run_probe
 from edge.lab.sockets import udp_in
 from edge.lab.street import RUN, SECRETS, Street, eventually

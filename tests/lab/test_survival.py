@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.lab import topology
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.street import RUN, Street, eventually
 from tests.conftest import alive
 

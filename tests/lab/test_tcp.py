@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from edge.lab import topology
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.recorder import TRANSPORT
 from edge.lab.street import Street, eventually
 from tests.conftest import ORDERS

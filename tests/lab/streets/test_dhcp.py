@@ -17,7 +17,7 @@ import pytest
 
 from edge.lab import private, topology
 from edge.lab.capture import Uplink
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.street import RUN, SITE_FILE, STATE, Street, eventually
 from tests.conftest import ORDERS
 

@@ -20,7 +20,7 @@ import pytest
 
 from edge.lab import private, topology
 from edge.lab.capture import PREFIX, Capture, Uplink
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.sockets import in_namespace
 from edge.lab.street import SITE_FILE, Street, eventually
 from netconf.check import read_site

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge.lab import topology
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.street import SITE_FILE, Street, eventually
 from tests.conftest import ORDERS, SCANS, nothing_crosses
 

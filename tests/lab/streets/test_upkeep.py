@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.lab import topology
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.street import RUN, SECRETS, STATE, Street, eventually
 from edge.lab.units import FOLDER
 from tests.conftest import ORDERS, alive

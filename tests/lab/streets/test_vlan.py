@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge.lab import private, topology
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.street import SITE_FILE, Street, eventually
 from tests.conftest import ORDERS
 
