@@ -80,6 +80,7 @@ class Device(Role):
     """One device, registered with one platform."""
 
     heard = (CatalogQuery, DeviceInfoQuery, DeviceStatusQuery)
+    methods = ("INVITE", "ACK", "CANCEL", "BYE", "MESSAGE", "OPTIONS")
 
     def __init__(self, config: DeviceConfig, chance: Chance) -> None:
         super().__init__(Identity(config.id, config.domain, config.local), chance, config.user_agent)

@@ -118,6 +118,7 @@ class Platform(Role):
     """One platform and the devices it knows."""
 
     heard = (Keepalive, CatalogResponse, DeviceInfoResponse, DeviceStatusResponse)
+    methods = ("REGISTER", "MESSAGE", "BYE", "OPTIONS")
 
     def __init__(self, config: PlatformConfig, chance: Chance) -> None:
         super().__init__(Identity(config.id, config.domain, config.local), chance, config.user_agent)

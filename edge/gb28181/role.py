@@ -27,7 +27,6 @@ from edge.sip.message import Request, Response, reply
 
 MAX_EVENTS = 4096
 MANSCDP_TYPE = "application/manscdp+xml"
-ALLOW = "INVITE, ACK, CANCEL, BYE, MESSAGE, OPTIONS, REGISTER"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +43,8 @@ class Role(abc.ABC):
 
     #: The messages that this role takes at all; every other one is refused.
     heard: ClassVar[tuple[type, ...]]
+    #: The methods that it takes; who is not invited answers no INVITE, and keeps none waiting for an answer.
+    methods: ClassVar[tuple[str, ...]]
 
     def __init__(self, identity: Identity, chance: Chance, user_agent: str) -> None:
         self._identity = identity
@@ -164,17 +165,17 @@ class Role(abc.ABC):
             self._answer(key, request, 403, "Forbidden", now)
         elif request.method == "MESSAGE":
             self._message(peer, event, now)
-        elif request.method == "INVITE":
+        elif request.method == "INVITE" and "INVITE" in self.methods:
             self._legs.on_invite(key, request, source, now)
         elif request.method == "BYE":
             self._legs.on_bye(key, request, source, now)
         elif request.method == "OPTIONS" and request.to.tag is not None and not self._legs.knows(request):
             self._answer(key, request, 481, "Call/Transaction Does Not Exist", now)
         elif request.method == "OPTIONS":
-            self._answer(key, request, 200, "OK", now, ("Allow", ALLOW))
+            self._answer(key, request, 200, "OK", now, ("Allow", ", ".join(self.methods)))
         else:
             self._refuse("method_not_allowed", source, peer)
-            self._answer(key, request, 405, "Method Not Allowed", now, ("Allow", ALLOW))
+            self._answer(key, request, 405, "Method Not Allowed", now, ("Allow", ", ".join(self.methods)))
 
     def _message(self, peer: str, event: RequestReceived, now: float) -> None:
         """Answer at once, then do what it asks: late answers make recorders stop in the middle of a catalog."""

@@ -39,3 +39,15 @@ def test_a_contact_that_expires_at_no_number_is_challenged_like_any_other(told: 
     wire = Wire().registered()
     send(wire, "REGISTER", to=f"<sip:{NVR_ID}@3402000000>", contact=f"<sip:a@192.0.2.10>;expires={told}"[:4000])
     assert any(data.startswith(b"SIP/2.0 401") and b"Call-ID: ill" in data for data in wire.sent)
+
+
+def test_a_recorder_invites_nobody() -> None:
+    """Nobody would ever answer it: it would ring, and be kept, for ever."""
+    wire = Wire().registered()
+    send(wire, "INVITE")
+    assert any(data.startswith(b"SIP/2.0 405") for data in wire.sent)
+    assert not any(
+        line.startswith(b"Allow:") and b"INVITE" in line for data in wire.sent for line in data.split(b"\r\n")
+    )
+    wire.wait(40)
+    assert not [key for key in wire.platform._endpoint._transactions if key.branch == "z9hG4bKINVITE"]
