@@ -11,10 +11,14 @@ TOOLS := chromium fonts-wqy-zenhei strace
 PROGRAMS := python3 nft wg wireguard-go ffmpeg ip unshare nsenter dnsmasq
 
 PREFIX := /opt/snowgate
+# Seconds of `make fuzz`, for all its targets together.
+SECONDS := 60
+FUZZ := build/fuzz-venv
+
 UNITS := snowgate-closed snowgate-keeper snowgate-uplink snowgate-ferry snowgate-site snowgate-city
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools demo test check bench install uninstall clean
+.PHONY: help setup packages tools demo test check bench bench-peers fuzz install uninstall clean
 
 help: ## say what there is
 	@echo "snowgate: make TARGET"
@@ -51,8 +55,24 @@ test: setup tools ## all tests: unit, golden, playbook, property, lab, browser
 check: setup ## format, lint, types, and who may import whom
 	@.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
 
-bench: setup ## the relay beside a bare loop, delay and memory: build/bench.json
+bench: setup ## the relay beside a bare loop, messages beside Kamailio, delay and memory: build/bench.json
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests.bench
+
+# Beside what others have written; the daemon that the package would start is not wanted.
+bench-peers:
+	@command -v kamailio >/dev/null 2>&1 || [ -x /usr/sbin/kamailio ] || { [ "$$(id -u)" = 0 ] || { echo "As root: apt-get install --no-install-recommends kamailio"; exit 1; }; \
+	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends kamailio >/dev/null; }
+	@if [ -d /run/systemd/system ]; then systemctl disable -q --now kamailio; fi
+
+$(FUZZ)/.installed: pyproject.toml
+	@echo "Installing the fuzzer into $(FUZZ)"
+	@$$(command -v /usr/bin/python3 || command -v python3) -m venv $(FUZZ)
+	@$(FUZZ)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"], sep="\n")' > $(FUZZ)/wanted
+	@$(FUZZ)/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: -r $(FUZZ)/wanted
+	@touch $@
+
+fuzz: $(FUZZ)/.installed ## octets that nobody thought of, for the readers of SIP, SDP and MANSCDP (SECONDS=60)
+	@$(FUZZ)/bin/python -m tests.fuzz $(SECONDS)
 
 install: $(STAMP) ## put it on this machine, as root: /opt/snowgate, units, users, folders (DESTDIR= for an image's root)
 	@set -e; root="$(DESTDIR)$(PREFIX)"; rm -rf build/wheel; \

@@ -113,6 +113,7 @@ class Device(Role):
         CatalogQuery, DeviceInfoQuery, DeviceStatusQuery, ConfigDownloadQuery, RecordInfoQuery, PresetQuery, Control,
         Broadcast, AlarmQuery, AlarmResponse, PositionQuery,
     )  # fmt: skip
+    methods = ("INVITE", "ACK", "CANCEL", "BYE", "INFO", "MESSAGE", "OPTIONS", "SUBSCRIBE")
 
     def __init__(self, config: DeviceConfig, chance: Chance) -> None:
         strict = frozenset((config.server_id,)) if config.strict else frozenset()

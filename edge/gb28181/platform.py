@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,6 +75,9 @@ CATALOG_SILENT_SECONDS = 30.0
 WANTS = ("Catalog", "Alarm", "MobilePosition")
 MAX_ASKED = 256
 POSITION_SECONDS = 5
+INVITE_SECONDS = 30.0
+#: What is no number there is as if it were not there (RFC 3261 10.3).
+_CONTACT_EXPIRES = re.compile(r";\s*expires\s*=\s*([0-9]{1,10})\s*(?=[;,>]|$)", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +130,8 @@ class _Binding:
     collected: int | None = None
     query_at: float | None = None
     asked: set[int] = field(default_factory=set)
+    #: Until when it may ask for the sound of a broadcast that it was told of.
+    invites_until: float = 0.0
 
 
 class Platform(Role):
@@ -135,6 +141,7 @@ class Platform(Role):
         Keepalive, CatalogResponse, CatalogNotify, DeviceInfoResponse, DeviceStatusResponse, RecordInfoResponse,
         PresetResponse, ControlResponse, BroadcastResponse, AlarmNotify, PositionNotify, PositionsNotify, MediaStatus,
     )  # fmt: skip
+    methods = ("REGISTER", "INVITE", "ACK", "CANCEL", "BYE", "MESSAGE", "NOTIFY", "OPTIONS")
 
     def __init__(self, config: PlatformConfig, chance: Chance) -> None:
         strict = frozenset(device.id for device in config.devices if device.strict)
@@ -180,6 +187,8 @@ class Platform(Role):
         sn = self._next_sn()
         body = make(sn)
         binding.asked = {*sorted(binding.asked)[-MAX_ASKED:], sn}
+        if isinstance(body, Broadcast):
+            binding.invites_until = now + INVITE_SECONDS
         key = self._send_message(device, binding.address, body, now, binding.edition)
         self._asks[key] = (device, sn, isinstance(body, Control) and not isinstance(body, ANSWERED))
         return sn
@@ -243,6 +252,9 @@ class Platform(Role):
                 self._begin_watching(binding, now)
         self._legs.adopt(legs)
 
+    def _may_invite(self, peer: str, now: float) -> bool:
+        return now < self._bindings[peer].invites_until
+
     # -- registration --------------------------------------------------------------------------------------------
 
     def _on_register(self, key: TransactionKey, request: Request, source: Address, now: float) -> None:
@@ -269,8 +281,9 @@ class Platform(Role):
     def _expires(self, request: Request) -> int:
         contact = request.headers.get("contact") or ""
         given = request.number("expires")
-        if given is None and "expires=" in contact.lower():
-            given = int(contact.lower().partition("expires=")[2].partition(";")[0].strip(" >") or 0)
+        told = _CONTACT_EXPIRES.search(contact)
+        if given is None and told is not None:
+            given = int(told[1])
         given = 3600 if given is None else given
         return 0 if given == 0 else min(max(given, MIN_EXPIRES), MAX_EXPIRES)
 

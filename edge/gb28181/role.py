@@ -29,7 +29,6 @@ from edge.sip.message import Request, Response, reply
 
 MAX_EVENTS = 4096
 MANSCDP_TYPE = "application/manscdp+xml"
-ALLOW = "INVITE, ACK, CANCEL, BYE, INFO, MESSAGE, NOTIFY, OPTIONS, REGISTER, SUBSCRIBE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +45,8 @@ class Role(abc.ABC):
 
     #: The messages that this role takes at all; every other one is refused.
     heard: ClassVar[tuple[type, ...]]
+    #: The methods that it takes; who is not invited answers no INVITE, and keeps none waiting for an answer.
+    methods: ClassVar[tuple[str, ...]]
 
     def __init__(
         self, identity: Identity, chance: Chance, user_agent: str, strict: frozenset[str] = frozenset()
@@ -119,6 +120,10 @@ class Role(abc.ABC):
         """Return the status and rule by which a message is refused, or None."""
         return None if isinstance(body, self.heard) else (403, "message_not_admitted")
 
+    def _may_invite(self, peer: str, now: float) -> bool:
+        """Return whether somebody waits for the peer's INVITE, to answer it."""
+        return True
+
     def _on_register(self, key: TransactionKey, request: Request, source: Address, now: float) -> None:
         self._answer(key, request, 405, "Method Not Allowed", now)
 
@@ -185,6 +190,9 @@ class Role(abc.ABC):
         elif request.deviations and self._deviates(peer, request.deviations):
             self._refuse(f"strict_{request.deviations[0]}", source, peer)
             self._answer(key, request, 400, "Bad Request", now)
+        elif request.method not in self.methods:
+            self._refuse("method_not_allowed", source, peer)
+            self._answer(key, request, 405, "Method Not Allowed", now, ("Allow", ", ".join(self.methods)))
         elif request.method in ("MESSAGE", "SUBSCRIBE", "NOTIFY"):
             self._message(peer, event, now)
         else:
@@ -192,19 +200,20 @@ class Role(abc.ABC):
 
     def _in_call(self, peer: str, event: RequestReceived, now: float) -> None:
         key, request, source = event.key, event.request, event.source
-        if request.method == "INVITE":
+        if request.method == "INVITE" and not self._may_invite(peer, now):
+            # Nobody would ever answer it: it would ring, and be kept, for ever.
+            self._refuse("invite_unasked", source, peer)
+            self._answer(key, request, 403, "Forbidden", now)
+        elif request.method == "INVITE":
             self._legs.on_invite(key, request, source, now)
         elif request.method == "BYE":
             self._legs.on_bye(key, request, source, now)
         elif request.method == "INFO":
             self._legs.on_info(key, request, source, now)
-        elif request.method == "OPTIONS" and request.to.tag is not None and not self._legs.knows(request):
+        elif request.to.tag is not None and not self._legs.knows(request):
             self._answer(key, request, 481, "Call/Transaction Does Not Exist", now)
-        elif request.method == "OPTIONS":
-            self._answer(key, request, 200, "OK", now, ("Allow", ALLOW))
         else:
-            self._refuse("method_not_allowed", source, peer)
-            self._answer(key, request, 405, "Method Not Allowed", now, ("Allow", ALLOW))
+            self._answer(key, request, 200, "OK", now, ("Allow", ", ".join(self.methods)))
 
     def _deviates(self, peer: str, deviations: Iterable[str]) -> bool:
         """Write down what a peer does otherwise; return whether it is to be refused for that."""
@@ -247,7 +256,7 @@ class Role(abc.ABC):
         self._on_message(peer, body, request, now)
 
     def _on_subscribe(self, key: TransactionKey, request: Request, body: Message, source: Address, now: float) -> None:
-        self._answer(key, request, 405, "Method Not Allowed", now, ("Allow", ALLOW))
+        self._answer(key, request, 405, "Method Not Allowed", now, ("Allow", ", ".join(self.methods)))
 
     def _on_empty_notify(self, peer: str, request: Request, now: float) -> None:
         """Take a NOTIFY that says nothing but that its subscription ends."""
