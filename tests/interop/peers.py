@@ -1,0 +1,109 @@
+"""Foreign programs: started in a host of the street, bounded in time, judged by what they say themselves."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import struct
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from edge.lab import topology
+
+HERE = Path(__file__).parent
+#: A peer that is not through by then is stuck.
+SECONDS = 60
+_ETHERNET, _LINK = bytes(12) + b"\x08\x00", 1
+
+
+def need(program: str, package: str) -> None:
+    """Skip by name where a peer is not installed."""
+    if shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin") is None:
+        pytest.skip(f"lab_no_program: {program} (Debian: {package})")
+
+
+class Peer:
+    """One foreign program and its log; ``host`` is its namespace, "" for ours."""
+
+    def __init__(self, log: Path, host: str, command: Sequence[str | bytes], stdin: int = subprocess.DEVNULL) -> None:
+        self.log = log
+        words = [*topology.inside(host), *command] if host else list(command)
+        with log.open("ab") as out:
+            # A session of its own: some peers have children, and all are to end with it.
+            self._process = subprocess.Popen(
+                words, stdin=stdin, stdout=out, stderr=out, cwd=log.parent, start_new_session=True,
+                env={**os.environ, "TERM": "dumb"},
+            )  # fmt: skip
+
+    def text(self) -> str:
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def status(self) -> int:
+        """Return how it ended.
+
+        Raises:
+            TimeoutExpired: it did not, in the time that it may take.
+        """
+        return self._process.wait(SECONDS + 10)
+
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    def end(self) -> None:
+        """kill -9 it and what it started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait(10)
+
+
+class Sipp(Peer):
+    """sipp with scenarios of this folder; ``seen`` is its own trace of messages, ``wrong`` of what it did not expect."""
+
+    def __init__(
+        self, folder: Path, host: str, address: str, scenario: str, keys: dict[str, str | bytes], *more: str
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        given = [word for name, value in keys.items() for word in ("-key", name, value)]
+        command: list[str | bytes] = [
+            "sipp", "-sf", str(HERE / scenario), "-i", address, "-p", "5060", "-m", "1", "-nostdin",
+            "-timeout", f"{SECONDS}s", "-timeout_error", "-trace_msg", "-message_file", str(folder / "messages"),
+            "-trace_err", "-error_file", str(folder / "errors"), *given, *more,
+        ]  # fmt: skip
+        super().__init__(folder / "screen", host, command)
+
+    def seen(self) -> str:
+        return self._read("messages")
+
+    def wrong(self) -> str:
+        return self._read("errors")
+
+    def _read(self, name: str) -> str:
+        path = self._folder / name
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+
+@contextlib.contextmanager
+def running(peer: Peer) -> Iterator[Peer]:
+    """End a peer with the block, whatever it does."""
+    try:
+        yield peer
+    finally:
+        peer.end()
+
+
+def write_pcap(path: Path, payloads: Sequence[bytes], apart_seconds: float) -> None:
+    """Write UDP payloads as a capture that sipp replays at their pace (libpcap's file format, version 2.4)."""
+    out = [struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, _LINK)]
+    for number, payload in enumerate(payloads):
+        udp = struct.pack("!HHHH", 15060, 15060, 8 + len(payload), 0) + payload
+        header = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(udp), number, 0, 64, 17, 0, bytes(4), bytes(4))
+        frame = _ETHERNET + header + udp
+        at = number * apart_seconds
+        out.append(struct.pack("<IIII", int(at), int(at % 1 * 1_000_000), len(frame), len(frame)) + frame)
+    path.write_bytes(b"".join(out))
