@@ -247,7 +247,9 @@ class Platform(Role):
                 binding.wrong, binding.locked_until = 0, now + LOCK_SECONDS
                 self._answer(key, request, 403, "Forbidden", now)
                 return
-        challenge = self._authenticator.challenge(source.host, now, stale=given is not None)
+        # Of a wrong answer it would say that the password is right, and ask for the same one again (RFC 2617 3.2.1).
+        stale = given is not None and verdict is Verdict.STALE
+        challenge = self._authenticator.challenge(source.host, now, stale=stale)
         self._answer(key, request, 401, "Unauthorized", now, ("WWW-Authenticate", challenge))
 
     def _bind(self, binding: _Binding, source: Address, expires: int, now: float) -> None:
