@@ -54,6 +54,10 @@ class Peer:
     def runs(self) -> bool:
         return self._process.poll() is None
 
+    def ask_to_end(self) -> None:
+        """SIGTERM: it says good-bye first."""
+        self._process.terminate()
+
     def end(self) -> None:
         """kill -9 it and what it started."""
         with contextlib.suppress(ProcessLookupError):
@@ -107,3 +111,15 @@ def write_pcap(path: Path, payloads: Sequence[bytes], apart_seconds: float) -> N
         at = number * apart_seconds
         out.append(struct.pack("<IIII", int(at), int(at % 1 * 1_000_000), len(frame), len(frame)) + frame)
     path.write_bytes(b"".join(out))
+
+
+def baresip(folder: Path, host: str, address: str, account: str, *modules: str) -> Peer:
+    """Start baresip with one account; its log has every message that it sends and takes (its option -s)."""
+    need("baresip", "baresip-core")
+    folder.mkdir(parents=True, exist_ok=True)
+    loaded = [f"module {name}.so" for name in ("g711", *modules)] + ["module_app account.so", "module_app menu.so"]
+    config = ["module_path /usr/lib/baresip/modules", f"sip_listen {address}:5060", "audio_player aufile,/dev/null", *loaded]
+    (folder / "config").write_text("\n".join(config) + "\n", encoding="ascii")
+    (folder / "accounts").write_text(account + "\n", encoding="ascii")
+    (folder / "contacts").write_text("", encoding="ascii")
+    return Peer(folder / "log", host, ["stdbuf", "-oL", "baresip", "-s", "-v", "-f", str(folder)])

@@ -89,3 +89,29 @@ def test_sipp_as_a_recorder_registers_shows_a_catalog_and_streams_until_bye(stre
     assert f"INVITE sip:{ONE}@{topology.NVR_IP}:5060 SIP/2.0" in peer.seen()
     assert f"ACK sip:{recorder.ID}@{topology.NVR_IP}:5060 SIP/2.0" in peer.seen()
     eventually(lambda: not online(street), 20, "its own leave")
+
+
+def baresip(folder: Path, password: str) -> peers.Peer:
+    account = (
+        f"<sip:{recorder.ID}@{recorder.DOMAIN};transport=udp>;auth_pass={password};answermode=auto;regint=3600"
+        f';outbound="sip:{topology.LAN_IP}:5060;transport=udp"'
+    )
+    return peers.baresip(folder / "baresip", "nvr", topology.NVR_IP, account)
+
+
+def test_baresip_registers_and_takes_it_back(street: Street, tmp_path: Path) -> None:
+    with peers.running(baresip(tmp_path, password())) as peer:
+        eventually(lambda: online(street), 40, "the recorder")
+        eventually(lambda: "[1 binding]" in peer.text(), 20, "its own belief")
+        peer.ask_to_end()
+        eventually(lambda: not online(street), 40, "its leave")
+    assert "expires=0" in peer.text().lower()
+
+
+def test_baresip_with_a_wrong_password_is_locked_out(street: Street, tmp_path: Path) -> None:
+    """It tries the same again at each challenge; the third time it hears 403. The last test: the lock holds a minute."""
+    with peers.running(baresip(tmp_path, "guess")) as peer:
+        eventually(lambda: "SIP/2.0 403" in peer.text(), 40, "its refusal")
+    assert peer.text().count("SIP/2.0 401") == 3
+    assert "SIP/2.0 200" not in peer.text()
+    assert not online(street)
