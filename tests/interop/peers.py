@@ -75,7 +75,7 @@ class Sipp(Peer):
         self._folder = folder
         given = [word for name, value in keys.items() for word in ("-key", name, value)]
         command: list[str | bytes] = [
-            "sipp", "-sf", str(HERE / scenario), "-i", address, "-p", "5060", "-m", "1", "-nostdin",
+            "sipp", "-sf", str(HERE / scenario), "-i", address, "-p", "5060", "-nostdin",
             "-timeout", f"{SECONDS}s", "-timeout_error", "-trace_msg", "-message_file", str(folder / "messages"),
             "-trace_err", "-error_file", str(folder / "errors"), *given, *more,
         ]  # fmt: skip
@@ -123,3 +123,9 @@ def baresip(folder: Path, host: str, address: str, account: str, *modules: str) 
     (folder / "accounts").write_text(account + "\n", encoding="ascii")
     (folder / "contacts").write_text("", encoding="ascii")
     return Peer(folder / "log", host, ["stdbuf", "-oL", "baresip", "-s", "-v", "-f", str(folder)])
+
+
+def asked(*command: str) -> str:
+    """Return what a peer's own tool says, "" while there is nobody to ask."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    return done.stdout

@@ -58,7 +58,7 @@ def sipp(folder: Path, password: str) -> peers.Sipp:
     return peers.Sipp(
         folder / "sipp", "nvr", topology.NVR_IP, "recorder_registers.xml", keys, "-oocsf",
         str(peers.HERE / "recorder_is_asked.xml"), "-mp", "15060",
-        "-au", recorder.ID, "-ap", password, f"{topology.LAN_IP}:5060",
+        "-m", "1", "-au", recorder.ID, "-ap", password, f"{topology.LAN_IP}:5060",
     )  # fmt: skip
 
 
