@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from edge.lab import topology
+from edge.lab.street import eventually
 
 HERE = Path(__file__).parent
 #: A peer that is not through by then is stuck.
@@ -59,10 +60,11 @@ class Peer:
         self._process.terminate()
 
     def end(self) -> None:
-        """kill -9 it and what it started."""
+        """kill -9 it and what it started; when this returns, their ports are free."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(10)
+        eventually(lambda: not _lives(self._process.pid), 10, f"the end of {self.log.name}")
 
 
 class Sipp(Peer):
@@ -92,6 +94,16 @@ class Sipp(Peer):
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
 
+def _lives(group: int) -> bool:
+    """Whether a process group has a member that is no corpse; nobody here fetches the corpses of orphans."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            state, _parent, its_group, *_rest = path.read_text(encoding="ascii").rpartition(")")[2].split()
+            if int(its_group) == group and state != "Z":
+                return True
+    return False
+
+
 @contextlib.contextmanager
 def running(peer: Peer) -> Iterator[Peer]:
     """End a peer with the block, whatever it does."""
@@ -113,15 +125,15 @@ def write_pcap(path: Path, payloads: Sequence[bytes], apart_seconds: float) -> N
     path.write_bytes(b"".join(out))
 
 
-def baresip(folder: Path, host: str, address: str, account: str, *modules: str) -> Peer:
-    """Start baresip with one account; its log has every message that it sends and takes (its option -s)."""
+def baresip(folder: Path, host: str, address: str, account: str, *more: str) -> Peer:
+    """Start baresip with one account and more lines of configuration; its log has every message that it sees (-s)."""
     need("baresip", "baresip-core")
     folder.mkdir(parents=True, exist_ok=True)
-    loaded = [f"module {name}.so" for name in ("g711", *modules)] + ["module_app account.so", "module_app menu.so"]
-    config = ["module_path /usr/lib/baresip/modules", f"sip_listen {address}:5060", "audio_player aufile,/dev/null", *loaded]
-    (folder / "config").write_text("\n".join(config) + "\n", encoding="ascii")
-    (folder / "accounts").write_text(account + "\n", encoding="ascii")
-    (folder / "contacts").write_text("", encoding="ascii")
+    lines = ["module_path /usr/lib/baresip/modules", f"sip_listen {address}:5060", "module g711.so", *more]
+    lines += ["module_app account.so", "module_app menu.so", ""]
+    for name, text in (("config", "\n".join(lines)), ("accounts", f"{account}\n"), ("contacts", "")):
+        (folder / name).write_text(text, encoding="ascii")
+    # Into a file it would write by the block, and be judged before it has spoken.
     return Peer(folder / "log", host, ["stdbuf", "-oL", "baresip", "-s", "-v", "-f", str(folder)])
 
 
