@@ -10,6 +10,7 @@ import struct
 import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -67,6 +68,9 @@ class Peer:
         eventually(lambda: not _lives(self._process.pid), 10, f"the end of {self.log.name}")
 
 
+AnyPeer = TypeVar("AnyPeer", bound=Peer)
+
+
 class Sipp(Peer):
     """sipp with scenarios of this folder; ``seen`` is its own trace of messages, ``wrong`` of what it did not expect."""
 
@@ -105,7 +109,7 @@ def _lives(group: int) -> bool:
 
 
 @contextlib.contextmanager
-def running(peer: Peer) -> Iterator[Peer]:
+def running(peer: AnyPeer) -> Iterator[AnyPeer]:
     """End a peer with the block, whatever it does."""
     try:
         yield peer

@@ -51,7 +51,7 @@ def sipp(folder: Path, password: str) -> peers.Sipp:
     pcap = folder / "stream.pcap"
     packets = [bytes(RtpPacket(96, at & 0xFFFF, at * 3600, SSRC, bytes(200))) for at in range(1500)]
     peers.write_pcap(pcap, packets, 0.04)
-    keys = {
+    keys: dict[str, str | bytes] = {
         "id": recorder.ID, "box": recorder.BOX_ID, "domain": recorder.DOMAIN,
         "one": ONE, "two": TWO, "name": "北门".encode("gb2312"), "pcap": str(pcap),
     }  # fmt: skip
