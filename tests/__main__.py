@@ -2,7 +2,8 @@
 
 ``tests/host`` runs outside of them: what is installed there comes from the network.
 
-Each file of ``tests/lab/streets`` has a street of its own, with the same names: it runs in namespaces of its own.
+Each file of ``tests/lab/streets`` and ``tests/interop`` has a street of its own, with the same names: it runs in
+namespaces of its own.
 """
 
 from __future__ import annotations
@@ -14,15 +15,15 @@ from pathlib import Path
 from edge.lab import lacks, private
 from netconf import words
 
-STREETS, HOST = Path("tests/lab/streets"), Path("tests/host")
+STREETS, HOST = (Path("tests/lab/streets"), Path("tests/interop")), Path("tests/host")
 
 
 def runs(given: list[str]) -> list[list[str]]:
     """Return the words of each run of pytest: as asked for, or else everything."""
     if any(not word.startswith("-") for word in given):
         return [given]
-    own = sorted(str(path) for path in STREETS.glob("test_*.py"))
-    return [[*given, f"--ignore={STREETS}", f"--ignore={HOST}"], *([*given, path] for path in own)]
+    own = sorted(str(path) for folder in STREETS for path in folder.glob("test_*.py"))
+    return [[*given, *(f"--ignore={folder}" for folder in (*STREETS, HOST))], *([*given, path] for path in own)]
 
 
 if __name__ == "__main__":

@@ -320,7 +320,9 @@ class Platform(Role):
             if binding.tries.wrong(now):
                 self._answer_register(key, request, 403, "Forbidden", now)
                 return
-        challenge = self._authenticator.challenge(source.host, now, stale=given is not None)
+        # Of a wrong answer it would say that the password is right, and ask for the same one again (RFC 2617 3.2.1).
+        stale = given is not None and verdict is Verdict.STALE
+        challenge = self._authenticator.challenge(source.host, now, stale=stale)
         self._answer_register(key, request, 401, "Unauthorized", now, ("WWW-Authenticate", challenge))
 
     def _bind(self, binding: _Binding, source: Address, expires: int, now: float) -> None:

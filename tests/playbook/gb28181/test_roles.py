@@ -119,6 +119,28 @@ def test_a_wrong_password_is_refused_and_then_locked_out() -> None:
     assert any(data.startswith(b"SIP/2.0 403") for data in wire.sent)
 
 
+def test_a_wrong_password_is_not_called_a_stale_nonce() -> None:
+    """``stale=true`` means: the password is right, say it again (RFC 2617 3.2.1), and so runs into the lock."""
+    wire = Wire(device=replace(DEVICE, password="guess", retry_seconds=1.0))
+    wire.device.start(wire.now)
+    wire.carry()
+    challenges = [data for data in wire.sent if data.startswith(b"SIP/2.0 401")]
+    assert len(challenges) == 2
+    assert not any(b"stale=true" in data for data in challenges)
+
+
+def test_a_nonce_that_is_too_old_is_called_stale() -> None:
+    wire = Wire()
+    wire.device.start(wire.now)
+    (challenged,) = wire.device.datagrams_to_send(wire.now)
+    wire.platform.receive_datagram(challenged[0], NVR, wire.now)
+    (challenge,) = wire.platform.datagrams_to_send(wire.now)
+    wire.device.receive_datagram(challenge[0], CITY, wire.now)
+    wire.now += 61
+    wire.carry()
+    assert any(data.startswith(b"SIP/2.0 401") and b"stale=true" in data for data in wire.sent)
+
+
 def test_a_device_from_another_address_is_refused() -> None:
     elsewhere = replace(PLATFORM, devices=(KnownDevice(NVR_ID, "secret", frozenset({"192.0.2.99"})),))
     wire = Wire(platform=elsewhere)
