@@ -87,6 +87,10 @@ class UdpShell:
             self._timer.cancel()
         self._timer = self._loop.call_at(due, self._tick)  # the loop's clock is time.monotonic
 
+    def say(self, data: bytes, to: Address) -> None:
+        """Send octets that need not be a message."""
+        self._socket.sendto(data, (to.host, to.port))
+
     def receive(self, data: bytes, source: Address) -> None:
         """Take one whole message that came over a connection."""
         self._machine.receive_datagram(data, source, time.monotonic())

@@ -2,7 +2,8 @@
 
 It takes one-line orders on a unix socket: ``play CHANNEL``, ``playback CHANNEL START END``, ``pause``, ``resume``,
 ``scale N``, ``seek SECONDS``, ``stop``, ``catalog``, ``records CHANNEL START END``, ``presets CHANNEL``,
-``do CHANNEL ACTION NUMBERS``, ``deny CHANNEL TELEBOOT``, ``subscribe KIND``, ``broadcast CHANNEL``, ``facts``.
+``do CHANNEL ACTION NUMBERS``, ``deny CHANNEL TELEBOOT``, ``subscribe KIND``, ``broadcast CHANNEL``, ``facts``; and, meaning ill, ``raw HEX`` (octets down its connections) and ``again HEX`` (a
+second INVITE in the call, with this description).
 """
 
 from __future__ import annotations
@@ -90,6 +91,11 @@ class City:
             self._play(verb, rest, now)
         elif verb == "raw":
             self._lines.say(bytes.fromhex(rest[0] if rest else ""))
+        elif verb == "again" and self._call is not None:
+            leg = self._platform._legs._by_name[self._call]
+            again = leg.dialog.request("INVITE", ("Contact", "<sip:a@b>"), ("Content-Type", "application/sdp"),
+                                       body=bytes.fromhex(rest[0]))  # fmt: skip
+            self._platform._endpoint.send_request(again, leg.peer, now)
         elif verb == "stop" and self._call is not None:
             self._platform.hang_up(self._call, now)
             self.facts["call"] = "stopped"

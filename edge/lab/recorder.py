@@ -1,7 +1,8 @@
 """The lab's recorder: the product's own device role in front of real H.264 from ffmpeg, muxed to PS by its own muxer.
 
 Its recordings are painted when they are asked for: picture 25 x n is the n-th second. It takes one-line orders on a unix
-socket: ``alarm CHANNEL``, ``position CHANNEL``, ``status CHANNEL ON|OFF``, ``facts``.
+socket: ``alarm CHANNEL``, ``position CHANNEL``, ``status CHANNEL ON|OFF``, ``facts``; and, owned by somebody who means ill,
+``raw HEX`` (a datagram to the box) and ``sdp HEX`` (how it answers invitations from now on; none: as it should).
 """
 
 from __future__ import annotations
@@ -102,6 +103,16 @@ class Sender:
         self._socket.close()
 
 
+class _Raw(MediaDescription):
+    """A description that is whatever octets it is."""
+
+    def __init__(self, octets: bytes) -> None:
+        object.__setattr__(self, "session_name", octets)
+
+    def __bytes__(self) -> bytes:
+        return self.session_name  # type: ignore[return-value]
+
+
 class Recorder:
     """The recorder's process."""
 
@@ -120,6 +131,7 @@ class Recorder:
         self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected)
         self._udp.lines = self._lines
         self._senders: dict[str, Sender] = {}
+        self._answer_with = b""
         self._loop = asyncio.get_running_loop()
         self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": ""}
 
@@ -151,6 +163,10 @@ class Recorder:
             )
         elif verb == "position":
             self._device.position(PositionNotify(1, words[1], int(time.time()), 121_473_700, 31_230_400, 125), now)
+        elif verb == "raw":
+            self._udp.say(bytes.fromhex(words[1]), self._server)
+        elif verb == "sdp":
+            self._answer_with = bytes.fromhex(words[1]) if len(words) > 1 else b""
         elif verb == "status":
             self._status[words[1]] = words[2]
             self._show()
@@ -205,7 +221,7 @@ class Recorder:
         self._senders[event.call] = Sender(event.offer, ended)
         ssrc = event.offer.ssrc or 1
         answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=MEDIA_PORT, payload_type=96, ssrc=ssrc)
-        self._device.accept(event.call, answer, now)
+        self._device.accept(event.call, _Raw(self._answer_with) if self._answer_with else answer, now)
 
     def _end_of_file(self, channel: str) -> None:
         self._device.tell_end(channel, time.monotonic())
