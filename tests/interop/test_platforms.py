@@ -52,6 +52,11 @@ def registered(street: Street) -> bool:
     return bool(street.said("cityside").get("registered"))
 
 
+def said(street: Street) -> str:
+    """What the city side wrote into its log."""
+    return (street.logs / "cityside.log").read_text(encoding="utf-8")
+
+
 def password() -> str:
     return read_password(SECRETS / "cityside", "platform") or ""
 
@@ -108,12 +113,13 @@ def test_kamailio_knows_the_box_and_again_after_it_has_forgotten(
 
 
 def test_kamailio_that_has_another_password_does_not_know_the_box(street: Street, tmp_path: Path) -> None:
-    kamailio = Kamailio(tmp_path, "another")
+    kamailio, before = Kamailio(tmp_path, "another"), len(said(street))
     try:
         speak(street, "tcp")
         # Its first challenge, and its answer to our answer.
         eventually(lambda: kamailio.count(f"challenged {city.BOX_ID}") == 2, 60, "its refusal")
-        eventually(lambda: not registered(street), 20, "what the box believes")
+        eventually(lambda: "status_401" in said(street)[before:], 20, "what the box believes")
+        assert not registered(street)
         assert city.BOX_ID not in kamailio.bound()
         assert not kamailio.count("registered")
     finally:
@@ -162,8 +168,10 @@ def test_sipp_as_a_city_admits_the_box_reads_its_catalog_and_watches_a_camera(st
 
 
 def test_sipp_as_a_city_that_has_another_password_refuses_the_box(street: Street, tmp_path: Path) -> None:
+    before = len(said(street))
     with peers.running(sipp(tmp_path, "another")) as peer:
         speak(street, "udp")
         eventually(lambda: "SIP/2.0 403" in peer.seen(), 60, "its refusal")
-        eventually(lambda: not registered(street), 20, "what the box believes")
+        eventually(lambda: "status_403" in said(street)[before:], 20, "what the box believes")
+    assert not registered(street)
     assert "SIP/2.0 200" not in peer.seen()
