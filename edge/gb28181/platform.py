@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -74,6 +75,8 @@ CATALOG_SILENT_SECONDS = 30.0
 WANTS = ("Catalog", "Alarm", "MobilePosition")
 MAX_ASKED = 256
 POSITION_SECONDS = 5
+#: What is no number there is as if it were not there (RFC 3261 10.3).
+_CONTACT_EXPIRES = re.compile(r";\s*expires\s*=\s*([0-9]{1,10})\s*(?=[;,>]|$)", re.ASCII | re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,8 +272,9 @@ class Platform(Role):
     def _expires(self, request: Request) -> int:
         contact = request.headers.get("contact") or ""
         given = request.number("expires")
-        if given is None and "expires=" in contact.lower():
-            given = int(contact.lower().partition("expires=")[2].partition(";")[0].strip(" >") or 0)
+        told = _CONTACT_EXPIRES.search(contact)
+        if given is None and told is not None:
+            given = int(told[1])
         given = 3600 if given is None else given
         return 0 if given == 0 else min(max(given, MIN_EXPIRES), MAX_EXPIRES)
 

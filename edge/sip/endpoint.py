@@ -152,6 +152,8 @@ class Endpoint:
         try:
             message = parse(data)
             via = _top_via(message)
+            # Whoever acts on a message asks who it is from and to: what cannot be said is refused here, not there.
+            _ = message.from_, message.to
         except RemoteSipError as wrong:
             self._refuse(wrong.rule, addr)
             return
