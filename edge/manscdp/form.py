@@ -47,9 +47,9 @@ class Text:
     most: int = MAX_LABEL_CHARACTERS
 
     def read(self, text: str) -> str:
-        if text in _EMPTY:
-            return ""
-        return text[: self.most] if text.isprintable() else "".join(c for c in text if c.isprintable())[: self.most]
+        kept = text if text.isprintable() else "".join(c for c in text if c.isprintable())
+        kept = kept.strip()[: self.most].rstrip()  # as it would be read again
+        return "" if kept in _EMPTY else kept
 
     def write(self, value: str) -> str:
         return escape(value)
