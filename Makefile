@@ -11,10 +11,14 @@ TOOLS := chromium fonts-wqy-zenhei strace
 PROGRAMS := python3 nft wg wireguard-go ffmpeg ip unshare nsenter dnsmasq
 
 PREFIX := /opt/snowgate
+# Seconds of `make fuzz`, for all its targets together.
+SECONDS := 60
+FUZZ := build/fuzz-venv
+
 UNITS := snowgate-closed snowgate-keeper snowgate-uplink snowgate-ferry snowgate-site snowgate-city
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools demo test check bench install uninstall clean
+.PHONY: help setup packages tools demo test check bench fuzz install uninstall clean
 
 help: ## say what there is
 	@echo "snowgate: make TARGET"
@@ -53,6 +57,16 @@ check: setup ## format, lint, types, and who may import whom
 
 bench: setup ## the relay beside a bare loop, delay and memory: build/bench.json
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests.bench
+
+$(FUZZ)/.installed: pyproject.toml
+	@echo "Installing the fuzzer into $(FUZZ)"
+	@$$(command -v /usr/bin/python3 || command -v python3) -m venv $(FUZZ)
+	@$(FUZZ)/bin/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["fuzz"], sep="\n")' > $(FUZZ)/wanted
+	@$(FUZZ)/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: -r $(FUZZ)/wanted
+	@touch $@
+
+fuzz: $(FUZZ)/.installed ## octets that nobody thought of, for the readers of SIP, SDP and MANSCDP (SECONDS=60)
+	@$(FUZZ)/bin/python -m tests.fuzz $(SECONDS)
 
 install: $(STAMP) ## put it on this machine, as root: /opt/snowgate, units, users, folders (DESTDIR= for an image's root)
 	@set -e; root="$(DESTDIR)$(PREFIX)"; rm -rf build/wheel; \

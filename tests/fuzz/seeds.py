@@ -1,0 +1,98 @@
+"""What the fuzzer begins with: the files of the field, a body of every message, and both inside of SIP."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edge.manscdp import form, messages, ptz
+from tests.fuzz.targets import BOX, BOX_ID, CITY_ID, DOMAIN
+
+FIELD = Path("tests/wire")
+_TIME, _CODE = 1_767_225_600, "34020000001310000001"
+
+
+def seeds(name: str) -> Iterator[bytes]:
+    """Yield the seeds of a target."""
+    yield from (path.read_bytes() for path in sorted(FIELD.glob(f"{name}/*.raw")))
+    if name == "manscdp":
+        yield from _bodies()
+    elif name == "sip":
+        yield from (_request("MESSAGE", "Application/MANSCDP+xml", body) for body in [*seeds("manscdp")])
+        yield from (_request("INVITE", "APPLICATION/SDP", body) for body in seeds("sdp"))
+        yield _request("REGISTER", "", b"")
+        yield from (_request(method, "", b"") for method in ("OPTIONS", "BYE", "CANCEL", "ACK"))
+
+
+def words(name: str) -> list[bytes]:
+    """Return what the fuzzer may put anywhere."""
+    found = {
+        "sip": _SIP,
+        "sdp": _SDP,
+        "manscdp": b'<![CDATA[ ]]> <?xml <!-- &amp; &#x41; null encoding="GB2312"'.split(b" "),
+    }[name]
+    if name == "manscdp":
+        found = [*found, *(f"<{at}>".encode() for kind in messages.REGISTRY for at in _elements(kind))]
+    return sorted(set(found))
+
+
+_SIP = [b"Expires: 3600", b";expires=", b";received=", b"Content-Encoding: gzip", b"SIP/2.0 401 Unauthorized", b"sips:", b"\r\n\r\n",
+        b"Contact: *", b"Authorization: Digest ", b"WWW-Authenticate: Digest ", b"l: 0", b"jaK", b"z9hG4bK"]  # fmt: skip
+_SDP = [b"a=setup:passive", b"a=rtpmap:96 PS/90000", b"y=0200004321", b"f=v/2/5/25/1/4000a///", b"u=", b"c=IN IP4 ", b"TCP/RTP/AVP",
+        b"a=downloadspeed:4", b"a=filesize:", b"s=Playback", b"t=1 2"]  # fmt: skip
+
+
+def _request(method: str, kind: str, body: bytes) -> bytes:
+    """A request as the registered box sends it."""
+    contact = f"<sip:{BOX_ID}@{BOX}>;expires=3600"
+    lines = [
+        f"{method} sip:{CITY_ID}@{DOMAIN} SIP/2.0", f"Via: SIP/2.0/UDP {BOX};rport;branch=z9hG4bK1",
+        f"From: <sip:{BOX_ID}@{DOMAIN}>;tag=1", f"To: <sip:{BOX_ID if method == 'REGISTER' else CITY_ID}@{DOMAIN}>",
+        "Call-ID: 1", f"CSeq: 1 {method}", "Max-Forwards: 70", f"Contact: {contact}", f"Content-Length: {len(body)}",
+    ]  # fmt: skip
+    lines += [f"Content-Type: {kind}"] if kind else []
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def _bodies() -> Iterator[bytes]:
+    """A body of every message and edition, with a value for every field."""
+    for kind in messages.REGISTRY:
+        message = _full(kind)
+        yield messages.encode(message, 2016)
+        yield messages.encode(message, 2022)
+
+
+def _full(kind: type[Any]) -> Any:
+    return kind(*[_value(at.kind) for at in _places(kind)])
+
+
+def _places(kind: type[Any]) -> list[form.At]:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    return [hints[field.name].__metadata__[0] for field in dataclasses.fields(kind)]
+
+
+def _value(kind: Any) -> Any:
+    if isinstance(kind, form.Several):
+        return (_full(kind.of), _full(kind.of))
+    if isinstance(kind, form.Values):
+        return (_value(kind.kind), _value(kind.kind))
+    if isinstance(kind, form.Whole):
+        return kind.high
+    if isinstance(kind, form.Fixed):
+        return kind.high * 10**kind.places
+    if isinstance(kind, form.Word):
+        return kind.words[0]
+    if isinstance(kind, form.Text):
+        return "北门"[: kind.most]
+    return {form.Time: _TIME, form.Code: _CODE}.get(type(kind), ptz.Move(1, -1, 0, 9, 7))
+
+
+def _elements(kind: type[Any]) -> Iterator[str]:
+    for at in _places(kind):
+        yield from at.path.split("/")
+        if isinstance(at.kind, form.Several):
+            yield at.kind.item
+            yield from _elements(at.kind.of)

@@ -1,0 +1,192 @@
+"""What must hold for any octets: read, or refused by the room's own error; rebuilt, it says the same.
+
+Each target takes octets and returns, or raises: a ``Finding`` or whatever else came out of the room.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Callable
+from typing import Any
+
+from edge.gb28181.device import Device, DeviceConfig
+from edge.gb28181.legs import InviteReceived
+from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
+from edge.gb28181.role import Role
+from edge.manscdp import form, messages
+from edge.manscdp.reader import RemoteManscdpError
+from edge.sdp import description
+from edge.sip import message as sip
+from edge.sip.address import Address
+from edge.sip.errors import RemoteSipError
+from edge.sip.stream import Stream
+from tests.chance import SeededChance
+
+NOW = 1000.0
+DOMAIN, CITY_ID, BOX_ID = "3402000000", "34020000002000000001", "34020000001180000001"
+#: Under this id and address the seeds' messages come, so that they reach what only a registered device reaches.
+BOX, CITY = Address("192.0.2.10", 5060), Address("192.0.2.1", 5060)
+_PLATFORM = PlatformConfig(CITY_ID, DOMAIN, CITY, DOMAIN, (KnownDevice(BOX_ID, "secret", frozenset({BOX.host})),))
+_DEVICE = DeviceConfig(BOX_ID, DOMAIN, BOX, CITY, CITY_ID, DOMAIN, "secret")
+
+
+class Finding(AssertionError):
+    """Something was read that does not mean the same once it is rebuilt, or that is never forgotten."""
+
+
+def sip_message(data: bytes) -> None:
+    """A datagram, and the same octets as a stream: read, rebuilt, and given to both roles."""
+    _rebuilt(data)
+    for whole in _streamed(data):
+        _rebuilt(whole)
+    for role, source in ((_platform(), BOX), (Device(_DEVICE, SeededChance(2)), CITY)):
+        _heard(role, data, source)
+
+
+def _streamed(data: bytes) -> list[bytes]:
+    """Return the messages of a stream; cut in two anywhere, it holds the same."""
+    whole, halves, at = Stream(), Stream(), data[0] % len(data) if data else 0
+    try:
+        found = whole.receive(data)
+    except RemoteSipError:
+        return []
+    if halves.receive(data[:at]) + halves.receive(data[at:]) != found:
+        raise Finding("the stream depends on how it is cut")
+    return found
+
+
+def _rebuilt(data: bytes) -> None:
+    try:
+        first = sip.parse(data)
+    except RemoteSipError:
+        return
+    again = sip.parse(bytes(first))
+    if _said(again) != _said(first):
+        raise Finding(f"{_said(first)} became {_said(again)}")
+    try:
+        passed = Stream().receive(bytes(first))
+    except RemoteSipError:
+        return  # a method that no stream begins with
+    if passed != [bytes(first)]:
+        raise Finding(f"rebuilt, it is {len(passed)} messages of a stream")
+
+
+def _said(message: sip.Request | sip.Response) -> tuple[object, ...]:
+    start = (message.method, message.uri) if isinstance(message, sip.Request) else (message.status, message.reason)
+    fields = tuple((name.lower(), value) for name, value in message.headers if name.lower() != "content-length")
+    return (*start, fields, message.body, message.content_type, message.cseq, _or_rule(lambda: message.from_),
+            _or_rule(lambda: message.to), _or_rule(lambda: message.number("expires")))  # fmt: skip
+
+
+def _or_rule(read: Callable[[], object]) -> object:
+    try:
+        return read()
+    except RemoteSipError as refused:
+        return refused.rule
+
+
+def _platform() -> Platform:
+    """A platform at which the box is registered."""
+    platform = Platform(_PLATFORM, SeededChance(1))
+    kept = _registered()
+    platform.adopt(kept, NOW)
+    platform.datagrams_to_send(NOW)
+    return platform
+
+
+def _registered() -> dict[str, Any]:
+    if not _kept:
+        platform, device = Platform(_PLATFORM, SeededChance(1)), Device(_DEVICE, SeededChance(2))
+        device.start(NOW)
+        for _ in range(4):
+            for data, _to in device.datagrams_to_send(NOW):
+                platform.receive_datagram(data, BOX, NOW)
+            for data, _to in platform.datagrams_to_send(NOW):
+                device.receive_datagram(data, CITY, NOW)
+        _kept.update(platform.kept())
+        if BOX_ID not in _kept["bound"]:
+            raise Finding("the control failed: the box could not register")
+    return _kept
+
+
+_kept: dict[str, Any] = {}
+
+
+def _heard(role: Role, data: bytes, source: Address) -> None:
+    role.receive_datagram(data, source, NOW)
+    for _ in range(8):
+        event = role.next_event()
+        if isinstance(event, InviteReceived) and isinstance(role, Device):
+            role.refuse(event.call, 486, "Busy Here", NOW)
+    for answer, _to in role.datagrams_to_send(NOW):
+        sip.parse(answer)
+    # Nothing answers for its user once the datagram was heard: what waits must wait for a moment in time.
+    for standing in role._endpoint._transactions.values():
+        if standing.expire_at is None and standing.resend_at is None:
+            raise Finding(f"kept for ever: {standing.key}")
+
+
+def sdp(data: bytes) -> None:
+    """A description says the same once it is written and read again."""
+    try:
+        first = description.parse(data)
+    except description.RemoteSdpError:
+        return
+    again = description.parse(bytes(first))
+    if again != first:
+        raise Finding(f"{first} became {again}")
+
+
+def manscdp(data: bytes) -> None:
+    """A message says the same once either edition has written it; in the edition's own charset it is still the same one."""
+    try:
+        first = messages.decode(data)
+    except RemoteManscdpError:
+        return
+    for edition in (2016, 2022):
+        again = _reread(messages.encode(first, edition, "UTF-8"), first)
+        if again is not None and again != _kept_by(first, edition):
+            raise Finding(f"{first} became {again} in {edition}")
+        again = _reread(messages.encode(first, edition), first)
+        if again is not None and (again.sn, again.device_id) != (first.sn, first.device_id):
+            raise Finding(f"{first} became {again} in {edition}'s charset")
+
+
+def _reread(written: bytes, first: messages.Message) -> messages.Message | None:
+    """Return what was written as it is read; None where the edition cannot say such a thing at all."""
+    try:
+        again = messages.decode(written)
+    except RemoteManscdpError as refused:
+        if refused.rule == "command_unknown" and not _sayable(first, written):
+            return None
+        raise Finding(f"{first} is refused as {refused.rule} once it is written") from refused
+    if (again.root, again.command) != (first.root, first.command):
+        raise Finding(f"{first} became a {type(again).__name__}")
+    return again if type(again) is type(first) else None
+
+
+def _sayable(message: messages.Message, written: bytes) -> bool:
+    """Whether a control's one command was written: one with nothing to say, or of the other edition, is not."""
+    element = getattr(message, "element", "")
+    return any(f"<{name}".encode() in written for name in (element, *getattr(message, "also", ())))
+
+
+def _kept_by(value: Any, edition: int) -> Any:
+    """Return a message, or an item of one, without what the edition has no element for."""
+    hints = typing.get_type_hints(type(value), include_extras=True)
+    kept: dict[str, Any] = {}
+    for field in dataclasses.fields(value):
+        at: form.At = hints[field.name].__metadata__[0]
+        found = getattr(value, field.name)
+        if at.place(edition) is None:
+            kept[field.name] = field.default
+        elif isinstance(at.kind, form.Several):
+            kept[field.name] = tuple(_kept_by(item, edition) for item in found)
+        else:
+            kept[field.name] = found
+    return type(value)(**kept)
+
+
+#: By the folder of ``tests/wire`` whose files are its seeds.
+TARGETS: dict[str, Callable[[bytes], None]] = {"sip": sip_message, "sdp": sdp, "manscdp": manscdp}
