@@ -9,6 +9,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
 from edge.sip.address import Address
@@ -118,6 +119,8 @@ class _Transaction:
     resend_at: float | None = None
     resend_step: float = T1
     expire_at: float | None = None
+    #: The earlier of both, as the endpoint's heap has it.
+    wakes_at: float | None = None
     cancelled: bool = False
     acknowledged: Request | None = None
     answered: set[int] = field(default_factory=set)
@@ -138,6 +141,9 @@ class Endpoint:
         self._chance = chance
         self._user_agent = user_agent
         self._transactions: dict[TransactionKey, _Transaction] = {}
+        #: When each transaction wants to be woken. An entry whose time is not its transaction's any more is let lie until
+        #: its time, or until there are more of such than of others.
+        self._wakes: list[tuple[float, TransactionKey]] = []
         self._out: list[tuple[bytes, Address]] = []
         self._events: deque[SipEvent] = deque()
         self.counters: Counter[str] = Counter()
@@ -169,18 +175,44 @@ class Endpoint:
 
     def get_timer(self) -> float | None:
         """Return when ``handle_timer`` wants to be called next, or None."""
-        times = (at for t in self._transactions.values() for at in (t.resend_at, t.expire_at) if at is not None)
-        return min(times, default=None)
+        while self._wakes and self._is_stale(*self._wakes[0]):
+            heappop(self._wakes)
+        return self._wakes[0][0] if self._wakes else None
 
     def handle_timer(self, now: float) -> None:
         """Do what is due at ``now``."""
-        for transaction in list(self._transactions.values()):
+        while self._wakes and self._wakes[0][0] <= now:
+            at, key = heappop(self._wakes)
+            if self._is_stale(at, key):
+                continue
+            transaction = self._transactions[key]
+            transaction.wakes_at = None
             if transaction.expire_at is not None and transaction.expire_at <= now:
                 transaction.expire_at = None
                 self._step(transaction, Event.EXPIRE, now)
-            elif transaction.resend_at is not None and transaction.resend_at <= now:
+            else:
                 transaction.resend_at = None
                 self._step(transaction, Event.RESEND, now)
+            self._wake(transaction)
+
+    def _is_stale(self, at: float, key: TransactionKey) -> bool:
+        transaction = self._transactions.get(key)
+        return transaction is None or transaction.wakes_at != at
+
+    def _wake(self, transaction: _Transaction) -> None:
+        """Note when a transaction wants to be woken, after anything happened to it."""
+        if transaction.state is State.TERMINATED:
+            return
+        resend_at, expire_at = transaction.resend_at, transaction.expire_at
+        at = expire_at if resend_at is None else resend_at if expire_at is None else min(resend_at, expire_at)
+        if at is None or at == transaction.wakes_at:
+            transaction.wakes_at = at
+            return
+        transaction.wakes_at = at
+        heappush(self._wakes, (at, transaction.key))
+        if len(self._wakes) > 2 * len(self._transactions) + 64:
+            self._wakes = [(at, key) for at, key in self._wakes if not self._is_stale(at, key)]
+            heapify(self._wakes)
 
     def next_event(self) -> SipEvent | None:
         return self._events.popleft() if self._events else None
@@ -207,6 +239,7 @@ class Endpoint:
         self._transactions[key] = transaction
         self._out.append((transaction.last, to))
         transaction.resend_at, transaction.expire_at = None if to.reliable else now + T1, now + TIMEOUT
+        self._wake(transaction)
         return key
 
     def _stamp(self, request: Request, branch: str, to: Address) -> Request:
@@ -338,6 +371,7 @@ class Endpoint:
             _DO[action](self, transaction, now, response, source or transaction.peer)
         if transaction.state is State.TERMINATED:
             del self._transactions[transaction.key]
+        self._wake(transaction)
 
     def _do_send(self, t: _Transaction, now: float, response: Response | None, source: Address) -> None:
         if t.last:
