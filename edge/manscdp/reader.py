@@ -20,6 +20,7 @@ _DECLARATION = re.compile(rb"\A\s*<\?xml[^>]{0,200}\?>", re.IGNORECASE)
 _ENCODING = re.compile(rb"encoding\s*=\s*[\"']([A-Za-z0-9_\-]{1,20})[\"']", re.IGNORECASE)
 #: One tag: whether it ends an element, its name, and the rest.
 _TAG = re.compile(r"<(/?)([A-Za-z_][A-Za-z0-9_.\-]{0,63})([^<>]{0,200})>")
+_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
 _HIGH = re.compile(rb"[\x80-\xff]+")
 #: U+3000 to U+9FFF and the full-width forms, as UTF-8 writes them.
 _CHINESE = re.compile(rb"(?:[\xe3-\xe9][\x80-\xbf]{2}|\xef[\xbc-\xbd][\x80-\xbf])+")
@@ -98,10 +99,10 @@ def decode_text(body: bytes, notes: list[str]) -> str:
     if not declared:
         notes.append("no_encoding")
     text = _octets_to_text(body, declared, notes)
-    clean = "".join(c for c in text if c >= " " or c in "\t\r\n")
-    if clean != text:
-        notes.append("control_characters")
-    return clean
+    if _CONTROL.search(text) is None:
+        return text
+    notes.append("control_characters")
+    return _CONTROL.sub("", text)
 
 
 def _octets_to_text(body: bytes, declared: bytes, notes: list[str]) -> str:

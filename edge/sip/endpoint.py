@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -243,10 +243,9 @@ class Endpoint:
         return key
 
     def _stamp(self, request: Request, branch: str, to: Address) -> Request:
-        headers = request.headers.without("via").without("max-forwards").without("user-agent")
-        headers = headers.first("Via", f"SIP/2.0/{to.transport.upper()} {self._local};rport;branch={branch}")
-        headers = headers.with_("Max-Forwards", "70").with_("User-Agent", self._user_agent)
-        return request.with_headers(headers)
+        via = ("Via", f"SIP/2.0/{to.transport.upper()} {self._local};rport;branch={branch}")
+        kept = request.headers.without("via", "max-forwards", "user-agent")
+        return request.with_headers(Headers((via, *kept, ("Max-Forwards", "70"), ("User-Agent", self._user_agent))))
 
     def send_ack(self, key: TransactionKey, ack: Request, to: Address, now: float) -> None:
         """Acknowledge the 2xx of an INVITE; it is sent again whenever the 2xx comes again (RFC 3261 13.2.2.4)."""
@@ -279,8 +278,7 @@ class Endpoint:
         if transaction is None:
             self.counters["response_late"] += 1
             return
-        fixed = replace(response, headers=response.headers.with_("User-Agent", self._user_agent))
-        data = bytes(fixed)
+        data = bytes(response.with_headers(response.headers.with_("User-Agent", self._user_agent)))
         event = response_event(response.status)
         if event not in TABLES[key.kind].get(transaction.state, {}):
             self.counters["response_late"] += 1
@@ -291,8 +289,9 @@ class Endpoint:
     # -- what comes in -------------------------------------------------------------------------------------------
 
     def _response(self, response: Response, via: _Via, source: Address, now: float) -> None:
-        kind = Kind.CLIENT_INVITE if response.cseq.method == "INVITE" else Kind.CLIENT
-        key = TransactionKey(kind, via.branch, via.sent_by, response.cseq.method)
+        method = response.cseq.method
+        kind = Kind.CLIENT_INVITE if method == "INVITE" else Kind.CLIENT
+        key = TransactionKey(kind, via.branch, via.sent_by, method)
         transaction = self._transactions.get(key)
         if transaction is None or response.call_id != transaction.request.call_id:
             self._refuse("response_stray", source)

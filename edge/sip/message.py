@@ -30,7 +30,9 @@ _ONCE = frozenset(
      "authorization", "content-encoding")
 )  # fmt: skip
 _NEEDED = ("via", "from", "to", "call-id", "cseq")
-_BREAKS = frozenset("\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029")
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+#: What Python and others take for the end of a line, beside the control characters.
+_BREAKS = frozenset("\x85\u2028\u2029")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +47,18 @@ class Headers:
     def get(self, name: str) -> str | None:
         """Return the first value, or None."""
         wanted = name.lower()
-        return next((value for key, value in self.fields if key.lower() == wanted), None)
+        for key, value in self.fields:
+            if key.lower() == wanted:
+                return value
+        return None
 
     def all(self, name: str) -> tuple[str, ...]:
         wanted = name.lower()
         return tuple(value for key, value in self.fields if key.lower() == wanted)
 
-    def without(self, name: str) -> Headers:
-        wanted = name.lower()
-        return Headers(tuple(item for item in self.fields if item[0].lower() != wanted))
+    def without(self, *names: str) -> Headers:
+        unwanted = [name.lower() for name in names]
+        return Headers(tuple([item for item in self.fields if item[0].lower() not in unwanted]))
 
     def with_(self, name: str, value: str) -> Headers:
         """Return headers in which ``name`` stands once, at the end, with ``value``."""
@@ -133,7 +138,7 @@ class Request(_Message):
         return self._wire(f"{self.method} {self.uri} SIP/2.0")
 
     def with_headers(self, headers: Headers) -> Request:
-        return replace(self, headers=headers)
+        return Request(headers, self.body, method=self.method, uri=self.uri, deviations=self.deviations)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +148,9 @@ class Response(_Message):
 
     def __bytes__(self) -> bytes:
         return self._wire(f"SIP/2.0 {self.status} {self.reason}")
+
+    def with_headers(self, headers: Headers) -> Response:
+        return Response(headers, self.body, status=self.status, reason=self.reason, deviations=self.deviations)
 
 
 def parse(data: bytes, *, forgive_length: bool = False) -> Request | Response:
@@ -237,8 +245,10 @@ def _field(line: bytes) -> tuple[str, str]:
 
 def _text(raw: bytes) -> str:
     """Decode a line: UTF-8, else GB18030, which old recorders use in display names."""
-    if any(octet < 0x20 and octet != 0x09 or octet == 0x7F for octet in raw):
+    if _CONTROL.search(raw):
         raise RemoteSipError("control_character", 400)
+    if raw.isascii():
+        return raw.decode("ascii")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
