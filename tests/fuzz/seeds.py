@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from edge.manscdp import form, messages, ptz
-from tests.fuzz.targets import BOX, BOX_ID, CITY_ID, DOMAIN
+from tests.fuzz.targets import BOX
+from tests.registered import BOX_ID, CITY_ID, DOMAIN
 
 FIELD = Path("tests/wire")
 _TIME, _CODE = 1_767_225_600, "34020000001310000001"

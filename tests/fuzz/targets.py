@@ -10,9 +10,9 @@ import typing
 from collections.abc import Callable
 from typing import Any
 
-from edge.gb28181.device import Device, DeviceConfig
+from edge.gb28181.device import Device
 from edge.gb28181.legs import InviteReceived
-from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
+from edge.gb28181.platform import Platform
 from edge.gb28181.role import Role
 from edge.manscdp import form, messages
 from edge.manscdp.reader import RemoteManscdpError
@@ -22,13 +22,12 @@ from edge.sip.address import Address
 from edge.sip.errors import RemoteSipError
 from edge.sip.stream import Stream
 from tests.chance import SeededChance
+from tests.registered import configs, register
 
 NOW = 1000.0
-DOMAIN, CITY_ID, BOX_ID = "3402000000", "34020000002000000001", "34020000001180000001"
-#: Under this id and address the seeds' messages come, so that they reach what only a registered device reaches.
+#: Under this address the seeds' messages come, so that they reach what only a registered device reaches.
 BOX, CITY = Address("192.0.2.10", 5060), Address("192.0.2.1", 5060)
-_PLATFORM = PlatformConfig(CITY_ID, DOMAIN, CITY, DOMAIN, (KnownDevice(BOX_ID, "secret", frozenset({BOX.host})),))
-_DEVICE = DeviceConfig(BOX_ID, DOMAIN, BOX, CITY, CITY_ID, DOMAIN, "secret")
+_DEVICE, _PLATFORM = configs(BOX, CITY)
 
 
 class Finding(AssertionError):
@@ -89,25 +88,13 @@ def _or_rule(read: Callable[[], object]) -> object:
 def _platform() -> Platform:
     """A platform at which the box is registered."""
     platform = Platform(_PLATFORM, SeededChance(1))
-    kept = _registered()
-    platform.adopt(kept, NOW)
+    if not _kept:
+        register(Device(_DEVICE, SeededChance(2)), platform, (BOX, CITY), NOW)
+        _kept.update(platform.kept())
+    platform = Platform(_PLATFORM, SeededChance(1))
+    platform.adopt(_kept, NOW)
     platform.datagrams_to_send(NOW)
     return platform
-
-
-def _registered() -> dict[str, Any]:
-    if not _kept:
-        platform, device = Platform(_PLATFORM, SeededChance(1)), Device(_DEVICE, SeededChance(2))
-        device.start(NOW)
-        for _ in range(4):
-            for data, _to in device.datagrams_to_send(NOW):
-                platform.receive_datagram(data, BOX, NOW)
-            for data, _to in platform.datagrams_to_send(NOW):
-                device.receive_datagram(data, CITY, NOW)
-        _kept.update(platform.kept())
-        if BOX_ID not in _kept["bound"]:
-            raise Finding("the control failed: the box could not register")
-    return _kept
 
 
 _kept: dict[str, Any] = {}
