@@ -18,7 +18,7 @@ FUZZ := build/fuzz-venv
 UNITS := snowgate-closed snowgate-keeper snowgate-uplink snowgate-ferry snowgate-site snowgate-city
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools demo test check bench fuzz install uninstall clean
+.PHONY: help setup packages tools demo test check bench bench-peers fuzz install uninstall clean
 
 help: ## say what there is
 	@echo "snowgate: make TARGET"
@@ -55,8 +55,14 @@ test: setup tools ## all tests: unit, golden, playbook, property, lab, browser
 check: setup ## format, lint, types, and who may import whom
 	@.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
 
-bench: setup ## the relay beside a bare loop, delay and memory: build/bench.json
+bench: setup ## the relay beside a bare loop, messages beside Kamailio, delay and memory: build/bench.json
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests.bench
+
+# Beside what others have written; the daemon that the package would start is not wanted.
+bench-peers:
+	@command -v kamailio >/dev/null 2>&1 || [ -x /usr/sbin/kamailio ] || { [ "$$(id -u)" = 0 ] || { echo "As root: apt-get install --no-install-recommends kamailio"; exit 1; }; \
+	export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends kamailio >/dev/null; }
+	@if [ -d /run/systemd/system ]; then systemctl disable -q --now kamailio; fi
 
 $(FUZZ)/.installed: pyproject.toml
 	@echo "Installing the fuzzer into $(FUZZ)"
