@@ -33,6 +33,7 @@ from edge.manscdp.catalog import CatalogEntry, CatalogResponse
 from edge.manscdp.device import Keepalive
 from edge.manscdp.messages import Message
 from edge.sip.address import Address
+from edge.sip.message import Request
 from netconf import durable
 from tests.bench import signals, traffic
 from tests.registered import BOX_ID, CITY_ID, configs, register
@@ -74,8 +75,8 @@ class _Relay(Platform):
 
     forward: Callable[[Message], None]
 
-    def _on_message(self, peer: str, body: Message, now: float) -> None:
-        super()._on_message(peer, body, now)
+    def _on_message(self, peer: str, body: Message, request: Request, now: float) -> None:
+        super()._on_message(peer, body, request, now)
         self.forward(body)
 
 
