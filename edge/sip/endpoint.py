@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -123,7 +123,10 @@ class _Transaction:
     wakes_at: float | None = None
     cancelled: bool = False
     acknowledged: Request | None = None
-    answered: set[int] = field(default_factory=set)
+    cancel_sent: bool = False
+
+
+_GIVEN_AWAY = Request()
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,8 +303,8 @@ class Endpoint:
             self._refuse("response_foreign_source", source)
             return
         self._step(transaction, response_event(response.status), now, response, source)
-        if transaction.cancelled and response.status < 200 and not transaction.answered:
-            transaction.answered.add(response.status)
+        if transaction.cancelled and response.status < 200 and not transaction.cancel_sent:
+            transaction.cancel_sent = True
             self._send_cancel(transaction, now)
 
     def _request(self, request: Request, via: _Via, source: Address, now: float) -> None:
@@ -321,7 +324,9 @@ class Endpoint:
             self._refuse("too_many_transactions", source)
             return
         marked = _mark_via(request, source, via.rport)
-        self._transactions[key] = _Transaction(key, source, marked, FIRST_STATE[kind])
+        # Of a request that is no INVITE only the answer is needed again, for half a minute: the request is its user's.
+        kept = marked if kind is Kind.SERVER_INVITE else _GIVEN_AWAY
+        self._transactions[key] = _Transaction(key, source, kept, FIRST_STATE[kind])
         if request.method == "CANCEL":
             self._cancel(key, marked, source, now)
             return
