@@ -289,6 +289,16 @@ class Endpoint:
         transaction.last = data
         self._step(transaction, event, now)
 
+    def turn_away(self, key: TransactionKey, response: Response) -> None:
+        """Answer a stranger's request and forget it (RFC 3261 8.2.7): sent again, it gets the same answer again.
+
+        Kept for half a minute each, the refusals of a thousand requests a second would leave no room for anybody else.
+        """
+        transaction = self._transactions.pop(key, None)
+        if transaction is not None:
+            data = bytes(response.with_headers(response.headers.with_("User-Agent", self._user_agent)))
+            self._out.append((data, transaction.peer))
+
     # -- what comes in -------------------------------------------------------------------------------------------
 
     def _response(self, response: Response, via: _Via, source: Address, now: float) -> None:

@@ -6,6 +6,8 @@ import pytest
 
 from edge.gb28181.platform import DeviceOffline
 from edge.gb28181.role import Refused
+from edge.sip.address import Address
+from edge.sip.endpoint import MAX_TRANSACTIONS
 from tests.playbook.gb28181.test_roles import CITY_ID, NVR, NVR_ID, Wire
 
 HEAD = (
@@ -39,3 +41,19 @@ def test_a_contact_that_expires_at_no_number_is_challenged_like_any_other(told: 
     wire = Wire().registered()
     send(wire, "REGISTER", to=f"<sip:{NVR_ID}@3402000000>", contact=f"<sip:a@192.0.2.10>;expires={told}"[:4000])
     assert any(data.startswith(b"SIP/2.0 401") and b"Call-ID: ill" in data for data in wire.sent)
+
+
+@pytest.mark.parametrize("method", ["MESSAGE", "REGISTER", "OPTIONS"])
+def test_whom_nobody_knows_leaves_nothing_behind(method: str) -> None:
+    """From the recorder's own address, where no firewall can tell them apart, but from another port."""
+    wire = Wire().registered()
+    wire.wait(40)
+    elsewhere = Address(NVR.host, 40000)
+    for at in range(MAX_TRANSACTIONS + 100):
+        data = HEAD.format(method=method, city=CITY_ID, who=RECORDER, to=RECORDER, contact="<sip:a@192.0.2.10>")
+        wire.platform.receive_datagram(data.replace("branch=", f"branch=z9hG4bK{at}").encode(), elsewhere, wire.now)
+        (answer, to), *_ = wire.platform.datagrams_to_send(wire.now)
+        assert to == elsewhere
+        assert answer.startswith(b"SIP/2.0 40")
+    assert not wire.platform._endpoint._transactions
+    assert wire.platform.counters["too_many_transactions"] == 0
