@@ -292,7 +292,10 @@ class Platform(Role):
         """Answer with our edition, if the device has told its own: one that has not may choke on the header."""
         if request.headers.get(edition.HEADER) is not None:
             fields = (*fields, edition.header(self._config.edition))
-        self._answer(key, request, status, reason, now, *fields)
+        if status == 200:
+            self._answer(key, request, status, reason, now, *fields)
+        else:
+            self._turn_away(key, request, status, reason, *fields)
 
     def _authenticate(
         self, key: TransactionKey, request: Request, source: Address, binding: _Binding, expires: int, now: float

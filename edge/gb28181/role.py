@@ -157,6 +157,11 @@ class Role(abc.ABC):
         answer = reply(request, status, reason, to_tag=self._chance.token(64), headers=headers)
         self._endpoint.respond(key, answer, now)
 
+    def _turn_away(self, key: TransactionKey, request: Request, status: int, reason: str,
+                   *headers: tuple[str, str]) -> None:  # fmt: skip
+        """Answer who is not known, or not yet, without keeping anything of it."""
+        self._endpoint.turn_away(key, reply(request, status, reason, to_tag=self._chance.token(64), headers=headers))
+
     # -- what the endpoint tells ---------------------------------------------------------------------------------
 
     def _drain(self, now: float) -> None:
@@ -186,7 +191,7 @@ class Role(abc.ABC):
         peer = self._known(request, source)
         if peer is None:
             self._refuse("unknown_peer", source, request.from_.uri.user)
-            self._answer(key, request, 403, "Forbidden", now)
+            self._turn_away(key, request, 403, "Forbidden")
         elif request.deviations and self._deviates(peer, request.deviations):
             self._refuse(f"strict_{request.deviations[0]}", source, peer)
             self._answer(key, request, 400, "Bad Request", now)

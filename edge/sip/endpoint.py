@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from typing import NamedTuple
 
@@ -123,7 +123,10 @@ class _Transaction:
     wakes_at: float | None = None
     cancelled: bool = False
     acknowledged: Request | None = None
-    answered: set[int] = field(default_factory=set)
+    cancel_sent: bool = False
+
+
+_GIVEN_AWAY = Request()
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,6 +289,16 @@ class Endpoint:
         transaction.last = data
         self._step(transaction, event, now)
 
+    def turn_away(self, key: TransactionKey, response: Response) -> None:
+        """Answer a stranger's request and forget it (RFC 3261 8.2.7): sent again, it gets the same answer again.
+
+        Kept for half a minute each, the refusals of a thousand requests a second would leave no room for anybody else.
+        """
+        transaction = self._transactions.pop(key, None)
+        if transaction is not None:
+            data = bytes(response.with_headers(response.headers.with_("User-Agent", self._user_agent)))
+            self._out.append((data, transaction.peer))
+
     # -- what comes in -------------------------------------------------------------------------------------------
 
     def _response(self, response: Response, via: _Via, source: Address, now: float) -> None:
@@ -300,8 +313,8 @@ class Endpoint:
             self._refuse("response_foreign_source", source)
             return
         self._step(transaction, response_event(response.status), now, response, source)
-        if transaction.cancelled and response.status < 200 and not transaction.answered:
-            transaction.answered.add(response.status)
+        if transaction.cancelled and response.status < 200 and not transaction.cancel_sent:
+            transaction.cancel_sent = True
             self._send_cancel(transaction, now)
 
     def _request(self, request: Request, via: _Via, source: Address, now: float) -> None:
@@ -321,7 +334,9 @@ class Endpoint:
             self._refuse("too_many_transactions", source)
             return
         marked = _mark_via(request, source, via.rport)
-        self._transactions[key] = _Transaction(key, source, marked, FIRST_STATE[kind])
+        # Of a request that is no INVITE only the answer is needed again, for half a minute: the request is its user's.
+        kept = marked if kind is Kind.SERVER_INVITE else _GIVEN_AWAY
+        self._transactions[key] = _Transaction(key, source, kept, FIRST_STATE[kind])
         if request.method == "CANCEL":
             self._cancel(key, marked, source, now)
             return

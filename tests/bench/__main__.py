@@ -13,7 +13,7 @@ from tests.bench import relay, street
 
 OUT = Path("build/bench.json")
 #: The first writes the figures anew, each other one adds its own.
-ROOMS = ("tests.bench", "tests.bench.gaps", "tests.bench.messages")
+ROOMS = ("tests.bench", "tests.bench.gaps", "tests.bench.messages", "tests.bench.catalog", "tests.bench.flood")
 
 
 def table(measured: dict[str, Any]) -> list[str]:

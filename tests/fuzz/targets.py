@@ -104,7 +104,7 @@ def _heard(role: Role, data: bytes, source: Address) -> None:
     role.receive_datagram(data, source, NOW)
     for _ in range(8):
         event = role.next_event()
-        if isinstance(event, InviteReceived) and isinstance(role, Device):
+        if isinstance(event, InviteReceived):
             role.refuse(event.call, 486, "Busy Here", NOW)
     for answer, _to in role.datagrams_to_send(NOW):
         sip.parse(answer)

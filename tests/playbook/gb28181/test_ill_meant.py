@@ -6,6 +6,8 @@ import pytest
 
 from edge.gb28181.platform import DeviceOffline
 from edge.gb28181.role import Refused
+from edge.sip.address import Address
+from edge.sip.endpoint import MAX_TRANSACTIONS
 from tests.playbook.gb28181.test_roles import CITY_ID, NVR, NVR_ID, Wire
 
 HEAD = (
@@ -49,3 +51,19 @@ def test_a_recorder_that_was_told_of_no_broadcast_invites_nobody() -> None:
     assert "invite_unasked" in [refused.rule for refused in wire.of(Refused)]
     wire.wait(40)
     assert not [key for key in wire.platform._endpoint._transactions if key.branch == "z9hG4bKINVITE"]
+
+
+@pytest.mark.parametrize("method", ["MESSAGE", "REGISTER", "OPTIONS"])
+def test_whom_nobody_knows_leaves_nothing_behind(method: str) -> None:
+    """From the recorder's own address, where no firewall can tell them apart, but from another port."""
+    wire = Wire().registered()
+    wire.wait(40)
+    elsewhere = Address(NVR.host, 40000)
+    for at in range(MAX_TRANSACTIONS + 100):
+        data = HEAD.format(method=method, city=CITY_ID, who=RECORDER, to=RECORDER, contact="<sip:a@192.0.2.10>")
+        wire.platform.receive_datagram(data.replace("branch=", f"branch=z9hG4bK{at}").encode(), elsewhere, wire.now)
+        (answer, to), *_ = wire.platform.datagrams_to_send(wire.now)
+        assert to == elsewhere
+        assert answer.startswith(b"SIP/2.0 40")
+    assert not wire.platform._endpoint._transactions
+    assert wire.platform.counters["too_many_transactions"] == 0
