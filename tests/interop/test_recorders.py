@@ -56,9 +56,9 @@ def sipp(folder: Path, password: str, transport: str = "udp") -> peers.Sipp:
         "one": ONE, "two": TWO, "name": "北门".encode("gb2312"), "pcap": str(pcap),
     }  # fmt: skip
     return peers.Sipp(
-        folder / "sipp", "nvr", topology.NVR_IP, "recorder_registers.xml", keys, "-oocsf",
+        folder / "sipp", "nvr", topology.NVR_IP, transport, "recorder_registers.xml", keys, "-oocsf",
         str(peers.HERE / "recorder_is_asked.xml"), "-mp", "15060",
-        "-m", "1", "-t", {"udp": "u1", "tcp": "t1"}[transport], "-au", recorder.ID, "-ap", password, f"{topology.LAN_IP}:5060",
+        "-m", "1", "-au", recorder.ID, "-ap", password, f"{topology.LAN_IP}:5060",
     )  # fmt: skip
 
 
