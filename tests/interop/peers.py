@@ -75,13 +75,15 @@ class Sipp(Peer):
     """sipp with scenarios of this folder; ``seen`` is its own trace of messages, ``wrong`` of what it did not expect."""
 
     def __init__(
-        self, folder: Path, host: str, address: str, scenario: str, keys: dict[str, str | bytes], *more: str
-    ) -> None:
+        self, folder: Path, host: str, address: str, transport: str, scenario: str, keys: dict[str, str | bytes],
+        *more: str,
+    ) -> None:  # fmt: skip
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         given = [word for name, value in keys.items() for word in ("-key", name, value)]
         command: list[str | bytes] = [
             "sipp", "-sf", str(HERE / scenario), "-i", address, "-p", "5060", "-nostdin",
+            "-t", "t1" if transport == "tcp" else "u1",
             "-timeout", f"{SECONDS}s", "-timeout_error", "-trace_msg", "-message_file", str(folder / "messages"),
             "-trace_err", "-error_file", str(folder / "errors"), *given, *more,
         ]  # fmt: skip

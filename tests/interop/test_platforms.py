@@ -5,19 +5,21 @@ nvr [the lab's recorder] ── lan [siteside] · (ferry) · [cityside] vpn ═�
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from edge.lab import city, private, topology
-from edge.lab.sockets import udp_in
+from edge.lab.sockets import in_namespace, udp_in
 from edge.lab.street import RUN, SECRETS, SITE_FILE, Street, eventually
 from edge.rtp.packet import RtpPacket
 from netconf.secrets import read_password
 from tests.interop import peers
 
 MEDIA_PORT, Y = 40000, 200_004_321
+both = pytest.mark.parametrize("transport", ["tcp", "udp"])
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ class Kamailio:
         return peers.asked("kamcmd", "-s", "unix:/run/kamailio.ctl", "ul.dump")
 
 
-@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@both
 def test_kamailio_knows_the_box_and_again_after_it_has_forgotten(
     street: Street, tmp_path: Path, transport: str
 ) -> None:
@@ -126,13 +128,13 @@ def test_kamailio_that_has_another_password_does_not_know_the_box(street: Street
         kamailio.peer.end()
 
 
-def sipp(folder: Path, secret: str) -> peers.Sipp:
+def sipp(folder: Path, secret: str, transport: str) -> peers.Sipp:
     peers.need("sipp", "sip-tester")
     keys: dict[str, str | bytes] = {
         "id": city.ID, "box": city.BOX_ID, "password": secret, "domain": city.DOMAIN,
         "at": f"{topology.TUNNEL_IP}:5060", "media": str(MEDIA_PORT),
     }  # fmt: skip
-    return peers.Sipp(folder / "sipp", "city", topology.CITY_IP, "city_asks.xml", keys, "-mp", "41000")
+    return peers.Sipp(folder / "sipp", "city", topology.CITY_IP, transport, "city_asks.xml", keys, "-mp", "41000")
 
 
 def watch(packets: int) -> list[RtpPacket]:
@@ -142,26 +144,34 @@ def watch(packets: int) -> list[RtpPacket]:
         return [RtpPacket.parse(media.recv(65536)) for _ in range(packets)]
 
 
-def tell() -> None:
+def tell(transport: str) -> None:
     """Tell the scenario that the stream was seen."""
-    with udp_in("city", (topology.CITY_IP, 5070)) as line:
+    lines = (
+        f"INFO sip:{city.ID}@{topology.CITY_IP} SIP/2.0",
+        f"Via: SIP/2.0/{transport.upper()} {topology.CITY_IP}:5070;branch=z9hG4bKseen",
+        "From: <sip:judge@test>;tag=1", f"To: <sip:{city.ID}@test>", "Call-ID: seen", "CSeq: 1 INFO",
+        "Content-Length: 0", "", "",
+    )  # fmt: skip
+    with in_namespace("city"):
+        line = socket.socket(socket.AF_INET, socket.SOCK_STREAM if transport == "tcp" else socket.SOCK_DGRAM)
+    with line:
         line.settimeout(20)
-        lines = (
-            f"INFO sip:{city.ID}@{topology.CITY_IP} SIP/2.0", f"Via: SIP/2.0/UDP {topology.CITY_IP}:5070;branch=z9hG4bKseen",
-            "From: <sip:judge@test>;tag=1", f"To: <sip:{city.ID}@test>", "Call-ID: seen", "CSeq: 1 INFO",
-            "Content-Length: 0", "", "",
-        )  # fmt: skip
-        line.sendto("\r\n".join(lines).encode("ascii"), (topology.CITY_IP, 5060))
+        line.bind((topology.CITY_IP, 5070))
+        line.connect((topology.CITY_IP, 5060))
+        line.sendall("\r\n".join(lines).encode("ascii"))
         assert line.recv(65536).startswith(b"SIP/2.0 200")
 
 
-def test_sipp_as_a_city_admits_the_box_reads_its_catalog_and_watches_a_camera(street: Street, tmp_path: Path) -> None:
-    with peers.running(sipp(tmp_path, password())) as peer:
-        speak(street, "udp")
+@both
+def test_sipp_as_a_city_admits_the_box_reads_its_catalog_and_watches_a_camera(
+    street: Street, tmp_path: Path, transport: str
+) -> None:
+    with peers.running(sipp(tmp_path, password(), transport)) as peer:
+        speak(street, transport)
         eventually(lambda: "m=video 40000" in peer.seen(), 60, "its INVITE")
         packets = watch(50)
         assert {(packet.ssrc, packet.payload_type) for packet in packets} == {(Y, 96)}
-        tell()
+        tell(transport)
         assert peer.status() == 0, peer.wrong() + peer.text()[-2000:]
     assert "Aborting" not in peer.wrong(), peer.wrong()
     eventually(lambda: not street.said("ferry").get("views"), 20, "the view's end")
@@ -169,7 +179,7 @@ def test_sipp_as_a_city_admits_the_box_reads_its_catalog_and_watches_a_camera(st
 
 def test_sipp_as_a_city_that_has_another_password_refuses_the_box(street: Street, tmp_path: Path) -> None:
     before = len(said(street))
-    with peers.running(sipp(tmp_path, "another")) as peer:
+    with peers.running(sipp(tmp_path, "another", "udp")) as peer:
         speak(street, "udp")
         eventually(lambda: "SIP/2.0 403" in peer.seen(), 60, "its refusal")
         eventually(lambda: "status_403" in said(street)[before:], 20, "what the box believes")

@@ -45,7 +45,7 @@ def shown() -> list[str]:
     return [code for code, facts in order(ORDERS, "catalog")["channels"].items() if facts[1] == "ON"]
 
 
-def sipp(folder: Path, password: str) -> peers.Sipp:
+def sipp(folder: Path, password: str, transport: str = "udp") -> peers.Sipp:
     """Start the recorder of the two scenarios."""
     peers.need("sipp", "sip-tester")
     pcap = folder / "stream.pcap"
@@ -56,7 +56,7 @@ def sipp(folder: Path, password: str) -> peers.Sipp:
         "one": ONE, "two": TWO, "name": "北门".encode("gb2312"), "pcap": str(pcap),
     }  # fmt: skip
     return peers.Sipp(
-        folder / "sipp", "nvr", topology.NVR_IP, "recorder_registers.xml", keys, "-oocsf",
+        folder / "sipp", "nvr", topology.NVR_IP, transport, "recorder_registers.xml", keys, "-oocsf",
         str(peers.HERE / "recorder_is_asked.xml"), "-mp", "15060",
         "-m", "1", "-au", recorder.ID, "-ap", password, f"{topology.LAN_IP}:5060",
     )  # fmt: skip
@@ -75,8 +75,11 @@ def test_sipp_with_a_wrong_password_is_not_let_in(street: Street, tmp_path: Path
     assert not online(street)
 
 
-def test_sipp_as_a_recorder_registers_shows_a_catalog_and_streams_until_bye(street: Street, tmp_path: Path) -> None:
-    peer = sipp(tmp_path, password())
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+def test_sipp_as_a_recorder_registers_shows_a_catalog_and_streams_until_bye(
+    street: Street, tmp_path: Path, transport: str
+) -> None:
+    peer = sipp(tmp_path, password(), transport)
     with peers.running(peer):
         eventually(lambda: online(street), 40, "the recorder")
         (channel,) = eventually(shown, 40, "its channel at the city")
