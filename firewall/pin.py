@@ -1,4 +1,4 @@
-"""One call's media path as set elements with a time to live: the text that opens, renews and closes it. Pure.
+"""One half of a media path as set elements with a time to live: the text that opens, renews and closes it. Pure.
 
 Adding, deleting and adding in one transaction renews a timeout on every nft that Debian 12 and 13 have; a delete of
 what may be gone is preceded by an add for the same reason.
@@ -14,42 +14,39 @@ from firewall.ruleset import TABLE
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """From a recorder's media addresses to our port, and from our city port to the city's."""
+    """The keys of a namespace's media set that one pin is."""
 
-    sources: tuple[IPv4Address, ...]
-    lan_port: int
-    payload_type: int
-    city_address: IPv4Address
-    city_port: int
-    city_local_port: int
+    namespace: str
+    keys: tuple[str, ...]
     kbytes_per_second: int
 
-    def keys(self) -> dict[str, tuple[str, ...]]:
-        """Return the set keys, per namespace."""
-        lan = tuple(f"{source} . {self.lan_port} . {self.payload_type}" for source in self.sources)
-        return {"lan": lan, "vpn": (f"{self.city_address} . {self.city_port} . {self.city_local_port}",)}
+
+def inward(sources: tuple[IPv4Address, ...], port: int, payload_type: int, kbytes_per_second: int) -> Pin:
+    """Return what lets media in from a recorder's media addresses to our port."""
+    return Pin("lan", tuple(f"{source} . {port} . {payload_type}" for source in sources), kbytes_per_second)
+
+
+def outward(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
+    """Return what lets media out from our port to the city's."""
+    return Pin("vpn", (f"{address} . {port} . {local_port}",), kbytes_per_second)
 
 
 def opened(pin: Pin, ttl_seconds: int) -> dict[str, str]:
-    """Return the script that opens or renews a pin, per namespace."""
+    """Return the script that opens or renews a pin, by its namespace."""
     rate = f"limit rate {pin.kbytes_per_second} kbytes/second burst {pin.kbytes_per_second} kbytes"
-    return {
-        namespace: "".join(
-            f"add element {TABLE} media {{ {key} {rate} timeout {ttl_seconds}s }}\n"
-            f"delete element {TABLE} media {{ {key} }}\n"
-            f"add element {TABLE} media {{ {key} {rate} timeout {ttl_seconds}s }}\n"
-            for key in keys
-        )
-        for namespace, keys in pin.keys().items()
-    }
+    script = "".join(
+        f"add element {TABLE} media {{ {key} {rate} timeout {ttl_seconds}s }}\n"
+        f"delete element {TABLE} media {{ {key} }}\n"
+        f"add element {TABLE} media {{ {key} {rate} timeout {ttl_seconds}s }}\n"
+        for key in pin.keys
+    )
+    return {pin.namespace: script}
 
 
 def closed(pin: Pin) -> dict[str, str]:
-    """Return the script that closes a pin whether it still lives or not, per namespace."""
-    return {
-        namespace: "".join(
-            f"add element {TABLE} media {{ {key} timeout 1s }}\ndelete element {TABLE} media {{ {key} }}\n"
-            for key in keys
-        )
-        for namespace, keys in pin.keys().items()
-    }
+    """Return the script that closes a pin whether it still lives or not, by its namespace."""
+    script = "".join(
+        f"add element {TABLE} media {{ {key} timeout 1s }}\ndelete element {TABLE} media {{ {key} }}\n"
+        for key in pin.keys
+    )
+    return {pin.namespace: script}

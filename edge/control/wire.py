@@ -17,7 +17,7 @@ MAX_SERVERS = 4
 MAX_LEASE_SECONDS = 7 * 86_400
 #: How a field of several texts is written in a request's class.
 _TEXTS = "tuple[str, ...]"
-_CALL = re.compile(r"[0-9]{1,10}", re.ASCII)
+_PIN = re.compile(r"(in|out)-[0-9]{1,10}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CODE = re.compile(r"[0-9]{20}", re.ASCII)
 _PORT = re.compile(r"[a-z][a-z0-9.-]{0,14}", re.ASCII)
@@ -40,32 +40,41 @@ class Hello:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenPin:
-    """Open one media path: from the recorder's media addresses to ``lan_port``, and on to the city's address.
+class OpenIn:
+    """Let media in from a recorder's media addresses to ``lan_port``.
 
     The keeper looks the recorder's addresses up itself, in the confirmed configuration.
     """
 
-    call: str
+    pin: str
     recorder: str
     lan_port: int
-    city_address: str
-    city_port: int
-    city_local_port: int
     payload_type: int
     max_kbytes_per_second: int
     ttl_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
+class OpenOut:
+    """Let media out to the city, from ``local_port`` of the tunnel's address."""
+
+    pin: str
+    address: str
+    port: int
+    local_port: int
+    max_kbytes_per_second: int
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
 class RenewPin:
-    call: str
+    pin: str
     ttl_seconds: int
 
 
 @dataclass(frozen=True, slots=True)
 class ClosePin:
-    call: str
+    pin: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +208,7 @@ class StatusReport:
     facts: dict[str, Any]
 
 
-PinRequest = OpenPin | RenewPin | ClosePin
+PinRequest = OpenIn | OpenOut | RenewPin | ClosePin
 FerryRequest = PinRequest | ReceiptHead
 OperatorRequest = Plan | Apply | Confirm | Reject | Status
 WebRequest = Propose | Confirm | Reject | Status
@@ -210,7 +219,7 @@ Answer = Done | Waiting | Planned | Refusal | StatusReport
 
 #: Who may ask what: each caller has a socket of its own, ``keeper/CALLER/socket``, and this list.
 CALLERS: dict[str, tuple[type[Any], ...]] = {
-    "ferry": (OpenPin, RenewPin, ClosePin, ReceiptHead),
+    "ferry": (OpenIn, OpenOut, RenewPin, ClosePin, ReceiptHead),
     "operator": (Plan, Apply, Confirm, Reject, Status),
     "web": (Propose, Confirm, Reject, Status),
     "agent": (HandOver, CityAnswer, Status),
@@ -348,20 +357,22 @@ def _bounds(request: Request) -> None:
     _uplink_bounds(request)
     if isinstance(request, ReceiptHead) and not (1 <= request.sequence < 1 << 60 and _HASH.fullmatch(request.head)):
         raise ControlError("request_head")
-    if isinstance(request, PinRequest) and not _CALL.fullmatch(request.call):
-        raise ControlError("request_call")
+    if isinstance(request, PinRequest) and not _PIN.fullmatch(request.pin):
+        raise ControlError("request_pin")
     if isinstance(request, Confirm | Reject) and not _TOKEN.fullmatch(request.token):
         raise ControlError("request_token")
-    if isinstance(request, RenewPin | OpenPin) and not 1 <= request.ttl_seconds <= 30:
+    if isinstance(request, RenewPin | OpenIn | OpenOut) and not 1 <= request.ttl_seconds <= 30:
         raise ControlError("request_ttl")
-    if isinstance(request, OpenPin):
+    if isinstance(request, OpenIn | OpenOut) and not 1 <= request.max_kbytes_per_second <= 20_000:
+        raise ControlError("request_range")
+    if isinstance(request, OpenIn):
+        good = 1024 <= request.lan_port <= 65535 and 96 <= request.payload_type <= 127
+        if not good or not _CODE.fullmatch(request.recorder):
+            raise ControlError("request_range")
+    if isinstance(request, OpenOut):
         try:
-            IPv4Address(request.city_address)
+            IPv4Address(request.address)
         except ValueError:
             raise ControlError("request_address") from None
-        ports = (request.lan_port, request.city_port, request.city_local_port)
-        rate, payload_type = request.max_kbytes_per_second, request.payload_type
-        if not all(1024 <= port <= 65535 for port in ports) or not _CODE.fullmatch(request.recorder):
-            raise ControlError("request_range")
-        if not 1 <= rate <= 20_000 or not 96 <= payload_type <= 127:
+        if not all(1024 <= port <= 65535 for port in (request.port, request.local_port)):
             raise ControlError("request_range")

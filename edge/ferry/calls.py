@@ -1,10 +1,9 @@
-"""The states of a call in the ferry, as a table.
+"""A pull is one stream from a recorder, a view one viewer of it. The states of a pull stand in a table.
 
-A call lives between two sides that do not know each other. It begins with the city's sink and request, and it comes
-forward one step at a time: the site side reserves a port, the keeper opens the pin, the recorder answers, its first
-good packet arrives, media flows. Nothing may be skipped, so that a side that is owned cannot have media without a
-pin or a pin without a request. ``end`` is heard in every state: whoever lets go first, the rest is taken down in one
-order (pin, sockets, both legs, receipt), which ``core`` knows.
+A pull lives between two sides that do not know each other. It begins with a view, and it comes forward one step at a
+time: the site side reserves a port, the keeper opens the pin, the recorder answers, its first good packet arrives,
+media flows. Nothing may be skipped, so that a side that is owned cannot have media without a pin or a pin without a
+request. ``end`` is heard in every state. A view joins a pull in whatever state it is, and the last one to leave ends it.
 
 An event that stands in no cell is refused by name and changes nothing.
 """
@@ -12,7 +11,7 @@ An event that stands in no cell is refused by name and changes nothing.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge.records.types import MediaSink, OpenMedia
 
@@ -72,23 +71,40 @@ class CallRefused(Exception):
 
 
 @dataclass(slots=True)
-class Call:
-    """One view. The ferry owns the descriptors of ``sink`` and ``source`` until the call ends."""
+class View:
+    """One viewer: whom it is for, where it goes, and what is stamped into it. The ferry owns the sink's descriptor."""
 
     request: OpenMedia
     sink: PassedSocket
     stamp: MediaSink
+    pull: int
     began: float
+    #: Whether the keeper lets it out, whether the city was told yes, and whether packets are on their way.
+    pinned: bool = False
+    answered: bool = False
+    joined: bool = False
+    packets: int = 0
+    octets: int = 0
+
+
+@dataclass(slots=True)
+class Pull:
+    """One stream, by the number of the view that began it. The ferry owns the source's descriptor."""
+
+    request: OpenMedia
     state: State = State.WAITING_PORT
     since: float = 0.0
     source: PassedSocket | None = None
     lan_port: int = 0
     renewed: float = 0.0
     packets: int = 0
-    octets: int = 0
+    #: Octets of what is no program stream, and since when nothing else has come.
+    foreign: int = 0
+    foreign_since: float | None = None
     last_good: float = 0.0
     #: Since when its viewer has it paused.
     paused_at: float | None = None
+    views: set[int] = field(default_factory=set)
 
     def step(self, event: Event, now: float) -> None:
         """Go to the next state.
@@ -102,6 +118,6 @@ class Call:
         self.state, self.since = target, now
 
     def overdue(self, now: float) -> bool:
-        """Return whether the call has stayed longer in its state than it may."""
+        """Return whether the pull has stayed longer in its state than it may."""
         limit = DEADLINE_SECONDS.get(self.state)
         return limit is not None and now - self.since > limit

@@ -19,28 +19,42 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class AskKeeper:
-    """Put a request to the keeper; its answer comes back with the call's number."""
+    """Put a request to the keeper; its answer comes back with the request."""
 
-    call: int
     request: FerryRequest
 
 
 @dataclass(frozen=True, slots=True)
 class StartRelay:
-    """Let a worker carry packets from ``source`` to ``sink``."""
+    """Let a worker read the packets of a pull from ``source``."""
 
-    call: int
+    pull: int
     source: int
+    ssrc: int
+    payload_type: int
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRelay:
+    """Let them go to one more ``sink``, stamped as it says, in packets of at most ``most`` octets."""
+
+    pull: int
+    call: int
     sink: int
-    source_ssrc: int
-    source_payload_type: int
-    sink_ssrc: int
-    sink_payload_type: int
+    ssrc: int
+    payload_type: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveRelay:
+    pull: int
+    call: int
 
 
 @dataclass(frozen=True, slots=True)
 class StopRelay:
-    call: int
+    pull: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +82,4 @@ class DropSide:
     rule: str
 
 
-Command = Send | AskKeeper | StartRelay | StopRelay | CloseDescriptor | WriteReceipt | DropSide
+Command = Send | AskKeeper | StartRelay | JoinRelay | LeaveRelay | StopRelay | CloseDescriptor | WriteReceipt | DropSide

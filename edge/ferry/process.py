@@ -23,8 +23,9 @@ from typing import Any
 from edge.control.wire import (
     ControlError,
     Done,
+    FerryRequest,
     Hello,
-    OpenPin,
+    PinRequest,
     ReceiptHead,
     Refusal,
     decode_answer,
@@ -38,6 +39,8 @@ from edge.ferry.commands import (
     CloseDescriptor,
     Command,
     DropSide,
+    JoinRelay,
+    LeaveRelay,
     Send,
     StartRelay,
     StopRelay,
@@ -91,13 +94,14 @@ class Process:
         self._keeper: socket.socket | None = None
         self._greeted = False
         self._hello: Hello | None = None
-        self._asked: dict[int, AskKeeper] = {}
+        self._asked: dict[int, FerryRequest] = {}
         self._next_id = 1
         self._receipts = Ledger(where.state / "receipts", Tools(_clock(), Disk()))
         self._readers: list[socket.socket] = []
         self._head_told, self._head_due, self._head_refused = Head(), 0.0, ""
         self._status = os.open(status.path(where.run, "ferry"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        self._traffic: dict[int, relay.Traffic] = {}
+        self._streams: dict[int, relay.StreamTold] = {}
+        self._viewers: dict[int, relay.ViewerTold] = {}
         self._uids = {who: {rights.uid_of(user) for user in users} for who, users in _CALLERS.items()}
         self._told = ""
         self._listen(where.run / "ferry" / "site" / "socket", ("side", Party.SITE))
@@ -247,17 +251,17 @@ class Process:
             if not self._greeted:
                 self._hello, self._greeted = decode_hello(data), True
                 self._log.say("keeper_connected")
-                self._core.on_keeper_up()
+                self._core.media.on_keeper_up()
                 return
             number, answer = decode_answer(data)
         except (OSError, ControlError):
             self._lose_keeper()
             return
         asked = self._asked.pop(number, None)
-        if asked is not None and isinstance(asked.request, ReceiptHead):
+        if isinstance(asked, ReceiptHead):
             self._take_head(answer.rule if isinstance(answer, Refusal) else "")
-        if asked is not None and isinstance(asked.request, OpenPin):
-            self._core.on_pin(asked.call, isinstance(answer, Done), time.monotonic())
+        elif asked is not None:
+            self._core.media.on_pin(asked, isinstance(answer, Done), time.monotonic())
 
     def _lose_keeper(self) -> None:
         if self._keeper is None:
@@ -266,19 +270,19 @@ class Process:
         self._keeper.close()
         self._keeper, self._head_told, self._head_due = None, Head(), 0.0
         self._asked.clear()
-        self._core.on_keeper_lost(time.monotonic())
+        self._core.media.on_keeper_lost(time.monotonic())
 
-    def _ask(self, command: AskKeeper) -> None:
+    def _ask(self, request: FerryRequest) -> None:
         number, self._next_id = self._next_id, self._next_id + 1
         try:
             if self._keeper is None or len(self._asked) >= _MOST_WAITING_REQUESTS:
                 raise ConnectionResetError
-            self._keeper.send(encode_request(number, command.request))
+            self._keeper.send(encode_request(number, request))
         except OSError:
-            if isinstance(command.request, OpenPin):
-                self._core.on_pin(command.call, False, time.monotonic())
+            if isinstance(request, PinRequest):
+                self._core.media.on_pin(request, False, time.monotonic())
             return
-        self._asked[number] = command
+        self._asked[number] = request
 
     # -- receipts ------------------------------------------------------------------------------------------------
 
@@ -288,7 +292,7 @@ class Process:
         untold = head.sequence and head != self._head_told and now >= self._head_due
         if untold and self._greeted and self._keeper is not None:
             self._head_told, self._head_due = head, now + HEAD_SECONDS
-            self._ask(AskKeeper(0, ReceiptHead(head.sequence, head.hash)))
+            self._ask(ReceiptHead(head.sequence, head.hash))
 
     def _take_head(self, refused: str) -> None:
         self._head_refused = refused
@@ -323,10 +327,13 @@ class Process:
         except OSError:
             return
         self._relays.heard(place, time.monotonic())
-        for traffic in relay.reports(data):
-            packets, octets = self._relays.total(traffic)
-            self._core.on_traffic(traffic.call, packets, octets, time.monotonic())
-            self._traffic[traffic.call] = traffic
+        for told in relay.reports(data):
+            if isinstance(told, relay.StreamTold):
+                self._streams[told.stream] = self._relays.stream(told)
+                self._core.media.on_stream(self._streams[told.stream], time.monotonic())
+            else:
+                self._viewers[told.call] = told
+                self._core.media.on_viewer(told.call, *self._relays.viewer(told))
 
     def _read_notice(self) -> bool:
         """A worker died and another is in its place: it is told that worker's calls. Without the nursery we begin anew."""
@@ -352,11 +359,9 @@ class Process:
             except OSError:
                 self._lose_side(command.to)
         elif isinstance(command, AskKeeper):
-            self._ask(command)
-        elif isinstance(command, StartRelay):
-            self._relays.start(command)
-        elif isinstance(command, StopRelay):
-            self._relays.stop(command.call)
+            self._ask(command.request)
+        elif isinstance(command, StartRelay | JoinRelay | LeaveRelay | StopRelay):
+            self._relays.do(command)
         elif isinstance(command, CloseDescriptor):
             os.close(command.descriptor)
         elif isinstance(command, WriteReceipt):
@@ -371,22 +376,9 @@ class Process:
     def _write_status(self) -> None:
         """Write into the file that was opened before the filter: truncate, then write from the start."""
         now = time.monotonic()
-        views = {
-            str(number): {
-                "channel": call.request.channel,
-                "viewer": call.request.viewer,
-                "state": call.state.value,
-                "seconds": int(now - call.began),
-                "packets": call.packets,
-                "dropped": traffic.dropped if (traffic := self._traffic.get(number)) else {},
-                "oversize": traffic.oversize if traffic else 0,
-                "lan_port": call.lan_port,
-                "source": list(call.source.peer) if call.source else None,
-                "sink": [list(call.sink.local), list(call.sink.peer)],
-            }
-            for number, call in self._core.calls.items()
-        }
-        self._traffic = {number: told for number, told in self._traffic.items() if number in self._core.calls}
+        media = self._core.media
+        self._streams = {number: told for number, told in self._streams.items() if number in media.pulls}
+        self._viewers = {number: told for number, told in self._viewers.items() if number in media.views}
         facts = {
             "keeper": self._keeper is not None and self._greeted,
             "sides": sorted(side.value for side in self._sides),
@@ -394,7 +386,7 @@ class Process:
             "counters": dict(self._core.counters + self._receipts.counters),
             "findings": self._receipts.findings() + [f"receipt_{self._head_refused}"] * bool(self._head_refused),
             "receipts": self._receipts.facts(),
-            "views": views,
+            "views": {str(number): self._view(number, now) for number in media.views},
             "pid": os.getpid(),
         }
         text = json.dumps(facts, ensure_ascii=False, sort_keys=True)
@@ -402,6 +394,27 @@ class Process:
             os.ftruncate(self._status, 0)
             os.pwrite(self._status, text.encode("utf-8") + b"\n", 0)
             self._told = text
+
+    def _view(self, number: int, now: float) -> dict[str, object]:
+        view = self._core.media.views[number]
+        pull, stream, sent = self._core.media.pulls[view.pull], self._streams.get(view.pull), self._viewers.get(number)
+        return {
+            "channel": view.request.channel,
+            "viewer": view.request.viewer,
+            "platform": view.request.platform,
+            "state": pull.state.value,
+            "seconds": int(now - view.began),
+            "packets": view.packets,
+            "dropped": (stream.dropped if stream else {})
+            | ({"send_failed": sent.failed} if sent and sent.failed else {}),
+            "lost": stream.lost if stream else 0,
+            "protected": bool(stream and stream.protected),
+            "recut": sent.recut if sent else 0,
+            "pull": view.pull,
+            "lan_port": pull.lan_port,
+            "source": list(pull.source.peer) if pull.source else None,
+            "sink": [list(view.sink.local), list(view.sink.peer)],
+        }
 
 
 def _uid(line: socket.socket) -> int:

@@ -1,34 +1,45 @@
-"""Which worker carries which call, and what it was told, so that another can be told the same."""
+"""Which worker carries which pull, and what it was told, so that another can be told the same."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import socket
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from edge.ferry import relay
-from edge.ferry.commands import StartRelay
+from edge.ferry.commands import JoinRelay, LeaveRelay, StartRelay, StopRelay
+from edge.ferry.relay import Stamp, StreamTold, ViewerTold
 
-#: The nursery replaces a worker that hangs after 5 s; when that long after it has not, it hangs itself. The calls would
+#: The nursery replaces a worker that hangs after 5 s; when that long after it has not, it hangs itself. The pulls would
 #: end after 15 s of silence, and nobody would relay those that come then.
 STUCK_SECONDS = 12.0
 
 
 @dataclass(slots=True)
-class _Carried:
-    """One call: its place, its order, the offsets of its numbers, and what workers before this one have carried."""
-
-    place: int
-    order: StartRelay
-    offsets: tuple[int, int]
+class _Viewer:
+    order: JoinRelay
+    stamp: Stamp
+    #: What workers before this one have sent, and what this one has: packets, octets.
     before: tuple[int, int] = (0, 0)
     now: tuple[int, int] = (0, 0)
 
 
+@dataclass(slots=True)
+class _Carried:
+    """One pull: its place, its order, its viewers, and what workers before this one have read."""
+
+    place: int
+    order: StartRelay
+    viewers: dict[int, _Viewer] = field(default_factory=dict)
+    before: StreamTold | None = None
+    now: StreamTold | None = None
+
+
 class Relays:
-    """The calls over the workers behind ``controls``."""
+    """The pulls over the workers behind ``controls``."""
 
     def __init__(self, controls: Sequence[socket.socket]) -> None:
         self._controls = controls
@@ -40,61 +51,92 @@ class Relays:
         self._heard[place] = now
 
     def stuck(self, now: float) -> bool:
-        """Return whether a worker that carries calls has not reported for ``STUCK_SECONDS``."""
+        """Return whether a worker that carries pulls has not reported for ``STUCK_SECONDS``."""
         busy = {carried.place for carried in self._carried.values()}
         for place in self._heard.keys() - busy:
             self._heard[place] = now
         return any(now - heard > STUCK_SECONDS for heard in self._heard.values())
 
-    def start(self, order: StartRelay) -> None:
-        """Give a call to the worker that carries the fewest."""
-        busy = [carried.place for carried in self._carried.values()]
-        place = min(range(len(self._controls)), key=busy.count)
-        offsets = (int.from_bytes(os.urandom(2), "big"), int.from_bytes(os.urandom(4), "big"))
-        self._carried[order.call] = _Carried(place, order, offsets)
-        self._tell(self._carried[order.call])
-
-    def stop(self, call: int) -> None:
-        """Take a call away from its worker."""
-        carried = self._carried.pop(call, None)
-        if carried is not None:
-            with contextlib.suppress(BlockingIOError):
-                relay.drop(self._controls[carried.place], call)
+    def do(self, order: StartRelay | JoinRelay | LeaveRelay | StopRelay) -> None:
+        """Give a pull to the worker that carries the fewest, or change what is said of one."""
+        if isinstance(order, StartRelay):
+            busy = [carried.place for carried in self._carried.values()]
+            place = min(range(len(self._controls)), key=busy.count)
+            self._carried[order.pull] = _Carried(place, order)
+            self._tell_pull(self._carried[order.pull])
+            return
+        carried = self._carried.get(order.pull)
+        if carried is None:
+            return
+        control = self._controls[carried.place]
+        if isinstance(order, JoinRelay):
+            sequence, timestamp = int.from_bytes(os.urandom(2), "big"), int.from_bytes(os.urandom(4), "big")
+            stamp = Stamp(order.ssrc, order.payload_type, sequence, timestamp, order.most)
+            carried.viewers[order.call] = _Viewer(order, stamp)
+            self._tell(lambda: relay.join(control, order.pull, order.call, order.sink, stamp))
+        elif isinstance(order, LeaveRelay):
+            carried.viewers.pop(order.call, None)
+            self._tell(lambda: relay.leave(control, order.pull, order.call))
+        else:
+            del self._carried[order.pull]
+            self._tell(lambda: relay.close_stream(control, order.pull))
 
     def again(self, place: int) -> None:
         """Another worker is in ``place``: it begins with nothing, and with the same numbers goes on where the last ended."""
-        with contextlib.suppress(BlockingIOError):
-            relay.reset(self._controls[place])
+        self._tell(lambda: relay.reset(self._controls[place]))
         for carried in self._carried.values():
             if carried.place == place:
-                carried.before, carried.now = _sum(carried.before, carried.now), (0, 0)
-                self._tell(carried)
+                carried.before, carried.now = _sum(carried.before, carried.now), None
+                for viewer in carried.viewers.values():
+                    viewer.before, viewer.now = _add(viewer.before, viewer.now), (0, 0)
+                self._tell_pull(carried)
 
-    def total(self, traffic: relay.Traffic) -> tuple[int, int]:
-        """Return the packets and octets of a call over all workers that carried it."""
-        carried = self._carried.get(traffic.call)
+    def stream(self, told: StreamTold) -> StreamTold:
+        """Return a pull's totals over all workers that carried it."""
+        carried = self._carried.get(told.stream)
         if carried is None:
-            return traffic.packets, traffic.octets
-        carried.now = (traffic.packets, traffic.octets)
-        return _sum(carried.before, carried.now)
+            return told
+        carried.now = told
+        return _sum(carried.before, told) or told
+
+    def viewer(self, told: ViewerTold) -> tuple[int, int]:
+        """Return a view's packets and octets over all workers that carried it; its numbers are kept for the next one."""
+        for carried in self._carried.values():
+            viewer = carried.viewers.get(told.call)
+            if viewer is not None:
+                viewer.now = (told.packets, told.octets)
+                viewer.stamp = replace(viewer.stamp, sequence=told.sequence)
+                return _add(viewer.before, viewer.now)
+        return told.packets, told.octets
 
     def places(self) -> dict[int, int]:
-        """Return the place of each call."""
-        return {call: carried.place for call, carried in self._carried.items()}
+        """Return the place of each pull."""
+        return {pull: carried.place for pull, carried in self._carried.items()}
 
-    def _tell(self, carried: _Carried) -> None:
-        order = carried.order
-        # A worker that does not read its orders is dying; the next one is told anew.
-        with contextlib.suppress(BlockingIOError):
-            relay.add(
-                self._controls[carried.place],
-                order.call,
-                (order.source, order.sink),
-                (order.source_ssrc, order.source_payload_type),
-                (order.sink_ssrc, order.sink_payload_type),
-                carried.offsets,
+    def _tell_pull(self, carried: _Carried) -> None:
+        order, control = carried.order, self._controls[carried.place]
+        types = carried.before.types if carried.before is not None else {}
+        self._tell(lambda: relay.open_stream(control, order.pull, order.source, order.ssrc, order.payload_type, types))
+        for viewer in carried.viewers.values():
+            self._tell(
+                lambda viewer=viewer: relay.join(  # type: ignore[misc]
+                    control, order.pull, viewer.order.call, viewer.order.sink, viewer.stamp
+                )
             )
 
+    def _tell(self, order: Callable[[], None]) -> None:
+        # A worker that does not read its orders is dying; the next one is told anew.
+        with contextlib.suppress(BlockingIOError):
+            order()
 
-def _sum(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
+
+def _add(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
     return one[0] + other[0], one[1] + other[1]
+
+
+def _sum(one: StreamTold | None, other: StreamTold | None) -> StreamTold | None:
+    if one is None or other is None:
+        return one or other
+    dropped = dict(Counter(one.dropped) + Counter(other.dropped))
+    packets, lost = one.packets + other.packets, one.lost + other.lost
+    return StreamTold(one.stream, packets, lost, one.protected or other.protected, other.types or one.types, dropped)

@@ -100,6 +100,7 @@ REASONS = (
     "ended_normally",
     "ferry_unreachable",
     "media_address_foreign",
+    "media_foreign",
     "media_stopped",
     "no_media",
     "pin_refused",
@@ -514,6 +515,16 @@ class TalkReady:
     call: CallNumber
 
 
+@dataclass(frozen=True, slots=True)
+class WantKeyFrame:
+    """Somebody joins a stream that flows: the recorder is asked for a key frame."""
+
+    number: ClassVar[int] = 27
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.FERRY, Party.SITE),)
+    descriptors: ClassVar[int] = 0
+    call: CallNumber
+
+
 Record = (
     CatalogItem
     | ChannelState
@@ -541,6 +552,7 @@ Record = (
     | OpenTalk
     | TalkAnswered
     | TalkReady
+    | WantKeyFrame
 )
 
 REGISTRY: tuple[type[Record], ...] = (
@@ -570,6 +582,7 @@ REGISTRY: tuple[type[Record], ...] = (
     OpenTalk,
     TalkAnswered,
     TalkReady,
+    WantKeyFrame,
 )
 
 

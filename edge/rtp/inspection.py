@@ -10,16 +10,20 @@ What is *not* looked at: the coded pictures and sounds themselves, and NAL units
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 
-from edge.rtp.nal import Heads
-from edge.rtp.psm import MAX_MAP_BYTES, VIDEO_TYPES, read_map
+from edge.rtp.nal import Heads, Kind, kind_of
+from edge.rtp.psm import H264, H265, MAX_MAP_BYTES, VIDEO_TYPES, read_map
 
 MAX_SYSTEM_BYTES = 6 + 6 + 3 * 16
 #: A PES packet of no stated length ends with its picture; no picture is longer (``edge.rtp.ps``).
 MAX_OPEN_BYTES = 4 << 20
 _PACK, _SYSTEM, _MAP, _END = 0xBA, 0xBB, 0xBC, 0xB9
 _PACK_START = b"\x00\x00\x01\xba"
+#: A picture's usual first octets: pack header without stuffing, PES header up to its length.
+_PICTURE = struct.Struct("!IB8xBIHBBB")
+_QUICK_BYTES = _PICTURE.size + 10 + 6
 #: Octets of times behind a PES header, by its PTS_DTS_flags; 01 is forbidden (2.4.3.7).
 _TIMES = {0x00: 0, 0x80: 5, 0xC0: 10}
 #: Carries the marker of a picture whose last octets were cut out: a padding PES packet of two octets.
@@ -48,6 +52,8 @@ class PsInspection:
         self._cut_rule = ""
         self._open = False
         self._seeking, self._doubt = True, False
+        #: Nothing but ``left`` says where we are.
+        self._plain = False
 
     def take(self, data: bytearray, start: int, end: int, marker: bool, gap: bool) -> bytes | None:
         """Judge the payload ``data[start:end]``, which may be changed in place.
@@ -55,6 +61,8 @@ class PsInspection:
         Returns what goes on instead, b"" for nothing, None for the payload as it now is. ``gap``: a packet before it
         did not come.
         """
+        if self._plain and not self.left and not gap and self._quick(data, start, end):
+            return None
         self._more, self.left = self._more + self.left, 0
         given, whole = data, [start, end]
         if gap:
@@ -68,12 +76,30 @@ class PsInspection:
             at = self._step(data, at, end)
         if marker:
             self._end_picture()
-        if not (self._doubt or self._open or self._heads.busy or self._held):
+        self._plain = not (self._doubt or self._open or self._heads.busy or self._held or self._seeking or self._cut)
+        if self._plain:
             self.left, self._more = self._more, 0
         if data is given and self._kept == [whole]:
             return None
         out = b"".join([bytes(data[a:b]) for a, b in self._kept])
         return EMPTY if marker and not out and not self._seeking else out
+
+    def _quick(self, data: bytearray, start: int, end: int) -> bool:
+        """Take what most pictures begin with, and need no change of: a pack header, a PES header with times, a slice."""
+        if end - start < _QUICK_BYTES:
+            return False
+        pack, first, stuffing, pes, length, flags, times, size = _PICTURE.unpack_from(data, start)
+        if pack != 0x1BA or stuffing != 0xF8 or flags & ~0x04 != 0x80 or _TIMES.get(times) != size or first & 0xC0 != 0x40:
+            return False
+        codec, body = self.types.get(pes - 0x100), start + _PICTURE.size + size
+        left = length - 3 - size - (end - body)
+        if codec not in (H264, H265) or left < 0 or data[body : body + 4] != b"\x00\x00\x00\x01":
+            return False
+        if kind_of(codec, data[body + 4]) is not Kind.SLICE:
+            return False
+        self._heads.pass_over()
+        self.left = left
+        return True
 
     def _keep(self, start: int, end: int) -> None:
         if self._kept and self._kept[-1][1] == start:

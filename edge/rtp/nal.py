@@ -73,6 +73,10 @@ class Heads:
         self._budget = min(SEI_BYTES_AT_ONCE, self._budget + SEI_BYTES_A_PICTURE)
         self._seen, self._kind, self._blanking, self.busy = 0, Kind.OTHER, False, True
 
+    def pass_over(self) -> None:
+        """A picture that begins with a slice saves its budget up."""
+        self._budget = min(SEI_BYTES_AT_ONCE, self._budget + SEI_BYTES_A_PICTURE)
+
     def leave(self) -> None:
         """Whatever it was, it is over."""
         self.busy = False

@@ -15,6 +15,7 @@ from typing import Any
 
 from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed, PlaybackAnswered
+from edge.gb28181.orders import control_of
 from edge.gb28181.platform import Platform
 from edge.gb28181.reports import (
     CatalogReceived,
@@ -50,6 +51,7 @@ from edge.records.types import (
     Record,
     RecordQuery,
     TalkReady,
+    WantKeyFrame,
 )
 from edge.sdp.description import MediaDescription
 from edge.sip.chance import Chance
@@ -185,6 +187,13 @@ class SiteSide:
             self._by_leg[leg] = call
             self._doubtful.add(call)
 
+    def _want_key_frame(self, call: int, now: float) -> None:
+        """Somebody joins: what the recorder answers is nobody's order, the next picture says enough."""
+        view = self.views.get(call)
+        if view is not None:
+            channel = view.request.channel
+            self._platform.ask(view.request.recorder, lambda sn: control_of("key_frame", (), sn, channel), now)
+
     def _lives(self, call: int) -> None:
         self._doubtful.discard(call)
         if call not in self.views:
@@ -223,6 +232,8 @@ class SiteSide:
         elif isinstance(record, TalkReady):
             if self._talks.ready(record.call):
                 self._commands.append(ReservePort(record.call))
+        elif isinstance(record, WantKeyFrame):
+            self._want_key_frame(record.call, now)
         elif isinstance(record, CallLives):
             self._lives(record.call)
         elif isinstance(record, CallsTold):

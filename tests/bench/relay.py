@@ -98,9 +98,10 @@ def _relay(lines: traffic.Lines) -> tuple[int, socket.socket]:
     pid = traffic.child(work, traffic.MEASURED)
     theirs.close()
     for at, (source, sink) in enumerate(zip(lines.sources, lines.sinks, strict=True)):
-        stamps = (traffic.SSRC_BASE + at, traffic.PAYLOAD_TYPE), (at, 98)
-        relay.add(control, at, (source.fileno(), sink.fileno()), *stamps, (7, 7))
-    while len(list(relay.reports(control.recv(1 << 17)))) < len(lines.sources):
-        continue
+        relay.open_stream(control, at, source.fileno(), traffic.SSRC_BASE + at, traffic.PAYLOAD_TYPE, {0xE0: 0x1B})
+        relay.join(control, at, at, sink.fileno(), relay.Stamp(at, 98, 7, 7, 1400))
+    taken: set[int] = set()
+    while len(taken) < len(lines.sources):
+        taken |= {told.call for told in relay.reports(control.recv(1 << 17)) if isinstance(told, relay.ViewerTold)}
     control.setblocking(False)
     return pid, control

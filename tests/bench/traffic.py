@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from edge.rtp.ps import mux
+
 PAYLOAD_TYPE = 96
 SSRC_BASE = 0x10000000
 #: What recorders send.
@@ -18,7 +20,7 @@ PACKET_BYTES = 1400
 #: The measured process has the first processor; sender and sink share the last.
 MEASURED, OTHERS = 0, -1
 _HEADER = struct.Struct("!BBHII")
-_PAYLOAD = (bytes(range(256)) * 6)[: PACKET_BYTES - _HEADER.size]
+_ROOM = PACKET_BYTES - _HEADER.size
 _BUFFER_BYTES = 4 << 20
 _SO_RCVBUFFORCE = 33
 
@@ -33,6 +35,13 @@ class Pattern:
 
 #: A picture at a time, as a recorder of 2 Mbit/s and 25 pictures sends it; and each packet alone, the worst case.
 PATTERNS = (Pattern("frames", 7), Pattern("single", 1))
+
+
+def picture(packets: int) -> list[bytes]:
+    """Return the payloads of a program stream's picture that fills so many packets to the last octet."""
+    empty = mux(b"\x00\x00\x00\x01\x41", 0)
+    unit = mux(b"\x00\x00\x00\x01\x41" + b"\xa5" * (packets * _ROOM - len(empty)), 0)
+    return [unit[at : at + _ROOM] for at in range(0, len(unit), _ROOM)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +92,9 @@ class Sender:
         self._targets = [("127.0.0.1", port) for port in lines.ports]
         self._sequences = [0] * len(self._targets)
         self._at = 0
+        self._pictures = {
+            packets: picture(packets) for packets in {1, *(pattern.frame_packets for pattern in PATTERNS)}
+        }
 
     def warm(self) -> None:
         """Send each call's first packet and let it pass: what happens once in a call is not measured."""
@@ -104,11 +116,11 @@ class Sender:
         time.sleep(0.01)
 
     def _frame(self, at: int, packets: int) -> None:
-        for left in range(packets, 0, -1):
+        for number, payload in enumerate(self._pictures[packets], 1):
             self._sequences[at] = (self._sequences[at] + 1) & 0xFFFF
-            second = PAYLOAD_TYPE | (0x80 if left == 1 else 0)
+            second = PAYLOAD_TYPE | (0x80 if number == packets else 0)
             header = _HEADER.pack(0x80, second, self._sequences[at], self._sequences[at] // 7, SSRC_BASE + at)
-            self._socket.sendto(header + _PAYLOAD, self._targets[at])
+            self._socket.sendto(header + payload, self._targets[at])
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from edge.control.wire import ClosePin, Done, OpenPin, Refusal, RenewPin
+from edge.control.wire import ClosePin, Done, OpenIn, OpenOut, Refusal, RenewPin
 from edge.gb28181.platform import Platform
 from edge.io.log import Log
 from edge.keeper.keeper import Folders, Keeper
@@ -119,7 +119,8 @@ class _AllPolicies(frozenset[str]):
         return frozenset()
 
 
-PIN = OpenPin("7", NVR, 30000, "100.64.255.10", 40000, 41000, 96, 2048, 30)
+PIN = OpenIn("in-7", NVR, 30000, 96, 2048, 30)
+OUT = OpenOut("out-7", "100.64.255.10", 40000, 41000, 2048, 30)
 
 
 @pytest.fixture
@@ -133,22 +134,24 @@ def keeper(tmp_path: Path) -> Keeper:
 @pytest.mark.parametrize(
     ("wrong", "rule"),
     [
-        (replace(PIN, city_address="203.0.113.66"), "pin_city_address"),
-        (replace(PIN, city_address="192.168.1.10"), "pin_city_address"),
+        (replace(OUT, address="203.0.113.66"), "pin_city_address"),
+        (replace(OUT, address="192.168.1.10"), "pin_city_address"),
         (replace(PIN, lan_port=5060), "pin_lan_port"),
         (replace(PIN, recorder="9" * 20), "pin_recorder"),
         (replace(PIN, max_kbytes_per_second=20_000), "pin_rate"),
-        (RenewPin("8", 30), "pin_unknown"),
+        (replace(OUT, max_kbytes_per_second=20_000), "pin_rate"),
+        (RenewPin("in-8", 30), "pin_unknown"),
     ],
 )
 def test_an_owned_ferry_gets_no_pin_that_the_site_does_not_cover(keeper: Keeper, wrong: Any, rule: str) -> None:
-    assert isinstance(keeper.answer("ferry", PIN), Done), "the control: the right one is opened"
+    for right in (PIN, OUT):
+        assert isinstance(keeper.answer("ferry", right), Done), "the control: the right ones are opened"
     assert keeper.answer("ferry", wrong) == Refusal(rule)
     assert keeper.counters[rule] == 1
 
 
 def test_two_calls_never_share_a_port(keeper: Keeper) -> None:
     assert isinstance(keeper.answer("ferry", PIN), Done)
-    assert keeper.answer("ferry", replace(PIN, call="8")) == Refusal("pin_lan_port_taken")
-    assert isinstance(keeper.answer("ferry", ClosePin("7")), Done)
-    assert isinstance(keeper.answer("ferry", replace(PIN, call="8")), Done)
+    assert keeper.answer("ferry", replace(PIN, pin="in-8")) == Refusal("pin_lan_port_taken")
+    assert isinstance(keeper.answer("ferry", ClosePin("in-7")), Done)
+    assert isinstance(keeper.answer("ferry", replace(PIN, pin="in-8")), Done)

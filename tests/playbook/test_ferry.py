@@ -8,19 +8,22 @@ from pathlib import Path
 
 import pytest
 
-from edge.control.wire import ClosePin, OpenPin, RenewPin
-from edge.ferry.calls import TABLE, Call, CallRefused, Event, PassedSocket, State
-from edge.ferry.core import (
-    SILENCE_SECONDS,
+from edge.control.wire import ClosePin, OpenIn, OpenOut, RenewPin
+from edge.ferry.calls import TABLE, CallRefused, Event, PassedSocket, Pull, State
+from edge.ferry.commands import (
     AskKeeper,
     CloseDescriptor,
     DropSide,
-    Ferry,
+    JoinRelay,
+    LeaveRelay,
     Send,
     StartRelay,
     StopRelay,
     WriteReceipt,
 )
+from edge.ferry.core import Ferry
+from edge.ferry.relay import StreamTold
+from edge.ferry.views import FOREIGN_SECONDS, SILENCE_SECONDS
 from edge.records.codec import encode
 from edge.records.types import (
     CallLives,
@@ -38,8 +41,10 @@ from edge.records.types import (
     Party,
     PinOpened,
     Record,
+    WantKeyFrame,
 )
 from netconf.check import read_site
+from netconf.model import Site
 
 SITE, _ = read_site((Path(__file__).parents[2] / "edge/lab/site.toml").read_text(encoding="utf-8"))
 assert SITE is not None
@@ -48,6 +53,8 @@ NVR, SHARED, PRIVATE = "34020000001180000001", "34020000001310000001", "34020000
 SINK = PassedSocket(10, ("100.64.0.10", 41000), ("100.64.255.10", 40000))
 SOURCE = PassedSocket(11, ("192.168.1.2", 30000), ("192.168.1.10", 15060))
 ITEM = CatalogItem(NVR, SHARED, "北门", "", "", 0, 1)
+IN = OpenIn("in-7", NVR, 30000, 96, 2048, 30)
+OUT = OpenOut("out-7", "100.64.255.10", 40000, 41000, 2048, 30)
 OPEN = OpenMedia(7, CITY, NVR, SHARED, "live", "")
 
 
@@ -65,20 +72,21 @@ class Script:
 
     def opened(self) -> Script:
         self.says(Party.CITY, MediaSink(7, 200001, 96), SINK)
-        receipt, passed_on = self.says(Party.CITY, OPEN)
+        receipt, passed_on, out = self.says(Party.CITY, OPEN)
         assert isinstance(receipt, WriteReceipt), "the receipt is opened first"
         assert (receipt.event, receipt.call, receipt.told["result"]) == ("opened", 7, "allowed")
         assert passed_on == Send(Party.SITE, OPEN)
+        assert out == AskKeeper(OUT)
+        self.ferry.media.on_pin(OUT, True, self.now)
+        assert self.ferry.commands() == []
         return self
 
     def reserved(self) -> Script:
-        (asked,) = self.opened().says(Party.SITE, MediaReserved(7, 30000))
-        assert isinstance(asked, AskKeeper)
-        assert asked.request == OpenPin("7", NVR, 30000, "100.64.255.10", 40000, 41000, 96, 2048, 30)
+        assert self.opened().says(Party.SITE, MediaReserved(7, 30000)) == [AskKeeper(IN)]
         return self
 
     def pinned(self) -> Script:
-        self.reserved().ferry.on_pin(7, True, self.now)
+        self.reserved().ferry.media.on_pin(IN, True, self.now)
         assert self.ferry.commands() == [Send(Party.SITE, PinOpened(7))]
         return self
 
@@ -88,8 +96,13 @@ class Script:
 
     def flowing(self) -> Script:
         done = self.answered().says(Party.SITE, MediaReady(7, 55, 96), SOURCE)
-        assert done == [StartRelay(7, 11, 10, 55, 96, 200001, 96)]
+        assert done == [StartRelay(7, 11, 55, 96), JoinRelay(7, 7, 10, 200001, 96, 1392)]
         return self
+
+    def traffic(self, packets: int, octets: int, later: float = 0.0, stream: int = 7, **dropped: int) -> None:
+        """A worker reports."""
+        self.ferry.media.on_stream(StreamTold(stream, packets, 0, False, {}, dropped), self.now + later)
+        self.ferry.media.on_viewer(7, packets, octets)
 
     def wait(self, seconds: float) -> list[object]:
         self.now += seconds
@@ -104,13 +117,21 @@ def ending(commands: list[object]) -> list[object]:
 def test_a_view_from_request_to_the_city_hanging_up() -> None:
     script = Script().flowing()
     assert ending(script.says(Party.CITY, CloseMedia(7, "ended_normally"))) == [
-        AskKeeper(7, ClosePin("7")),
+        LeaveRelay(7, 7),
+        CloseDescriptor(10),
+        AskKeeper(ClosePin("out-7")),
+        "ended_normally",
+        AskKeeper(ClosePin("in-7")),
         StopRelay(7),
         CloseDescriptor(11),
-        CloseDescriptor(10),
         Send(Party.SITE, CloseMedia(7, "ended_normally")),
-        "ended_normally",
     ]
+
+
+def hears(side: Party, reason: str, stage: str) -> Send:
+    """What ends a view for a side: the city has had no answer before the recorder's."""
+    unanswered = side is Party.CITY and stage in ("opened", "reserved", "pinned")
+    return Send(side, MediaRefused(7, 480, reason) if unanswered else CloseMedia(7, reason))
 
 
 @pytest.mark.parametrize("stage", ["opened", "reserved", "pinned", "answered", "flowing"])
@@ -119,10 +140,10 @@ def test_either_side_may_close_in_every_state(stage: str, who: Party) -> None:
     script: Script = getattr(Script(), stage)()
     done = script.says(who, CloseMedia(7, "cancelled"))
     other = Party.CITY if who is Party.SITE else Party.SITE
-    assert Send(other, CloseMedia(7, "cancelled")) in done
+    assert hears(other, "cancelled", stage) in done
     assert CloseDescriptor(10) in done
-    assert (AskKeeper(7, ClosePin("7")) in done) == (stage != "opened")
-    assert not script.ferry.calls
+    assert (AskKeeper(ClosePin("in-7")) in done) == (stage != "opened")
+    assert not script.ferry.media.views
 
 
 @pytest.mark.parametrize("stage", ["opened", "reserved", "pinned", "answered"])
@@ -132,9 +153,9 @@ def test_a_lost_side_ends_a_view_without_media_in_every_state(stage: str, who: P
     script.ferry.on_side_lost(who, script.now)
     done = list(script.ferry.commands())
     other = Party.CITY if who is Party.SITE else Party.SITE
-    assert Send(other, CloseMedia(7, "side_lost")) in done
+    assert hears(other, "side_lost", stage) in done
     assert CloseDescriptor(10) in done
-    assert not script.ferry.calls
+    assert not script.ferry.media.views
 
 
 @pytest.mark.parametrize("who", [Party.SITE, Party.CITY])
@@ -142,14 +163,14 @@ def test_media_outlives_a_side_that_comes_back_and_ends_without_one_that_does_no
     script = Script().flowing()
     script.ferry.on_side_lost(who, script.now)
     assert script.ferry.commands() == []
-    script.ferry.on_traffic(7, 100, 140_000, script.now + 5)
+    script.traffic(100, 140_000, 5)
     assert not any(isinstance(done, Send) for done in script.wait(5))
     script.ferry.on_side_up(who)
     assert script.ferry.commands() == [Send(who, CallLives(7)), Send(who, CallsTold(1))]
     script.ferry.on_side_lost(who, script.now)
     done = script.wait(10.5)
     assert Send(Party.CITY if who is Party.SITE else Party.SITE, CloseMedia(7, "side_lost")) in done
-    assert not script.ferry.calls
+    assert not script.ferry.media.views
 
 
 @pytest.mark.parametrize("who", [Party.SITE, Party.CITY])
@@ -157,17 +178,15 @@ def test_an_owned_side_takes_its_views_with_it_at_once(who: Party) -> None:
     script = Script().flowing()
     script.ferry.on_side_away(who, script.now)
     assert CloseDescriptor(10) in script.ferry.commands()
-    assert not script.ferry.calls
+    assert not script.ferry.media.views
 
 
 def test_a_new_keeper_hears_of_the_pins_of_calls_that_flow() -> None:
     script = Script().flowing()
-    script.ferry.on_keeper_up()
-    (asked,) = script.ferry.commands()
-    assert isinstance(asked, AskKeeper)
-    assert isinstance(asked.request, OpenPin)
-    assert asked.request.call == "7"
-    script.ferry.on_pin(7, True, script.now)
+    script.ferry.media.on_keeper_up()
+    assert script.ferry.commands() == [AskKeeper(IN), AskKeeper(OUT)]
+    for asked in (IN, OUT):
+        script.ferry.media.on_pin(asked, True, script.now)
     assert script.ferry.commands() == [], "its answer changes nothing"
 
 
@@ -176,7 +195,7 @@ def test_an_unshared_channel_is_refused_and_its_socket_closed() -> None:
     script.says(Party.CITY, MediaSink(7, 1, 96), SINK)
     done = script.says(Party.CITY, replace(OPEN, channel=PRIVATE))
     assert done[:2] == [CloseDescriptor(10), Send(Party.CITY, MediaRefused(7, 403, "channel_not_shared"))]
-    assert not script.ferry.calls
+    assert not script.ferry.media.views
 
 
 def receipt(commands: list[object]) -> WriteReceipt:
@@ -196,7 +215,7 @@ def test_a_receipt_says_who_had_what_and_how_it_ended() -> None:
         },
     )  # fmt: skip
     script = Script().flowing()
-    script.ferry.on_traffic(7, 12, 13_000, script.now)
+    script.traffic(12, 13_000)
     ended = receipt(script.says(Party.CITY, CloseMedia(7, "ended_normally"))).told
     assert (ended["packets"], ended["bytes"], ended["result"]) == (12, 13_000, "viewed")
     ended = receipt(Script().flowing().says(Party.CITY, CloseMedia(7, "ended_normally"))).told
@@ -214,9 +233,9 @@ def test_an_unknown_channel_is_404() -> None:
 
 def test_a_refused_pin_refuses_the_view() -> None:
     script = Script().reserved()
-    script.ferry.on_pin(7, False, script.now)
+    script.ferry.media.on_pin(IN, False, script.now)
     done = list(script.ferry.commands())
-    assert done[0] == Send(Party.CITY, MediaRefused(7, 503, "pin_refused"))
+    assert Send(Party.CITY, MediaRefused(7, 503, "pin_refused")) in done
     assert Send(Party.SITE, CloseMedia(7, "pin_refused")) in done
 
 
@@ -254,7 +273,7 @@ def test_a_sink_outside_the_citys_media_network_is_closed_and_the_side_dropped(w
 
 def test_silence_ends_a_view_on_both_sides() -> None:
     script = Script().flowing()
-    script.ferry.on_traffic(7, 100, 100_000, script.now)
+    script.traffic(100, 100_000)
     done = script.wait(SILENCE_SECONDS + 0.1)
     assert Send(Party.CITY, CloseMedia(7, "media_stopped")) in done
     assert Send(Party.SITE, CloseMedia(7, "media_stopped")) in done
@@ -263,8 +282,8 @@ def test_silence_ends_a_view_on_both_sides() -> None:
 def test_the_pin_is_renewed_only_while_good_packets_come() -> None:
     script = Script().flowing()
     script.now += 9
-    script.ferry.on_traffic(7, 100, 100_000, script.now)
-    assert script.wait(1.1) == [AskKeeper(7, RenewPin("7", 30))]
+    script.traffic(100, 100_000)
+    assert script.wait(1.1) == [AskKeeper(RenewPin("in-7", 30)), AskKeeper(RenewPin("out-7", 30))]
     assert script.wait(10.1) == [], "no good packet since"
 
 
@@ -300,7 +319,7 @@ def test_a_lost_site_side_takes_its_channels_offline() -> None:
 def test_every_state_and_event_stands_in_the_table_or_is_refused_by_name() -> None:
     for state in State:
         for event in Event:
-            call = Call(OPEN, SINK, MediaSink(7, 1, 96), 0.0, state=state)
+            call = Pull(OPEN, state)
             if event in TABLE[state]:
                 call.step(event, 1.0)
                 assert call.state is TABLE[state][event]
@@ -344,5 +363,103 @@ def test_media_for_one_platform_does_not_go_to_another() -> None:
     assert script.says(Party.CITY, replace(OPEN, platform=OTHER)) == [
         CloseDescriptor(SINK.descriptor), DropSide(Party.CITY, "sink_of_another_platform"),
     ]  # fmt: skip
-    assert not script.ferry.calls
+    assert not script.ferry.media.views
     assert two().opened(), "the control"
+
+
+SECOND = PassedSocket(20, ("100.64.0.10", 41002), ("100.64.255.10", 40002))
+OUT_8 = OpenOut("out-8", "100.64.255.10", 40002, 41002, 2048, 30)
+
+
+def join(script: Script) -> list[object]:
+    """A second viewer of the same camera, up to the keeper's yes; returns what was done all along."""
+    script.says(Party.CITY, MediaSink(8, 300001, 98), SECOND)
+    done = script.says(Party.CITY, replace(OPEN, call=8, viewer="other"))
+    script.ferry.media.on_pin(OUT_8, True, script.now)
+    return [*done, *script.ferry.commands()]
+
+
+def test_two_viewers_share_one_pull_and_the_last_one_ends_it() -> None:
+    script = Script().flowing()
+    receipt, *rest = join(script)
+    assert isinstance(receipt, WriteReceipt)
+    assert rest == [
+        AskKeeper(OUT_8), Send(Party.CITY, MediaAnswered(8)), JoinRelay(7, 8, 20, 300001, 98, 1392),
+        Send(Party.SITE, WantKeyFrame(7)),
+    ]  # fmt: skip
+    first = ending(script.says(Party.CITY, CloseMedia(7, "ended_normally")))
+    assert first == [LeaveRelay(7, 7), CloseDescriptor(10), AskKeeper(ClosePin("out-7")), "ended_normally"]
+    last = script.says(Party.CITY, CloseMedia(8, "ended_normally"))
+    assert Send(Party.SITE, CloseMedia(7, "ended_normally")) in last
+    assert StopRelay(7) in last
+    assert not script.ferry.media.pulls
+
+
+@pytest.mark.parametrize("stage", ["opened", "reserved", "pinned", "answered"])
+def test_who_joins_before_media_flows_gets_it_when_it_does(stage: str) -> None:
+    script: Script = getattr(Script(), stage)()
+    assert not [done for done in join(script) if isinstance(done, JoinRelay)]
+    for step, record in (("opened", MediaReserved(7, 30000)), ("reserved", None), ("pinned", MediaAnswered(7))):
+        if ["opened", "reserved", "pinned", "answered"].index(stage) > ["opened", "reserved", "pinned"].index(step):
+            continue
+        if record is None:
+            script.ferry.media.on_pin(IN, True, script.now)
+        else:
+            script.says(Party.SITE, record)
+    done = script.says(Party.SITE, MediaReady(7, 55, 96), SOURCE)
+    assert [each.call for each in done if isinstance(each, JoinRelay)] == [7, 8]
+
+
+def test_a_recording_is_pulled_for_each_viewer() -> None:
+    script = Script()
+    script.ferry = Ferry(granted("playback"))
+    wanted = replace(OPEN, kind="playback", start=1, end=2)
+    script.says(Party.CITY, MediaSink(7, 1, 96), SINK)
+    assert Send(Party.SITE, wanted) in script.says(Party.CITY, wanted)
+    script.says(Party.CITY, MediaSink(8, 1, 96), SECOND)
+    assert Send(Party.SITE, replace(wanted, call=8)) in script.says(Party.CITY, replace(wanted, call=8))
+
+
+def granted(right: str) -> Site:
+    assert SITE is not None
+    platform = SITE.platform[0].model_copy(update={"rights": (right,)})
+    channel = SITE.channel[0].model_copy(update={"allow": (right,)})
+    return SITE.model_copy(update={"platform": (platform,), "channel": (channel, *SITE.channel[1:])})
+
+
+def test_the_end_of_a_pull_ends_all_its_views() -> None:
+    script = Script().flowing()
+    join(script)
+    done = script.says(Party.SITE, CloseMedia(7, "media_stopped"))
+    assert [each for each in done if isinstance(each, Send)] == [
+        Send(Party.CITY, CloseMedia(7, "media_stopped")), Send(Party.CITY, CloseMedia(8, "media_stopped")),
+    ]  # fmt: skip
+    assert not script.ferry.media.views
+
+
+def test_a_side_that_comes_back_hears_of_pulls_or_of_views() -> None:
+    script = Script().flowing()
+    join(script)
+    script.says(Party.CITY, CloseMedia(7, "ended_normally"))
+    script.ferry.on_side_up(Party.SITE)
+    assert script.ferry.commands() == [Send(Party.SITE, CallLives(7)), Send(Party.SITE, CallsTold(1))]
+    script.ferry.on_side_up(Party.CITY)
+    assert script.ferry.commands() == [Send(Party.CITY, CallLives(8)), Send(Party.CITY, CallsTold(1))]
+
+
+def test_what_is_no_program_stream_is_cut_off_by_name() -> None:
+    script = Script().flowing()
+    script.traffic(100, 100_000)
+    for _ in range(10):
+        script.now += 0.5
+        script.traffic(100 + int(script.now), 100_000, ps_unknown=int(script.now * 1000))
+    assert script.ferry.commands() == [], "while good packets come among it, it is dropped and no more"
+    good = 100 + int(script.now)
+    began = script.now
+    while not (done := list(script.ferry.commands())):
+        script.now += 0.5
+        script.traffic(good, 100_000, ps_unknown=int(script.now * 1000))
+        assert script.now < began + 10
+    assert script.now - began <= FOREIGN_SECONDS + 0.5
+    assert Send(Party.CITY, CloseMedia(7, "media_foreign")) in done
+    assert Send(Party.SITE, CloseMedia(7, "media_foreign")) in done

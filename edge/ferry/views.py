@@ -1,0 +1,391 @@
+"""Views and the pulls that they share: what is asked of the keeper, of the workers and of both sides, and in which order.
+
+Every way a view can end runs through ``Views.end``: relay, socket, pin, the city's leg, receipt; every way a pull can
+end through ``Views._end_pull``, which gives the site's half. One live stream of a camera is pulled once, however many
+watch it (GB/T 28181-2016 annex K: a second INVITE makes a recorder drop the first stream).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from ipaddress import IPv4Address
+
+from edge.access import Access
+from edge.control.wire import ClosePin, FerryRequest, OpenIn, OpenOut, RenewPin
+from edge.ferry.calls import Event, PassedSocket, Pull, State, View
+from edge.ferry.commands import (
+    AskKeeper,
+    CloseDescriptor,
+    Command,
+    JoinRelay,
+    LeaveRelay,
+    Send,
+    StartRelay,
+    StopRelay,
+    WriteReceipt,
+)
+from edge.ferry.relay import StreamTold
+from edge.ferry.verify import VerifyRefused
+from edge.records.types import (
+    CloseMedia,
+    MediaAnswered,
+    MediaReady,
+    MediaRefused,
+    MediaReserved,
+    MediaSink,
+    OpenMedia,
+    Party,
+    PinOpened,
+    WantKeyFrame,
+)
+from netconf.model import Site
+
+#: The keeper lets a pin live this long; renewing at a third of it survives two lost renewals.
+PIN_TTL_SECONDS = 30
+PIN_RENEW_SECONDS = 10.0
+#: A pull without one good packet for so long is over (the practice of GB28181 media servers).
+SILENCE_SECONDS = 15.0
+#: A viewer who pauses a recording and goes away holds a pin, two sockets and one of the recorder's few sessions.
+PAUSE_SECONDS = 600.0
+#: What sends something else than a program stream in good RTP for so long is cut off; workers report twice a second.
+FOREIGN_SECONDS = 1.5
+#: The keeper's rate for one pin: 8 Mbit/s main stream, doubled for key frame bursts.
+PIN_KBYTES_PER_SECOND = 2048
+#: What recorders are asked for (GB/T 28181-2016 annex F).
+PS_PAYLOAD_TYPE = 96
+#: IPv4 and UDP headers.
+_IP_UDP_BYTES = 28
+#: Octets that show that what comes is no program stream; others are cut out of a good one.
+_FOREIGN = ("ps_unknown", "ps_start_code", "ps_mpeg1", "ps_header", "ps_map", "ps_no_map", "ps_nal")
+
+
+class Views:
+    """All views of one confirmed configuration."""
+
+    def __init__(self, site: Site, access: Access, emit: Callable[[Command], None], counters: Counter[str]) -> None:
+        self._site = site
+        self._access = access
+        self._emit = emit
+        self._counters = counters
+        self._recorders = {recorder.id: recorder for recorder in site.recorder}
+        self._media = {platform.id: platform.media_networks for platform in site.platform}
+        self._tunnels = {str(tunnel.address.ip): tunnel for tunnel in site.tunnel}
+        self._sinks: dict[int, tuple[MediaSink, PassedSocket]] = {}
+        self.views: dict[int, View] = {}
+        self.pulls: dict[int, Pull] = {}
+
+    # -- from the city -------------------------------------------------------------------------------------------
+
+    def hold_sink(self, sink: MediaSink, passed: PassedSocket) -> None:
+        """Keep a socket for the view that is opened next.
+
+        Raises:
+            VerifyRefused: no honest side sends it.
+        """
+        if sink.call in self._sinks or sink.call in self.views or len(self._sinks) >= self._site.max_calls:
+            raise VerifyRefused("sink_unexpected")
+        city = any(self._is_media_of(platform, passed) for platform in self._media)
+        if passed.local[0] not in self._tunnels or not city:
+            raise VerifyRefused("sink_foreign_address")
+        self._sinks[sink.call] = (sink, passed)
+
+    def _is_media_of(self, platform: str, sink: PassedSocket) -> bool:
+        return any(IPv4Address(sink.peer[0]) in network for network in self._media.get(platform, ()))
+
+    def open(self, request: OpenMedia, now: float) -> None:
+        """Begin a view, or refuse it.
+
+        Raises:
+            VerifyRefused: no honest side asks for it.
+        """
+        held = self._sinks.pop(request.call, None)
+        if held is None:
+            raise VerifyRefused("open_without_sink")
+        stamp, sink = held
+        if not self._is_media_of(request.platform, sink):
+            self._emit(CloseDescriptor(sink.descriptor))
+            raise VerifyRefused("sink_of_another_platform")
+        view = View(request, sink, stamp, request.call, now)
+        refusal = self._access.refuses_view(
+            request.platform, request.recorder, request.channel, request.kind, len(self.views)
+        )
+        if refusal is not None:
+            self._counters[refusal.reason] += 1
+            self._emit(CloseDescriptor(sink.descriptor))
+            self._emit(Send(Party.CITY, MediaRefused(request.call, refusal.status, refusal.reason)))
+            self._receipt(request.call, view, "refused", refusal.reason)
+            return
+        shared = self._shared(request)
+        view.pull = request.call if shared is None else shared
+        self.views[request.call] = view
+        self._receipt(request.call, view, "allowed")
+        if shared is None:
+            self.pulls[view.pull] = Pull(request, since=now)
+            self._emit(Send(Party.SITE, request))
+        self.pulls[view.pull].views.add(request.call)
+        self._ask_out(request.call, view)
+
+    def _shared(self, request: OpenMedia) -> int | None:
+        """The pull that a view may join: the same camera's, live."""
+        if request.kind != "live":
+            return None
+        wanted = (request.recorder, request.channel, "live")
+        same = (
+            number
+            for number, pull in self.pulls.items()
+            if (pull.request.recorder, pull.request.channel, pull.request.kind) == wanted
+        )
+        return next(same, None)
+
+    # -- from the site -------------------------------------------------------------------------------------------
+
+    def reserve(self, reserved: MediaReserved, now: float) -> None:
+        """The site side holds a port.
+
+        Raises:
+            VerifyRefused, CallRefused: no honest side says this now.
+        """
+        pull = self.pulls.get(reserved.call)
+        if pull is None:
+            return  # it ended while the record was on its way
+        ports = self._site.lan.media_port_range
+        if reserved.port not in ports or any(other.lan_port == reserved.port for other in self.pulls.values()):
+            raise VerifyRefused("port_not_free")
+        pull.step(Event.RESERVED, now)
+        pull.lan_port = reserved.port
+        self._ask_in(reserved.call, pull)
+
+    def answer(self, answered: MediaAnswered, now: float) -> None:
+        """The recorder agreed to send."""
+        pull = self.pulls.get(answered.call)
+        if pull is not None:
+            pull.step(Event.ANSWERED, now)
+            self._go_on(pull)
+
+    def flow(self, ready: MediaReady, passed: PassedSocket, now: float) -> None:
+        """The first good packet is there.
+
+        Raises:
+            VerifyRefused, CallRefused: no honest side says this now.
+        """
+        pull = self.pulls.get(ready.call)
+        if pull is None:
+            self._emit(CloseDescriptor(passed.descriptor))
+            return
+        sources = {str(address) for address in self._recorders[pull.request.recorder].media_addresses}
+        if passed.local != (str(self._site.lan.address.ip), pull.lan_port) or passed.peer[0] not in sources:
+            raise VerifyRefused("source_not_reserved")
+        pull.step(Event.READY, now)
+        pull.source, pull.last_good = passed, now
+        self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type))
+        self._go_on(pull)
+
+    def refused(self, refused: MediaRefused, now: float) -> None:
+        """The site side cannot have it."""
+        if refused.call in self.pulls:
+            self._end_pull(refused.call, refused.reason, now, refused.status, gone=Party.SITE)
+
+    def close(self, close: CloseMedia, sender: Party, now: float) -> None:
+        """A side ends a view, or what it is a view of."""
+        if sender is Party.CITY:
+            self.end(close.call, close.reason, now, told=True)
+        else:
+            self._end_pull(close.call, close.reason, now, gone=Party.SITE)
+
+    # -- from the keeper and the workers -------------------------------------------------------------------------
+
+    def on_pin(self, request: FerryRequest, opened: bool, now: float) -> None:
+        """Take the keeper's answer."""
+        if not isinstance(request, OpenIn | OpenOut):
+            return
+        number = int(request.pin.partition("-")[2])
+        if isinstance(request, OpenIn):
+            self._on_in(number, opened, now)
+        elif number in self.views and not self.views[number].pinned:
+            self.views[number].pinned = opened
+            if opened:
+                self._go_on(self.pulls[self.views[number].pull])
+            else:
+                self.end(number, "pin_refused", now, 503)
+
+    def _on_in(self, number: int, opened: bool, now: float) -> None:
+        pull = self.pulls.get(number)
+        if pull is None or pull.state is not State.WAITING_PIN:
+            return
+        if not opened:
+            self._end_pull(number, "pin_refused", now, 503)
+            return
+        pull.renewed = now
+        pull.step(Event.PIN_OPENED, now)
+        self._emit(Send(Party.SITE, PinOpened(number)))
+
+    def on_stream(self, told: StreamTold, now: float) -> None:
+        """Take a worker's word about a pull."""
+        pull = self.pulls.get(told.stream)
+        if pull is None or pull.state is not State.FLOWING:
+            return
+        foreign = sum(told.dropped.get(rule, 0) for rule in _FOREIGN)
+        if told.packets > pull.packets or foreign == pull.foreign:
+            pull.foreign_since = None
+        elif pull.foreign_since is None:
+            pull.foreign_since = now
+        if told.packets > pull.packets:
+            pull.last_good = now
+        pull.packets, pull.foreign = told.packets, foreign
+        if pull.foreign_since is not None and now - pull.foreign_since >= FOREIGN_SECONDS:
+            self._end_pull(told.stream, "media_foreign", now)
+
+    def on_viewer(self, call: int, packets: int, octets: int) -> None:
+        """Take how much a viewer has had so far."""
+        view = self.views.get(call)
+        if view is not None:
+            view.packets, view.octets = packets, octets
+
+    # -- forward -------------------------------------------------------------------------------------------------
+
+    def _go_on(self, pull: Pull) -> None:
+        """Tell and join the views that are ready for it."""
+        for number in sorted(pull.views):
+            view = self.views[number]
+            if view.pinned and not view.answered and pull.state in (State.WAITING_MEDIA, State.FLOWING):
+                view.answered = True
+                self._emit(Send(Party.CITY, MediaAnswered(number)))
+            if view.answered and not view.joined and pull.state is State.FLOWING:
+                view.joined = True
+                most = min(self._tunnels[view.sink.local[0]].mtu - _IP_UDP_BYTES, 2000)
+                stamp = view.stamp
+                self._emit(JoinRelay(view.pull, number, view.sink.descriptor, stamp.ssrc, stamp.payload_type, most))
+                if number != view.pull:  # whoever joins later sees nothing before the next key frame
+                    self._emit(Send(Party.SITE, WantKeyFrame(view.pull)))
+
+    def _ask_in(self, number: int, pull: Pull) -> None:
+        rate, recorder = PIN_KBYTES_PER_SECOND, pull.request.recorder
+        pin = OpenIn(f"in-{number}", recorder, pull.lan_port, PS_PAYLOAD_TYPE, rate, PIN_TTL_SECONDS)
+        self._emit(AskKeeper(pin))
+
+    def _ask_out(self, number: int, view: View) -> None:
+        (address, port), (_, local) = view.sink.peer, view.sink.local
+        self._emit(AskKeeper(OpenOut(f"out-{number}", address, port, local, PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS)))
+
+    def on_keeper_up(self) -> None:
+        """A keeper is there, perhaps a new one that knows no pins: it hears of those of the pulls that flow."""
+        for number, pull in self.pulls.items():
+            if pull.state is State.FLOWING:
+                self._ask_in(number, pull)
+                for call in sorted(pull.views):
+                    self._ask_out(call, self.views[call])
+
+    def on_keeper_lost(self, now: float) -> None:
+        """Without the keeper no pin can be opened; pins that live are left to their time to live."""
+        for number, pull in list(self.pulls.items()):
+            if pull.state is State.WAITING_PIN:
+                self._end_pull(number, "pin_refused", now, 503)
+        for number, view in list(self.views.items()):
+            if not view.pinned:
+                self.end(number, "pin_refused", now, 503)
+
+    def handle_timer(self, now: float) -> None:
+        """Renew pins of pulls with good packets; end the silent and the overdue."""
+        for number, pull in list(self.pulls.items()):
+            if pull.state is State.FLOWING:
+                self._renew(number, pull, now)
+            elif pull.overdue(now):
+                reason = "no_media" if pull.state is State.WAITING_MEDIA else "recorder_no_answer"
+                self._end_pull(number, reason, now, 408)
+
+    def _renew(self, number: int, pull: Pull, now: float) -> None:
+        if now - pull.last_good > (SILENCE_SECONDS if pull.paused_at is None else PAUSE_SECONDS):
+            self._end_pull(number, "media_stopped", now)
+        elif now - pull.renewed >= PIN_RENEW_SECONDS and (pull.last_good >= pull.renewed or pull.paused_at is not None):
+            pull.renewed = now
+            for pin in (f"in-{number}", *(f"out-{call}" for call in sorted(pull.views))):
+                self._emit(AskKeeper(RenewPin(pin, PIN_TTL_SECONDS)))
+
+    # -- endings -------------------------------------------------------------------------------------------------
+
+    def end(self, number: int, reason: str, now: float, status: int = 480, *, told: bool = False) -> None:
+        """Take a view down; the city is told unless it ``told`` us. The last one takes its pull along."""
+        view = self._take_down(number, reason, status, told)
+        if view is not None:
+            pull = self.pulls[view.pull]
+            pull.views.discard(number)
+            if not pull.views:
+                self._end_pull(view.pull, reason, now)
+
+    def _take_down(self, number: int, reason: str, status: int, told: bool) -> View | None:
+        view = self.views.pop(number, None)
+        if view is None:
+            return None
+        if view.joined:
+            self._emit(LeaveRelay(view.pull, number))
+        self._emit(CloseDescriptor(view.sink.descriptor))
+        self._emit(AskKeeper(ClosePin(f"out-{number}")))
+        if not told:
+            refusal = MediaRefused(number, status, reason)
+            self._emit(Send(Party.CITY, CloseMedia(number, reason) if view.answered else refusal))
+        result = "viewed" if view.packets else "not_viewed" if view.answered or told else "refused"
+        self._receipt(number, view, result, reason)
+        return view
+
+    def _end_pull(self, number: int, reason: str, now: float, status: int = 480, gone: Party | None = None) -> None:
+        """Take a pull and all its views down; the site is told unless it is ``gone``."""
+        pull = self.pulls.pop(number, None)
+        if pull is None:
+            return
+        pull.step(Event.END, now)
+        if pull.lan_port:
+            self._emit(AskKeeper(ClosePin(f"in-{number}")))
+        if pull.source is not None:
+            self._emit(StopRelay(number))
+            self._emit(CloseDescriptor(pull.source.descriptor))
+        for call in sorted(pull.views):
+            self._take_down(call, reason, status, gone is Party.CITY)
+        if gone is not Party.SITE:
+            self._emit(Send(Party.SITE, CloseMedia(number, reason)))
+
+    def on_side_lost(self, side: Party, now: float) -> None:
+        """A side is gone for a moment: what does not flow yet ends."""
+        for number, pull in list(self.pulls.items()):
+            if pull.state is not State.FLOWING:
+                self._end_pull(number, "side_lost", now, gone=side)
+        if side is Party.CITY:
+            for number, view in list(self.views.items()):
+                if not view.joined:
+                    self.end(number, "side_lost", now, told=True)
+            for _, passed in self._sinks.values():
+                self._emit(CloseDescriptor(passed.descriptor))
+            self._sinks.clear()
+
+    def on_side_away(self, side: Party, now: float) -> None:
+        """A side does not come back: everything ends, for one of its legs is gone."""
+        for number in list(self.pulls):
+            self._end_pull(number, "side_lost", now, gone=side)
+
+    def living(self, side: Party) -> list[int]:
+        """Return the numbers of what flows, as a side knows them."""
+        flowing = {number for number, pull in self.pulls.items() if pull.state is State.FLOWING}
+        if side is Party.SITE:
+            return sorted(flowing)
+        return sorted(number for number, view in self.views.items() if view.joined)
+
+    def _receipt(self, number: int, view: View, result: str, reason: str = "") -> None:
+        request = view.request
+        told: dict[str, str | int] = {
+            "viewer": request.viewer,
+            "platform": request.platform,
+            "recorder": request.recorder,
+            "channel": request.channel,
+            "kind": request.kind,
+            **_span(request),
+            "packets": view.packets,
+            "bytes": view.octets,
+            "result": result,
+            "reason": reason,
+        }
+        self._emit(WriteReceipt("opened" if result == "allowed" else "closed", number, told))
+
+
+def _span(request: OpenMedia) -> dict[str, int]:
+    """What of a recording is viewed: a receipt of a playback says which hours somebody looked at."""
+    return {} if request.kind == "live" else {"start": request.start, "end": request.end}
