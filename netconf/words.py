@@ -440,6 +440,12 @@ _CALLS = {
         "媒体地址不在约定网段内。",
         "请检查设备 SDP 中的地址。",
     ),
+    "media_foreign": Words(
+        "The recorder sends something else than a program stream (PS), which does not pass.",
+        "Set the camera's stream to H.264 or H.265 without the maker's own encoding or encryption.",
+        "录像机发送的不是 PS 流，已被阻断。",
+        "请将该通道编码设为 H.264 或 H.265，关闭厂商私有封装或加密。",
+    ),
     "media_stopped": Words(
         "The recorder stopped sending pictures.",
         "Check the camera and the recorder.",

@@ -133,7 +133,7 @@ class Recorder:
         self._senders: dict[str, Sender] = {}
         self._answer_with = b""
         self._loop = asyncio.get_running_loop()
-        self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": ""}
+        self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": "", "invited": 0}
 
     def _show(self) -> None:
         entries = [
@@ -210,6 +210,7 @@ class Recorder:
         if event.channel not in CHANNELS:
             self._device.refuse(event.call, 404, "Not Found", now)
             return
+        self.facts["invited"] += 1
         # A second INVITE means: drop the old stream, start the new (GB/T 28181-2016 annex K).
         for old in list(self._senders.values()):
             old.stop()

@@ -89,7 +89,13 @@ class PsInspection:
         if end - start < _QUICK_BYTES:
             return False
         pack, first, stuffing, pes, length, flags, times, size = _PICTURE.unpack_from(data, start)
-        if pack != 0x1BA or stuffing != 0xF8 or flags & ~0x04 != 0x80 or _TIMES.get(times) != size or first & 0xC0 != 0x40:
+        if (
+            pack != 0x1BA
+            or stuffing != 0xF8
+            or flags & ~0x04 != 0x80
+            or _TIMES.get(times) != size
+            or first & 0xC0 != 0x40
+        ):
             return False
         codec, body = self.types.get(pes - 0x100), start + _PICTURE.size + size
         left = length - 3 - size - (end - body)

@@ -136,7 +136,7 @@ def test_f06_a_hung_keeper_is_ended_before_its_pins_are(street: Street, playing:
     before, number, count = {"keeper": street.starts("keeper")}, list(street.said("ferry")["views"]), right()
     stop(street.pid("keeper"))
     again(street, ("keeper",), before)
-    eventually(lambda: street.status().get("keeper", {}).get("pins") == 1, 20, "the pin")
+    eventually(lambda: street.status().get("keeper", {}).get("pins") == 2, 20, "both halves of the pin")
     eventually(lambda: right() > count + 100, 20, "more pictures")
     assert list(street.said("ferry")["views"]) == number
 

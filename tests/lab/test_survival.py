@@ -86,7 +86,9 @@ def test_f03_a_keeper_that_starts_again_loads_nothing_and_keeps_the_pin(street: 
     starts = street.starts("keeper")
     eventually(lambda: street.starts("keeper") > starts, 10, "the keeper again")
     assert f". {view['lan_port']} ." in listed("set", "inet", "snowgate", "media")
-    eventually(lambda: street.status().get("keeper", {}).get("pins") == 1, 20, "the new keeper knows the pin")
+    eventually(
+        lambda: street.status().get("keeper", {}).get("pins") == 2, 20, "the new keeper knows both halves of the pin"
+    )
     assert street.status()["keeper"]["counters"].get("rules_put_back", 0) == 0
 
 

@@ -105,14 +105,19 @@ def test_each_knows_the_box_by_its_own_name_and_sees_its_own_tree(street: Street
 
 def test_two_watch_one_camera_and_the_stop_of_one_is_not_the_others(street: Street) -> None:
     watch(FIRST)
+    began = order(RUN / "nvr.sock", "facts")["invited"]
     watch(SECOND)
+    flows(FIRST)
+    assert order(RUN / "nvr.sock", "facts")["invited"] == began, "the recorder is asked once"
     order(FIRST, "stop")
     eventually(lambda: len(street.said("ferry")["views"]) == 1, 20, "one view is over")
     flows(SECOND)
     order(SECOND, "stop")
     eventually(lambda: not street.said("ferry")["views"], 20, "both are over")
+    eventually(lambda: not street.said("siteside").get("views"), 20, "and so is the recorder's leg")
     ended = [line for line in receipts() if line["event"] == "ended"]
     assert {line["platform"] for line in ended} == {platform.id for platform in street.site.platform}  # type: ignore[union-attr]
+    assert all(line["packets"] for line in ended)
 
 
 def test_what_one_may_the_other_may_not(street: Street) -> None:
@@ -145,13 +150,14 @@ def test_one_that_dies_takes_nothing_from_the_other(street: Street) -> None:
     watch(SECOND)
 
 
-@pytest.mark.parametrize("at", [0, 1])
-def test_a_view_of_either_outlives_the_city_sides_process(street: Street, at: int) -> None:
-    city = (FIRST, SECOND)[at]
-    watch(city)
+def test_both_views_outlive_the_city_sides_process(street: Street) -> None:
+    watch(FIRST)
+    watch(SECOND)
     street.kill("cityside")
-    flows(city)
+    for city in (FIRST, SECOND):
+        flows(city)
     eventually(lambda: street.said("cityside").get("registered"), 60, "both registered again")
-    flows(city)
-    order(city, "stop")
-    eventually(lambda: not street.said("ferry")["views"], 20, "its BYE is matched")
+    for city in (FIRST, SECOND):
+        flows(city)
+        order(city, "stop")
+    eventually(lambda: not street.said("ferry")["views"], 20, "each BYE is matched")
