@@ -118,11 +118,12 @@ class PsInspection:
         self._held = bytes(data[at:end])
         return end
 
-    def _lose(self, rule: str, octets: int) -> None:
-        """This is nothing that belongs here: all that comes before the next pack header ends here."""
+    def _lose(self, rule: str, at: int, octets: int = 1) -> int:
+        """What begins at ``at`` does not belong here: all that comes before the next pack header ends here."""
         self.counters[rule] += octets
         self._between()
         self._seeking = True
+        return at + octets
 
     def _between(self) -> None:
         """No element is open."""
@@ -134,7 +135,7 @@ class PsInspection:
         if self._open:
             self._between()
         if self._held:
-            self._lose("ps_unknown" if self._seeking else "ps_cut_short", len(self._held))
+            self._lose("ps_unknown" if self._seeking else "ps_cut_short", 0, len(self._held))
             self._held = b""
 
     def _regain(self, data: bytearray, start: int, end: int) -> int:
@@ -148,7 +149,7 @@ class PsInspection:
         elif size <= self._cut:
             self._cut -= size
         elif size:
-            self._lose("ps_unknown" if self._seeking else "ps_gap", size)
+            self._lose("ps_unknown" if self._seeking else "ps_gap", start, size)
         if found >= 0:
             self._between()
             self._seeking = False
@@ -184,8 +185,7 @@ class PsInspection:
         if self._codec and self._heads.busy:
             judged = self._heads.look(self._codec, data, at, to, to < end or to - at == self._more)
             if judged is None:
-                self._lose("ps_nal", end - at)
-                return end
+                return self._lose("ps_nal", at)
             self._keep(at, judged)
             self._more -= judged - at
             self.protected |= self._heads.protected
@@ -198,10 +198,12 @@ class PsInspection:
         """Judge the header of what begins at ``at``."""
         if end - at < 6:
             return (
-                self._hold(data, at, end) if data.startswith(b"\x00\x00\x01"[: end - at], at) else self._stray(at, end)
+                self._hold(data, at, end)
+                if data.startswith(b"\x00\x00\x01"[: end - at], at)
+                else self._lose("ps_start_code", at)
             )
         if data[at : at + 3] != b"\x00\x00\x01":
-            return self._stray(at, end)
+            return self._lose("ps_start_code", at)
         code = data[at + 3]
         if code == _PACK:
             return self._pack(data, at, end)
@@ -216,20 +218,14 @@ class PsInspection:
         media = 0xC0 <= code < 0xF0
         self._cut_rule = "ps_private" if not media else "ps_stream" if self.types else "ps_no_map"
         if length == 0 or code < _PACK:
-            self._lose(self._cut_rule, end - at)
-            return end
+            return self._lose(self._cut_rule, at)
         self._cut = 6 + length
         return at
-
-    def _stray(self, at: int, end: int) -> int:
-        self._lose("ps_start_code", end - at)
-        return end
 
     def _pack(self, data: bytearray, at: int, end: int) -> int:
         """2.5.3.3; the stuffing is written anew."""
         if data[at + 4] & 0xC0 != 0x40:
-            self._lose("ps_mpeg1" if data[at + 4] & 0xF0 == 0x20 else "ps_header", end - at)
-            return end
+            return self._lose("ps_mpeg1" if data[at + 4] & 0xF0 == 0x20 else "ps_header", at)
         if end - at < 14 or end - at < 14 + (data[at + 13] & 7):
             return self._hold(data, at, end)
         to = at + 14 + (data[at + 13] & 7)
@@ -241,23 +237,20 @@ class PsInspection:
     def _whole(self, data: bytearray, at: int, end: int, code: int, size: int) -> int:
         """The system header and the stream map are short; they are judged when they are there."""
         if size > (MAX_SYSTEM_BYTES if code == _SYSTEM else MAX_MAP_BYTES):
-            self._lose("ps_header", end - at)
-            return end
+            return self._lose("ps_header", at)
         if end - at < size:
             return self._hold(data, at, end)
         kept = size
         if code == _MAP:
             read = read_map(bytes(data[at : at + size]))
             if read is None:
-                self._lose("ps_map", end - at)
-                return end
+                return self._lose("ps_map", at)
             self.types, kept = read.types, len(read.clean)
             data[at : at + kept] = read.clean
             if kept < size:
                 self.counters["ps_private"] += size - kept
         elif (size - 12) % 3 or any(data[at + 12 + n] < 0xB8 for n in range(0, size - 12, 3)):
-            self._lose("ps_header", end - at)
-            return end
+            return self._lose("ps_header", at)
         self._keep(at, at + kept)
         return at + size
 
@@ -269,8 +262,7 @@ class PsInspection:
         times = _TIMES.get(data[at + 7] & 0xC0)
         more = length - 3 - size if length else MAX_OPEN_BYTES
         if data[at + 6] & 0xC0 != 0x80 or times is None or times > size or more < 0:
-            self._lose("ps_header", end - at)
-            return end
+            return self._lose("ps_header", at)
         scrambled = data[at + 6] & 0x30
         self.protected |= bool(scrambled)
         data[at + 6] = 0x80 | scrambled | data[at + 6] & 0x04

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.manscdp import form, messages, ptz
+from edge.rtp import ps
 from tests.fuzz.targets import BOX
 from tests.registered import BOX_ID, CITY_ID, DOMAIN
 
@@ -21,6 +22,8 @@ def seeds(name: str) -> Iterator[bytes]:
     yield from (path.read_bytes() for path in sorted(FIELD.glob(f"{name}/*.raw")))
     if name == "manscdp":
         yield from _bodies()
+    elif name == "ps":
+        yield from _streams()
     elif name == "sip":
         yield from (_request("MESSAGE", "Application/MANSCDP+xml", body) for body in [*seeds("manscdp")])
         yield from (_request("INVITE", "APPLICATION/SDP", body) for body in seeds("sdp"))
@@ -33,11 +36,34 @@ def words(name: str) -> list[bytes]:
     found = {
         "sip": _SIP,
         "sdp": _SDP,
+        "ps": [
+            bytes((0, 0, 1, code)) for code in (0xBA, 0xBB, 0xBC, 0xBD, 0xBE, 0xC0, 0xE0, 0x41, 0x65, 0x67, 0x06, 0x0C)
+        ],
         "manscdp": b'<![CDATA[ ]]> <?xml <!-- &amp; &#x41; null encoding="GB2312"'.split(b" "),
     }[name]
     if name == "manscdp":
         found = [*found, *(f"<{at}>".encode() for kind in messages.REGISTRY for at in _elements(kind))]
     return sorted(set(found))
+
+
+def _streams() -> Iterator[bytes]:
+    code = b"\x00\x00\x00\x01"
+    key = ps.mux(
+        code
+        + b"\x67\x42\x00\x1f"
+        + code
+        + b"\x68\xce"
+        + code
+        + b"\x06\x05\x10"
+        + b"\x2a" * 16
+        + code
+        + b"\x65"
+        + b"\x5a" * 300,
+        1,
+    )
+    picture = ps.mux(code + b"\x41" + b"\xa5" * 200, 2)
+    yield key + picture + picture
+    yield b"noise" + key + b"\x00\x00\x01\xbd\x00\x05hello" + picture + b"\x00\x00\x01\xb9"
 
 
 _SIP = [b"Expires: 3600", b";expires=", b";received=", b"Content-Encoding: gzip", b"SIP/2.0 401 Unauthorized", b"sips:", b"\r\n\r\n",

@@ -16,6 +16,8 @@ from edge.gb28181.platform import Platform
 from edge.gb28181.role import Role
 from edge.manscdp import form, messages
 from edge.manscdp.reader import RemoteManscdpError
+from edge.rtp.inspection import PsInspection
+from edge.rtp.psm import H264
 from edge.sdp import description
 from edge.sip import message as sip
 from edge.sip.address import Address
@@ -176,4 +178,36 @@ def _kept_by(value: Any, edition: int) -> Any:
 
 
 #: By the folder of ``tests/wire`` whose files are its seeds.
-TARGETS: dict[str, Callable[[bytes], None]] = {"sip": sip_message, "sdp": sdp, "manscdp": manscdp}
+#: A header that is held back at the end is no longer than the longest stream map.
+_MOST_HELD = 600
+
+
+def program_stream(data: bytes) -> None:
+    """Octets as a program stream in RTP: no more comes out than went in, and however they are cut it is the same."""
+    size = 1 + data[0] if data else 1
+    (small, rules), (whole, other_rules) = _inspected(data, size), _inspected(data, max(1, len(data)))
+    if len(whole) > len(data) or len(small) > len(data):
+        raise Finding("more came out than went in")
+    shorter, longer = sorted((small, whole), key=len)
+    if rules | other_rules <= {"ps_private", "ps_stream"} and (
+        not longer.startswith(shorter) or len(longer) - len(shorter) > _MOST_HELD
+    ):
+        raise Finding("the stream depends on how it is cut")
+
+
+def _inspected(data: bytes, size: int) -> tuple[bytes, set[str]]:
+    inspection, out = PsInspection({0xE0: H264, 0xC0: 0x90}), []
+    for at in range(0, len(data), size):
+        part = bytearray(data[at : at + size])
+        if inspection.left >= len(part):
+            inspection.left -= len(part)
+            said: bytes | None = None
+        else:
+            said = inspection.take(part, 0, len(part), False, False)
+        out.append(bytes(part) if said is None else said)
+    return b"".join(out), set(inspection.counters)
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    "sip": sip_message, "sdp": sdp, "manscdp": manscdp, "ps": program_stream,
+}  # fmt: skip
