@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Interface, IPv4Network
 
-from firewall.ruleset import Rule, Ruleset
+from firewall.ruleset import Rule, Ruleset, noting
 from netconf.learned import NOTHING, Learned, fitting
 from netconf.model import Recorder, Site
 
@@ -26,6 +26,13 @@ _OPENS, _ANSWERS = "tcp flags & (syn | ack) == syn", "tcp flags & (syn | ack) !=
 PAGE_PORT = 443
 _LAN_MEDIA_KEY = "ip saddr . udp dport . @th,73,7"
 _VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
+#: Evidence of what is dropped, for whoever asks why no picture comes: source, our port and payload type in ``lan``; the
+#: far address, ICMP's code and the far port of the datagram that an ICMP error is about in ``vpn`` (RFC 792).
+_STRAYS, _FRAGMENTS, _REFUSALS = (
+    ("strays", _LAN_MEDIA_KEY),
+    ("fragments", "ip saddr"),
+    ("refusals", "@th,192,32 . @th,8,8 . @th,240,16"),
+)
 
 
 def rulesets(site: Site, learned: Learned = NOTHING) -> tuple[Ruleset, Ruleset, Ruleset]:
@@ -61,12 +68,18 @@ def _lan(site: Site) -> Ruleset:
     port, sip = site.lan.link, site.lan.sip_port
     raw, input_, output, egress = _raw([port]), [], [], []
     own = site.lan.address.ip
+    stray = f"udp dport {site.lan.media_port_range.start}-{site.lan.media_port_range[-1]} {noting(*_STRAYS)}"
+    known = sorted({address for r in _recorders(site) for address in (r.address, *r.media_addresses)})
+    if known:
+        split = f"ip saddr {{ {', '.join(map(str, known))} }} ip frag-off & 0x3fff != 0 {noting(*_FRAGMENTS)}"
+        raw.insert(0, Rule(split, "drop", "fragments of recorders, noted"))
     egress.append(Rule(f"arp saddr ip {own}", "accept", "ARP"))
     for recorder in _recorders(site):
         for address in sorted({recorder.address, *recorder.media_addresses}):
             raw.append(Rule(f"ip saddr {address} ether saddr != {recorder.mac}", "drop", f"spoofed {recorder.id}"))
         own_ones = ", ".join(map(str, sorted({recorder.address, *recorder.media_addresses})))
         frame = f"ether saddr {recorder.mac} ip saddr != {{ {own_ones} }}"
+        raw.append(Rule(f"{frame} {stray}", "drop", f"media of {recorder.id} under a foreign address, noted"))
         raw.append(Rule(frame, "drop", f"{recorder.id} under a foreign address"))
         peer = f"SIP of {recorder.id}"
         input_.append(Rule(f"ip saddr {recorder.address} udp dport {sip}", "accept", peer))
@@ -78,6 +91,7 @@ def _lan(site: Site) -> Ruleset:
         frame = f"ether daddr {recorder.mac} ip saddr {own} ip daddr {recorder.address}"
         egress += [Rule(f"{frame} {match}", "accept", peer) for match in (f"udp sport {sip}", answers)]
     input_.append(Rule(f"{_RTP} {_LAN_MEDIA_KEY} @media", "accept", "media of open views"))
+    input_.append(Rule(stray, "drop", "media of no view, noted"))
     if site.lan.owner_networks:
         owners = _networks(site.lan.owner_networks)
         ping = f"icmp type echo-request {_PING} limit rate 10/second"
@@ -90,7 +104,8 @@ def _lan(site: Site) -> Ruleset:
         input_.append(Rule(f"ip saddr {owners} tcp dport {PAGE_PORT} {_ANSWERS}", "accept", page))
         output.append(Rule(f'oifname "{port}" ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}', "accept", page))
         egress.append(Rule(f"ip saddr {own} ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}", "accept", page))
-    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), _LAN_MEDIA_KEY, port, tuple(egress))
+    notes = (_STRAYS, _FRAGMENTS) if known else (_STRAYS,)
+    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), _LAN_MEDIA_KEY, port, tuple(egress), notes)
 
 
 def _vpn(site: Site) -> Ruleset:
@@ -105,6 +120,7 @@ def _vpn(site: Site) -> Ruleset:
         came = f"udp sport {city.port} udp dport {city.local_port}"
         goes = f"udp sport {city.local_port} udp dport {city.port}"
     input_ = [Rule(f"ip saddr {city.address} {came}", "accept", peer)]
+    refused = f"icmp type destination-unreachable {noting(*_REFUSALS)}"
     output = [
         Rule(f"{out} ip daddr {city.address} {goes}", "accept", peer),
         Rule(f"{out} {_RTP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"),
@@ -114,7 +130,8 @@ def _vpn(site: Site) -> Ruleset:
         host, port, policy = site.control.address, site.control.port, "reports to the city's control"
         input_.append(Rule(f"ip saddr {host} tcp sport {port} {_ANSWERS}", "accept", policy))
         output.append(Rule(f"{out} ip daddr {host} tcp dport {port}", "accept", policy))
-    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), _VPN_MEDIA_KEY)
+    input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
+    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), _VPN_MEDIA_KEY, notes=(_REFUSALS,))
 
 
 def _wan(site: Site, learned: Learned) -> Ruleset:
