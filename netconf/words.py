@@ -10,6 +10,7 @@ from typing import Literal
 
 from netconf.finding import Finding
 from netconf.sentences.changes import CHANGES
+from netconf.sentences.faults import FAULTS
 from netconf.sentences.form import Words
 from netconf.sentences.pages import PAGES
 from netconf.sentences.processes import PROCESSES
@@ -534,7 +535,9 @@ _CALLS = {
     ),
 }
 
-TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK | RECEIPTS | PROCESSES | UPKEEP
+TABLE: dict[str, Words] = (
+    _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK | RECEIPTS | PROCESSES | UPKEEP | FAULTS
+)
 
 
 class _Facts(dict[str, str]):
@@ -560,6 +563,14 @@ def advice(found: Finding, language: Language = "en") -> str:
     return _filled(words.en_advice if language == "en" else words.zh_advice, found)
 
 
+def evidence(found: Finding, language: Language = "en") -> str:
+    """Return what a finding rests on; may be empty."""
+    words = TABLE.get(found.code)
+    if words is None:
+        return ""
+    return _filled(words.en_evidence if language == "en" else words.zh_evidence, found)
+
+
 def _filled(words: str, found: Finding) -> str:
     return words.format_map(_Facts((name, _visible(value)) for name, value in found.args))
 
@@ -577,8 +588,18 @@ def reason(code: str, language: Language = "en") -> str:
 
 
 def report(findings: Iterable[Finding], language: Language = "en") -> list[str]:
-    """Return one line a finding: where, what, what to do, code."""
+    """Return one line a finding: where, what, what it rests on, what to do, code."""
     return [
-        " ".join(part for part in (_visible(f.path), sentence(f, language), advice(f, language), f"({f.code})") if part)
+        " ".join(
+            part
+            for part in (
+                _visible(f.path),
+                sentence(f, language),
+                evidence(f, language),
+                advice(f, language),
+                f"({f.code})",
+            )
+            if part
+        )
         for f in findings
     ]

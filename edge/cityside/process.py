@@ -49,7 +49,7 @@ class Process:
         )
         self._udp = UdpShell(self._device, config.local, self._event)
         self._config = config
-        self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected)
+        self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected, on_unreached=self._unreached)
         self._udp.lines = self._lines
         self._status = StatusFile(where.run, "cityside")
         self._outlives = Outlives(where.run, "cityside")
@@ -83,6 +83,9 @@ class Process:
     def _disconnected(self) -> None:
         self._device.disconnected(time.monotonic())
         self._udp.drain()
+
+    def _unreached(self, why: str) -> None:
+        self._device.not_reached(why, time.monotonic())
 
     def _adopt(self) -> None:
         """Go on where the process before us was killed."""
