@@ -95,11 +95,11 @@ def _tunnels(evidence: Evidence) -> Iterator[Finding]:
             continue
         if evidence.clock_behind:
             # The city's end takes no handshake that is older than the last one (WireGuard 5.1).
-            yield finding("clock_behind")
+            yield _wrong("clock_behind")
         elif tunnel.age_seconds is None:
-            yield finding("tunnel_never", received=tunnel.received_bytes, **facts)
+            yield _wrong("tunnel_never", received=tunnel.received_bytes, **facts)
         else:
-            yield finding("tunnel_old", seconds=tunnel.age_seconds, **facts)
+            yield _wrong("tunnel_old", seconds=tunnel.age_seconds, **facts)
 
 
 def _registration(held: Registration, evidence: Evidence) -> Iterator[Finding]:
@@ -108,29 +108,29 @@ def _registration(held: Registration, evidence: Evidence) -> Iterator[Finding]:
     by_keepalive = cause.startswith("keepalive")
     if held.registered:
         if held.missed >= MOST_MISSED or (by_keepalive and _fresh(held.lost_at, evidence)):
-            yield finding("city_keepalive_unanswered", severity=Severity.WARNING, server=held.server,
+            yield _said("city_keepalive_unanswered", server=held.server,
                           missed=max(held.missed, 1), answer=_status(cause))  # fmt: skip
         return
     host, _, rest = held.server.partition(":")
     icmp = any((d.address, str(d.port)) == (host, rest.partition("/")[0]) for d in evidence.refusals)
     if held.answers_refused and cause in ("status_401", "status_403"):
-        yield finding("city_password_refused", id=held.id, status=_status(cause), **server)
+        yield _wrong("city_password_refused", id=held.id, status=_status(cause), **server)
     elif cause == "dial_refused" or (cause == "no_answer" and icmp):
-        yield finding("city_port_refused", **server)
+        yield _wrong("city_port_refused", **server)
     elif cause in ("dial_silent", "dial_no_road"):
-        yield finding("city_port_silent", **server)
+        yield _wrong("city_port_silent", **server)
     elif cause == "no_answer":
-        yield finding("city_register_unanswered", id=held.id, **server)
+        yield _wrong("city_register_unanswered", id=held.id, **server)
     elif cause == "digest_realm":
-        yield finding("city_realm_other", asked=held.about, **server)
+        yield _wrong("city_realm_other", asked=held.about, **server)
     elif cause in ("status_403", "status_404"):
-        yield finding("city_id_refused", id=held.id, status=_status(cause), phrase=held.about, **server)
+        yield _wrong("city_id_refused", id=held.id, status=_status(cause), phrase=held.about, **server)
     elif cause.startswith(("status_", "digest_")):
-        yield finding("city_registration_refused", id=held.id, status=_status(cause), phrase=held.about, **server)
+        yield _wrong("city_registration_refused", id=held.id, status=_status(cause), phrase=held.about, **server)
     elif by_keepalive:
-        yield finding("city_keepalive_unanswered", server=held.server, missed=3, answer=_status(cause))
+        yield _wrong("city_keepalive_unanswered", server=held.server, missed=3, answer=_status(cause))
     else:
-        yield finding("city_not_registered", **server)
+        yield _wrong("city_not_registered", **server)
 
 
 def _status(cause: str) -> str:
@@ -145,14 +145,14 @@ def _recorder(recorder: Recorder) -> Finding:
     name = recorder.id
     facts: dict[str, Any] = {"source": recorder.source, "said": recorder.said_id, "agreed": recorder.agreed}
     if recorder.rule in ("wrong_password", "digest_malformed"):
-        return finding("recorder_password_wrong", name=name, source=recorder.source)
+        return _wrong("recorder_password_wrong", name=name, source=recorder.source)
     if recorder.rule == "unknown_address":
-        return finding("recorder_address_other", name=name, **facts)
+        return _wrong("recorder_address_other", name=name, **facts)
     if recorder.rule == "unknown_device":
-        return finding("recorder_id_other", name=name, **facts)
+        return _wrong("recorder_id_other", name=name, **facts)
     if recorder.rule.startswith("lost_"):
-        return finding("recorder_gone", name=name, how=recorder.rule.removeprefix("lost_"))
-    return finding("recorder_silent", name=name)
+        return _wrong("recorder_gone", name=name, how=recorder.rule.removeprefix("lost_"))
+    return _wrong("recorder_silent", name=name)
 
 
 def _view(view: View, evidence: Evidence) -> Iterator[Finding]:
@@ -198,6 +198,11 @@ def _no_media(view: View, evidence: Evidence, about: dict[str, Any]) -> Finding:
     if not view.camera_on:
         return _said("camera_off", **about)
     return _said("recorder_sends_nothing", **about)
+
+
+def _wrong(code: str, **facts: Any) -> Finding:
+    """Return a trouble of all that it stands before."""
+    return finding(code, **facts)
 
 
 def _said(code: str, **facts: Any) -> Finding:

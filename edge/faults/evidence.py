@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+#: A side that was taken over may write what it likes into its file; it is read by the doctor, the page and the agent.
+MOST_ENTRIES, MAX_CHARACTERS, _MOST = 64, 128, 1 << 60
+
 
 @dataclass(frozen=True, slots=True)
 class Tunnel:
@@ -187,7 +190,9 @@ def _tunnels(said: dict[str, Any]) -> tuple[Tunnel, ...]:
     for name, each in said.items():
         facts = _map(each)
         age = facts.get("handshake_age_seconds")
-        known = int(age) if isinstance(age, int | float) else None
+        if not isinstance(age, int | float | None):
+            continue
+        known = int(_number(facts, "handshake_age_seconds")) if age is not None else None
         sizes = int(_number(facts, "sent")), int(_number(facts, "received"))
         found.append(Tunnel(name, _text(facts, "endpoint") or "?", known, *sizes))
     return tuple(found)
@@ -197,14 +202,15 @@ def _sinks(views: dict[str, Any]) -> frozenset[tuple[str, int]]:
     found = set()
     for view in views.values():
         sink = _map(view).get("sink")
-        if isinstance(sink, list) and len(sink) == 2 and isinstance(sink[1], list) and len(sink[1]) == 2:
-            found.add((str(sink[1][0]), int(sink[1][1])))
+        match sink:
+            case [_, [str(address), int(port)]]:
+                found.add((address, port))
     return frozenset(found)
 
 
 def _entries(value: object, parts: int) -> list[list[Any]]:
     """The entries of a set that the keeper tells: an address first, then numbers."""
-    entries = value if isinstance(value, list) else []
+    entries = value[:MOST_ENTRIES] if isinstance(value, list) else []
     return [each for each in entries if isinstance(each, list) and len(each) == parts and _numeric(each[1:])]
 
 
@@ -224,19 +230,19 @@ def _map(value: object) -> dict[str, Any]:
 
 
 def _maps(value: object) -> list[dict[str, Any]]:
-    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+    return [each for each in value[:MOST_ENTRIES] if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def _text(said: dict[str, Any], name: str) -> str:
     value = said.get(name)
-    return value if isinstance(value, str) else ""
+    return value[:MAX_CHARACTERS] if isinstance(value, str) else ""
 
 
 def _texts(said: dict[str, Any], name: str) -> tuple[str, ...]:
     value = said.get(name)
-    return tuple(each for each in value if isinstance(each, str)) if isinstance(value, list) else ()
+    return tuple(each for each in value[:MOST_ENTRIES] if isinstance(each, str)) if isinstance(value, list) else ()
 
 
 def _number(said: dict[str, Any], name: str) -> float:
     value = said.get(name)
-    return value if isinstance(value, int | float) else 0
+    return value if isinstance(value, int | float) and abs(value) < _MOST else 0
