@@ -26,11 +26,13 @@ _OPENS, _ANSWERS = "tcp flags & (syn | ack) == syn", "tcp flags & (syn | ack) !=
 PAGE_PORT = 443
 _LAN_MEDIA_KEY = "ip saddr . udp dport . @th,73,7"
 _VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
-#: Evidence of what is dropped, for whoever asks why no picture comes: source, our port and payload type in ``lan``; the
-#: far address, ICMP's code and the far port of the datagram that an ICMP error is about in ``vpn`` (RFC 792).
-_STRAYS, _FRAGMENTS, _REFUSALS = (
+#: Evidence of what is dropped, for whoever asks why no picture comes: media by source, our port and payload type, and
+#: hardware and address that do not belong together, in ``lan``; in ``vpn`` the far address, ICMP's code and the far port
+#: of the datagram that an ICMP error is about (RFC 792).
+_STRAYS, _FRAGMENTS, _MOVED, _REFUSALS = (
     ("strays", _LAN_MEDIA_KEY),
     ("fragments", "ip saddr"),
+    ("moved", "ether saddr . ip saddr"),
     ("refusals", "@th,192,32 . @th,8,8 . @th,240,16"),
 )
 
@@ -76,10 +78,13 @@ def _lan(site: Site) -> Ruleset:
     egress.append(Rule(f"arp saddr ip {own}", "accept", "ARP"))
     for recorder in _recorders(site):
         for address in sorted({recorder.address, *recorder.media_addresses}):
-            raw.append(Rule(f"ip saddr {address} ether saddr != {recorder.mac}", "drop", f"spoofed {recorder.id}"))
+            spoofed = f"ip saddr {address} ether saddr != {recorder.mac}"
+            raw.append(Rule(f"{spoofed} {noting(*_MOVED)}", "drop", f"spoofed {recorder.id}, noted"))
+            raw.append(Rule(spoofed, "drop", f"spoofed {recorder.id}"))
         own_ones = ", ".join(map(str, sorted({recorder.address, *recorder.media_addresses})))
         frame = f"ether saddr {recorder.mac} ip saddr != {{ {own_ones} }}"
         raw.append(Rule(f"{frame} {stray}", "drop", f"media of {recorder.id} under a foreign address, noted"))
+        raw.append(Rule(f"{frame} {noting(*_MOVED)}", "drop", f"{recorder.id} under a foreign address, noted"))
         raw.append(Rule(frame, "drop", f"{recorder.id} under a foreign address"))
         peer = f"SIP of {recorder.id}"
         input_.append(Rule(f"ip saddr {recorder.address} udp dport {sip}", "accept", peer))
@@ -104,7 +109,7 @@ def _lan(site: Site) -> Ruleset:
         input_.append(Rule(f"ip saddr {owners} tcp dport {PAGE_PORT} {_ANSWERS}", "accept", page))
         output.append(Rule(f'oifname "{port}" ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}', "accept", page))
         egress.append(Rule(f"ip saddr {own} ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}", "accept", page))
-    notes = (_STRAYS, _FRAGMENTS) if known else (_STRAYS,)
+    notes = (_STRAYS, _FRAGMENTS, _MOVED) if known else (_STRAYS,)
     return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), _LAN_MEDIA_KEY, port, tuple(egress), notes)
 
 

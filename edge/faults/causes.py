@@ -50,6 +50,7 @@ STAGES = {
     "recorder_password_wrong": "recorders",
     "recorder_address_other": "recorders",
     "recorder_id_other": "recorders",
+    "recorder_hardware_other": "recorders",
     "recorder_busy": "recorders",
     "recorder_refuses_offer": "recorders",
     "recorder_refuses_view": "recorders",
@@ -72,7 +73,7 @@ def causes(evidence: Evidence) -> tuple[Finding, ...]:
     dark = evidence.tunnels is None or (bool(tunnels) and len(tunnels) >= len(evidence.tunnels))
     registrations = () if dark else tuple(f for r in evidence.registrations for f in _registration(r, evidence))
     away = {recorder.id for recorder in evidence.recorders if not recorder.online}
-    recorders = tuple(_recorder(recorder) for recorder in evidence.recorders if recorder.id in away)
+    recorders = tuple(_recorder(recorder, evidence) for recorder in evidence.recorders if recorder.id in away)
     views = tuple(
         f for v in evidence.views if v.recorder not in away and _fresh(v.at, evidence) for f in _view(v, evidence)
     )
@@ -141,18 +142,22 @@ def _status(cause: str) -> str:
 # -- recorders and their views ---------------------------------------------------------------------------------------
 
 
-def _recorder(recorder: Recorder) -> Finding:
-    name = recorder.id
-    facts: dict[str, Any] = {"source": recorder.source, "said": recorder.said_id, "agreed": recorder.agreed}
-    if recorder.rule in ("wrong_password", "digest_malformed"):
+def _recorder(recorder: Recorder, evidence: Evidence) -> Finding:
+    name, rule = recorder.id, recorder.rule
+    agreed = recorder.agreed
+    moved = next((a for mac, a in evidence.moved if mac == recorder.mac and a not in (agreed, "0.0.0.0")), None)  # noqa: S104
+    other = next((mac for mac, a in evidence.moved if a == agreed and mac != recorder.mac), None)
+    if rule in ("wrong_password", "digest_malformed"):
         return _wrong("recorder_password_wrong", name=name, source=recorder.source)
-    if recorder.rule == "unknown_address":
-        return _wrong("recorder_address_other", name=name, **facts)
-    if recorder.rule == "unknown_device":
-        return _wrong("recorder_id_other", name=name, **facts)
-    if recorder.rule.startswith("lost_"):
-        return _wrong("recorder_gone", name=name, how=recorder.rule.removeprefix("lost_"))
-    return _wrong("recorder_silent", name=name)
+    if rule == "unknown_device":
+        return _wrong("recorder_id_other", name=name, source=recorder.source, said=recorder.said_id)
+    if rule == "unknown_address" or moved:
+        return _wrong("recorder_address_other", name=name, source=moved or recorder.source, agreed=agreed)
+    if other:
+        return _wrong("recorder_hardware_other", name=name, other=other, mac=recorder.mac, agreed=agreed)
+    if rule.startswith("lost_"):
+        return _wrong("recorder_gone", name=name, how=rule.removeprefix("lost_"))
+    return _wrong("recorder_silent", name=name, agreed=agreed)
 
 
 def _view(view: View, evidence: Evidence) -> Iterator[Finding]:

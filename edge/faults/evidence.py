@@ -56,7 +56,9 @@ class Recorder:
     rule: str = ""
     source: str = ""
     said_id: str = ""
-    agreed: str = ""
+    #: Its address and hardware address in the owner's list.
+    agreed: str = "?"
+    mac: str = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +107,8 @@ class Evidence:
     strays: tuple[Dropped, ...] = ()
     fragments: tuple[Dropped, ...] = ()
     refusals: tuple[Dropped, ...] = ()
+    #: (hardware address, address) of frames that carried the one of a recorder and not the other.
+    moved: tuple[tuple[str, str], ...] = ()
 
 
 def read(said: Mapping[str, Any], now: float) -> Evidence:
@@ -122,6 +126,7 @@ def read(said: Mapping[str, Any], now: float) -> Evidence:
         sinks=_sinks(_map(ferry.get("views"))),
         strays=tuple(Dropped(a, n, s, p, k) for a, p, k, n, s in _entries(noted.get("strays"), 5)),
         fragments=tuple(Dropped(a, n, s) for a, n, s in _entries(noted.get("fragments"), 3)),
+        moved=tuple((str(mac), str(address)) for mac, address, _, _ in _entries(noted.get("moved"), 4, texts=2)),
         refusals=tuple(Dropped(_dotted(a), n, s, p, k) for a, k, p, n, s in _entries(noted.get("refusals"), 5)),
     )
 
@@ -155,19 +160,12 @@ def _offer(said: dict[str, Any]) -> Offer:
 
 def _recorders(site: dict[str, Any]) -> tuple[Recorder, ...]:
     why = {_text(each, "recorder"): each for each in _maps(site.get("turned_away"))}
+    listed = _map(site.get("listed"))
     found = []
-    for name, online in _map(site.get("recorders")).items():
-        said = why.get(name, {})
-        found.append(
-            Recorder(
-                name,
-                online is True,
-                _text(said, "rule"),
-                _text(said, "source"),
-                _text(said, "id"),
-                _text(said, "agreed"),
-            )  # fmt: skip
-        )
+    for name, online in list(_map(site.get("recorders")).items())[:MOST_ENTRIES]:
+        said, (address, mac) = why.get(name, {}), (*_texts(listed, name), "?", "?")[:2]
+        rule, source = _text(said, "rule"), _text(said, "source")
+        found.append(Recorder(name, online is True, rule, source, _text(said, "id"), address, mac))
     return tuple(found)
 
 
@@ -208,10 +206,10 @@ def _sinks(views: dict[str, Any]) -> frozenset[tuple[str, int]]:
     return frozenset(found)
 
 
-def _entries(value: object, parts: int) -> list[list[Any]]:
-    """The entries of a set that the keeper tells: an address first, then numbers."""
+def _entries(value: object, parts: int, texts: int = 1) -> list[list[Any]]:
+    """The entries of a set that the keeper tells: addresses first, then numbers."""
     entries = value[:MOST_ENTRIES] if isinstance(value, list) else []
-    return [each for each in entries if isinstance(each, list) and len(each) == parts and _numeric(each[1:])]
+    return [each for each in entries if isinstance(each, list) and len(each) == parts and _numeric(each[texts:])]
 
 
 def _numeric(values: list[object]) -> bool:

@@ -244,7 +244,7 @@ class Kernel:
 
     def noted(self) -> dict[str, Any]:
         """Return what the rules dropped lately that tells why a picture does not come (``firewall.compile``)."""
-        where = {"strays": "lan", "fragments": "lan", "refusals": "vpn"}
+        where = {"strays": "lan", "fragments": "lan", "moved": "lan", "refusals": "vpn"}
         return {name: self._hands[namespace].ask("noted", name) for name, namespace in where.items()}
 
     def rules_missing(self, site: Site) -> dict[str, list[str]]:

@@ -354,8 +354,7 @@ class SiteSide:
         if refused.rule in _TURNED_AWAY and recorder and recorder not in self._online:
             # Whoever is locked out is so for his wrong passwords.
             rule = "wrong_password" if refused.rule == "password_locked" else refused.rule
-            facts = {"rule": rule, "source": host, "id": refused.about, "agreed": str(known[recorder].address)}
-            self._turned_away.put(recorder, now, recorder=recorder, **facts)
+            self._turned_away.put(recorder, now, recorder=recorder, rule=rule, source=host, id=refused.about)
 
     def _note(self, leg: str, reason: str, now: float, status: int = 0, about: str = "") -> None:
         """Keep why the view of a leg shows no picture."""
@@ -534,6 +533,7 @@ class SiteSide:
             "counters": dict(sorted((self.counters + Counter(self._platform.counters)).items())),
             "deviations": {peer: dict(sorted(seen.items())) for peer, seen in self._platform.deviations.items()},
             "editions": {recorder: self._platform.edition_of(recorder) for recorder in sorted(self._online)},
+            "listed": {r.id: [str(r.address), r.mac] for r in self._recorders.values()},
             "turned_away": self._turned_away.told(),
             "troubles": self._troubles.told(),
         }

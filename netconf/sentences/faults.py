@@ -137,9 +137,9 @@ _CITY = {
 _RECORDERS = {
     "recorder_silent": _words(
         ("The recorder {name} is not registered, and nothing was heard of it.",
-         "No REGISTER came from its address.",
+         "No REGISTER came from {agreed}.",
          "Check its power and cable, then in its platform settings the address, port and id of this box."),
-        ("录像机 {name} 未注册，也未收到其任何消息。", "未收到来自其地址的 REGISTER。",
+        ("录像机 {name} 未注册，也未收到其任何消息。", "未收到来自 {agreed} 的 REGISTER。",
          "请检查其电源和网线，再核对其平台设置中的本设备地址、端口和编码。"),
     ),
     "recorder_gone": _words(
@@ -153,11 +153,23 @@ _RECORDERS = {
          "Compare the password in the recorder's platform settings with the one given to snowgate; after three wrong tries it waits ten minutes."),
         ("录像机 {name} 的注册密码错误。", "来自 {source} 的 REGISTER 鉴权失败。", "请核对录像机平台设置与本设备中的密码；三次错误后需等待十分钟。"),
     ),
+    "recorder_hardware_other": _words(
+        (
+            "Another device uses the address of the recorder {name}.",
+            "{agreed} is used by {other}; listed is {mac}.",
+            "If the recorder was replaced, list its new hardware address; otherwise find the device with the same address.",
+        ),
+        (
+            "录像机 {name} 的地址被另一台设备使用。",
+            "{agreed} 由 {other} 使用；登记的硬件地址为 {mac}。",
+            "如已更换录像机，请登记其新的硬件地址；否则请查找占用该地址的设备。",
+        ),
+    ),
     "recorder_address_other": _words(
-        ("The recorder {name} registers from another address than the one that is listed.",
-         "REGISTER came from {source}; listed is {agreed}.",
+        ("The recorder {name} has another address than the one that is listed.",
+         "It sends from {source}; listed is {agreed}.",
          "Give the recorder its address back as a fixed one, or list the new one."),
-        ("录像机 {name} 从非登记地址注册。", "REGISTER 来自 {source}；登记地址为 {agreed}。", "请为录像机恢复固定地址，或登记新地址。"),
+        ("录像机 {name} 使用了非登记地址。", "其报文来自 {source}；登记地址为 {agreed}。", "请为录像机恢复固定地址，或登记新地址。"),
     ),
     "recorder_id_other": _words(
         ("At the address of the recorder {name} a device registers under another id.",

@@ -13,13 +13,14 @@ from edge.faults.noted import MOST_TROUBLES, Noted
 from netconf import words
 
 NVR, CHANNEL, NOW = "34020000001180000001", "34020000001310000001", 10_000.0
+MAC, OTHER_MAC = "02:00:00:00:00:10", "02:00:00:00:00:99"
 SERVER = "100.64.255.10:5060/tcp"
 WELL: dict[str, Any] = {
     "keeper": {
         "tunnels": {"wg-a": {"handshake_age_seconds": 20, "endpoint": "203.0.113.10:51820", "sent": 900, "received": 800}},
-        "clock_behind": False, "noted": {"strays": [], "fragments": [], "refusals": []},
+        "clock_behind": False, "noted": {"strays": [], "fragments": [], "refusals": [], "moved": []},
     },
-    "siteside": {"recorders": {NVR: True}, "turned_away": [], "troubles": []},
+    "siteside": {"recorders": {NVR: True}, "listed": {NVR: ["192.168.1.10", MAC]}, "turned_away": [], "troubles": []},
     "cityside": {
         "registered": True, "refused": [],
         "registration": {"registered": True, "id": "34020000002008000001", "server": SERVER, "cause": "", "about": "",
@@ -65,6 +66,12 @@ def away(**facts: Any) -> dict[str, Any]:
         said["siteside"]["turned_away"] = [
             {"recorder": NVR, "source": "192.168.1.10", "id": NVR, "at": NOW - 5, **facts}
         ]
+    return said
+
+
+def moved(mac: str, address: str, **facts: Any) -> dict[str, Any]:
+    said = away(**facts)
+    said["keeper"]["noted"]["moved"] = [[MAC, "0.0.0.0", 3, 9], [mac, address, 40, 2]]
     return said
 
 
@@ -128,9 +135,21 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     "recorder's password": ("recorder_password_wrong", away(rule="wrong_password"), "192.168.1.10"),
     "recorder's address": (
         "recorder_address_other",
-        away(rule="unknown_address", source="192.168.1.77", agreed="192.168.1.10"),
+        away(rule="unknown_address", source="192.168.1.77"),
         "192.168.1.77",
     ),
+    "recorder's new address": (
+        "recorder_address_other",
+        moved(MAC, "192.168.1.77"),
+        "sends from 192.168.1.77; listed is 192",
+    ),
+    "recorder's new address, gone before": (
+        "recorder_address_other",
+        moved(MAC, "192.168.1.77", rule="lost_keepalive"),
+        "192.168.1.77",
+    ),
+    "somebody else's frames": ("recorder_silent", moved(OTHER_MAC, "192.168.1.77"), "192.168.1.10"),
+    "recorder replaced": ("recorder_hardware_other", moved(OTHER_MAC, "192.168.1.10"), OTHER_MAC),
     "recorder's id": ("recorder_id_other", away(rule="unknown_device", id="34020000001110000009"), "1110000009"),
     "busy": ("recorder_busy", view("recorder_refused", status=486, about="Busy Here"), "486 Busy Here"),
     "415": ("recorder_refuses_offer", view("recorder_refused", status=415), "415"),
