@@ -46,6 +46,7 @@ from netconf.model import Site
 
 PS_PAYLOAD_TYPE = 96
 _VIEWER_BYTES = 96
+_RIGHTS = ("right_not_granted", "right_not_allowed", "channel_not_shared")
 #: What a view's kind is called in SDP (2016 annex F).
 KINDS = {"Play": "live", "Playback": "playback", "Download": "download"}
 
@@ -409,7 +410,9 @@ class CitySide:
             self._device.hang_up(view.leg, now)
             self._commands.append(Say(reason, view.issued))
         else:
-            self._note(view.issued, reason, view.request.kind, now)
+            if reason in _RIGHTS:
+                # What the recorder made of it is the site side's to tell.
+                self._note(view.issued, reason, view.request.kind, now)
             self._refuse_leg(view.leg, status, reason, now)
 
     def _refuse_leg(self, leg: str, status: int, reason: str, now: float) -> None:
