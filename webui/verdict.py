@@ -7,7 +7,7 @@ from typing import Any
 
 from edge.faults.causes import STAGES, causes
 from edge.faults.evidence import read
-from netconf.finding import Finding, finding
+from netconf.finding import Finding, Severity, finding
 from netconf.model import Site
 
 
@@ -31,7 +31,9 @@ class Verdict:
 
     @property
     def trouble(self) -> Finding | None:
-        return next((stage.trouble for stage in self.stages if stage.trouble), None)
+        found = [stage.trouble for stage in self.stages if stage.trouble is not None]
+        # A view without a picture is said after what stands for all views.
+        return next((trouble for trouble in found if trouble.severity is Severity.ERROR), next(iter(found), None))
 
     @property
     def others(self) -> tuple[Finding, ...]:
