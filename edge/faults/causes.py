@@ -20,7 +20,8 @@ FRESH_SECONDS = 1800.0
 MOST_MISSED = 2
 #: A host sends ICMP errors about one peer in a burst of six and then one a second (Linux): a city that closes its port a
 #: moment before it hangs up causes a burst, one that never listened many more. A view that flows now needs no such count.
-MANY_REFUSALS, LATELY_SECONDS = 8, 10
+#: Nobody tells whether the city took the pictures of the next view: two minutes later the refusals of the last are old.
+MANY_REFUSALS, LATELY_SECONDS, OLD_REFUSAL_SECONDS = 8, 10, 120
 #: What was dropped this long before a view failed was still its own.
 VIEW_SECONDS = 20
 PS = 96
@@ -246,4 +247,5 @@ def _refuses_media(dropped: Dropped, evidence: Evidence) -> bool:
     if f"{dropped.address}:{dropped.port}" in servers:
         return False  # of signalling
     flows = (dropped.address, dropped.port) in evidence.sinks
-    return dropped.packets >= MANY_REFUSALS or (flows and dropped.seconds <= LATELY_SECONDS)
+    lately = dropped.seconds <= (LATELY_SECONDS if flows else OLD_REFUSAL_SECONDS)
+    return lately and (flows or dropped.packets >= MANY_REFUSALS)

@@ -245,6 +245,8 @@ def test_what_is_old_is_not_told() -> None:
 def test_a_burst_after_a_view_and_a_refusal_of_signalling_are_no_refused_media() -> None:
     assert codes(refusals([CITY, 3, 40002, 6, 20])) == []
     assert codes(refusals([CITY, 3, 40002, 6, 20], sink=40002)) == [], "long ago, and the view flows"
+    assert codes(refusals([CITY, 3, 40002, 600, 20], sink=40002)) == [], "another view of before, at the same port"
+    assert codes(refusals([CITY, 3, 40002, 600, 121])) == []
     assert codes(refusals([CITY, 3, 5060, 600, 1])) == []
 
 
