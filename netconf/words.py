@@ -10,6 +10,7 @@ from typing import Literal
 
 from netconf.finding import Finding
 from netconf.sentences.changes import CHANGES
+from netconf.sentences.faults import FAULTS
 from netconf.sentences.form import Words
 from netconf.sentences.pages import PAGES
 from netconf.sentences.processes import PROCESSES
@@ -549,7 +550,10 @@ _CALLS = {
     ),
 }
 
-TABLE: dict[str, Words] = _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK | RECEIPTS | PROCESSES | UPKEEP
+TABLE: dict[str, Words] = (
+    _SITE | _APPLY | _LAB | _CALLS | CHANGES | PAGES | UPLINK | RECEIPTS | PROCESSES | UPKEEP | FAULTS
+)
+_NONE = Words("", "", "", "")
 
 
 class _Facts(dict[str, str]):
@@ -569,10 +573,14 @@ def sentence(found: Finding, language: Language = "en") -> str:
 
 def advice(found: Finding, language: Language = "en") -> str:
     """Return what to do about it; may be empty."""
-    words = TABLE.get(found.code)
-    if words is None:
-        return ""
+    words = TABLE.get(found.code, _NONE)
     return _filled(words.en_advice if language == "en" else words.zh_advice, found)
+
+
+def evidence(found: Finding, language: Language = "en") -> str:
+    """Return what a finding rests on; may be empty."""
+    words = TABLE.get(found.code, _NONE)
+    return _filled(words.en_evidence if language == "en" else words.zh_evidence, found)
 
 
 def _filled(words: str, found: Finding) -> str:
@@ -592,8 +600,8 @@ def reason(code: str, language: Language = "en") -> str:
 
 
 def report(findings: Iterable[Finding], language: Language = "en") -> list[str]:
-    """Return one line a finding: where, what, what to do, code."""
-    return [
-        " ".join(part for part in (_visible(f.path), sentence(f, language), advice(f, language), f"({f.code})") if part)
-        for f in findings
+    """Return one line a finding: where, what, what it rests on, what to do, code."""
+    lines = [
+        (_visible(f.path), *(put(f, language) for put in (sentence, evidence, advice)), f"({f.code})") for f in findings
     ]
+    return [" ".join(part for part in line if part) for line in lines]

@@ -14,7 +14,6 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from edge.control.wire import Propose
 from netconf import layers, words
-from netconf.finding import Finding
 from netconf.model import Site
 from webui import guard
 from webui.accounts import Accounts, Locked, Session, same
@@ -76,7 +75,11 @@ def _around(app: Flask, box: Box, accounts: Accounts) -> None:
         return {
             "w": lambda key, **facts: word(key, language, **facts),
             "sentence": lambda code: words.reason(code, language),
-            "advice": lambda code: words.advice(Finding(code), language),
+            "told": lambda found: (
+                words.sentence(found, language),
+                words.evidence(found, language),
+                words.advice(found, language),
+            ),
             "language": language,
             "csrf": session.csrf if session is not None else "",
             "inside": session is not None,

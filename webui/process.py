@@ -72,6 +72,7 @@ class Seen:
             facts["keeper"] = None
         for name in _PROGRAMS:
             facts[name] = status.read(self._where.run, name)
+        facts["monotonic"] = time.monotonic()
         return facts
 
     def history(self) -> list[dict[str, Any]] | None:

@@ -112,7 +112,9 @@ def test_what_is_broken_is_named(street: Street, inside_page: Browser) -> None:
     eventually(lambda: "一切正常" in verdict(inside_page), 60, "all is well")
     street.stop_program("city")
     try:
-        eventually(lambda: "与市级平台的注册已断开" in verdict(inside_page), 90, "the city is named")
+        eventually(lambda: "市级平台的 SIP 地址无服务监听" in verdict(inside_page), 90, "the city is named")
+        assert "拒绝连接" in verdict(inside_page), "the evidence"
+        assert "请市级平台检查 SIP 服务是否运行" in verdict(inside_page), "the next step"
         path = inside_page.do("text", selector="ol.path li.bad")
         assert "市级平台" in path
         assert "异常" in path
