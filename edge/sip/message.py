@@ -24,7 +24,8 @@ _LENGTH = re.compile(r"[0-9]{1,5}", re.ASCII)
 _STATUS = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.ASCII)
 _COMPACT = {
     "v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "c": "content-type",
-    "l": "content-length", "s": "subject", "k": "supported", "e": "content-encoding", "o": "event",
+    "l": "Content-Length", "s": "subject", "k": "supported", "e": "content-encoding", "o": "event",
+    "content-length": "Content-Length",
 }  # fmt: skip
 #: Headers that two readers would read differently if they stood twice.
 _ONCE = frozenset(
@@ -42,26 +43,28 @@ class Headers:
     """Header fields in order; names compare without case."""
 
     fields: tuple[tuple[str, str], ...] = ()
-    #: The first value of each name, in lower case; filled when first asked for.
-    _first: dict[str, str] = field(default_factory=dict, init=False, compare=False, repr=False)
+    #: The values of each name, in lower case; filled when first asked for.
+    _values: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)
 
     def get(self, name: str) -> str | None:
         """Return the first value, or None."""
-        return self.first_values().get(name.lower())
-
-    def first_values(self) -> dict[str, str]:
-        """Return the first value of each name, in lower case."""
-        if not self._first:
-            for key, value in self.fields:
-                self._first.setdefault(key.lower(), value)
-        return self._first
+        values = self.by_name().get(name.lower())
+        return values[0] if values is not None else None
 
     def all(self, name: str) -> tuple[str, ...]:
-        wanted = name.lower()
-        return tuple([value for key, value in self.fields if key.lower() == wanted])
+        return self.by_name().get(name.lower(), ())
+
+    def by_name(self) -> dict[str, tuple[str, ...]]:
+        """Return the values of each name, in lower case."""
+        values = self._values
+        if not values:
+            for name, value in self.fields:
+                lowered = name.lower()
+                values[lowered] = (*values[lowered], value) if lowered in values else (value,)
+        return values
 
     def first(self, name: str, value: str) -> Headers:
         """Return headers with one more field in front."""
@@ -133,7 +136,7 @@ class _Message:
 
     def _wire(self, start: str, more: Iterable[tuple[str, str]]) -> bytes:
         lines = [start]
-        lines += [f"{name}: {value}" for name, value in (*self.headers, *more) if name.lower() != "content-length"]
+        lines += [f"{name}: {value}" for name, value in (*self.headers, *more) if name != "Content-Length"]
         lines.append(f"Content-Length: {len(self.body)}")
         return "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + self.body
 
@@ -267,7 +270,7 @@ def _field(line: str) -> tuple[str, str]:
 
 @lru_cache(1024)
 def _name(name: str) -> str:
-    """Return a header's name, the compact form written out."""
+    """Return a header's name, the compact form written out; the length's, which is ours to write, in one spelling."""
     if not _TOKEN.fullmatch(name):
         raise RemoteSipError("header_name", 400)
     return _COMPACT.get(name.lower(), name)
@@ -290,14 +293,12 @@ def _text(raw: bytes) -> str:
 
 
 def _once(headers: Headers) -> None:
-    values = headers.first_values()
-    if len(values) < len(headers.fields):
-        names = [name.lower() for name, _ in headers]
-        if any(names.count(name) > 1 for name in _ONCE):
-            raise RemoteSipError("header_twice", 400)
+    values = headers.by_name()
     for name in _NEEDED:
         if name not in values:
             raise RemoteSipError(f"no_{name}", 400)
+    if len(values) < len(headers.fields) and any(len(told) > 1 for name, told in values.items() if name in _ONCE):
+        raise RemoteSipError("header_twice", 400)
 
 
 def _judge_length(headers: Headers, rest: bytes, deviations: list[str]) -> None:
