@@ -211,6 +211,15 @@ _SITE = {
         "隧道范围过大（{network}）。",
         "请只写市级平台的网段。",
     ),
+    "platform_repeated": Words(
+        "Two platforms have the id {value}.", "Leave one of them.", "两个平台的编号同为 {value}。", "请只保留一个。"
+    ),
+    "platform_port_repeated": Words(
+        "Two platforms are spoken to from port {value}.",
+        "Give each its own local_port.",
+        "两个平台使用同一本地端口 {value}。",
+        "请为每个平台设置不同的 local_port。",
+    ),
     "platform_outside_tunnel": Words(
         "The platform {address} is in no tunnel's networks.",
         "Add its network to a tunnel.",
@@ -412,6 +421,12 @@ _CALLS = {
         "Move device.key away and enrol the box anew.",
         "本机密钥无法读取。",
         "请移走 device.key 并重新登记。",
+    ),
+    "ids_not_kept": Words(
+        "The channels' ids can be neither read nor written; new channels are not shown to the city.",
+        "Check the disk, or restore a backup.",
+        "通道编号表无法读写，新通道不会向市级平台显示。",
+        "请检查磁盘，或恢复备份。",
     ),
     "kept_damaged": Words(
         "What the program knew before its restart cannot be read; running views end.",

@@ -66,4 +66,8 @@ def _tunnel(keeper: dict[str, Any]) -> Stage:
 
 
 def _city(site: Site, side: dict[str, Any]) -> Stage:
-    return Stage("city", site.platform.id, "" if side.get("registered") else "city_registration_lost")
+    platforms = side.get("platforms") or {}
+    away = [each.id for each in site.platform if not (platforms.get(each.id) or {}).get("registered")]
+    return Stage(
+        "city", ", ".join(away or [each.id for each in site.platform]), "city_registration_lost" if away else ""
+    )
