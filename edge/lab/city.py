@@ -162,7 +162,12 @@ class City:
             "right": verdict.right, "wrong": verdict.wrong, "errors": verdict.errors[:20],
             "error_count": len(verdict.errors), "last": verdict.last_number, "first_at": verdict.first_at,
         }  # fmt: skip
-        return {**self.facts, "refused": dict(self._platform.counters), "heard": dict(self._platform.told), "judge": seen}
+        return {
+            **self.facts,
+            "refused": dict(self._platform.counters),
+            "heard": dict(self._platform.told),
+            "judge": seen,
+        }
 
     def _play(self, verb: str, rest: list[str], now: float) -> None:
         loop = asyncio.get_running_loop()

@@ -250,7 +250,9 @@ class Endpoint:
 
     def _stamp(self, request: Request, branch: str, to: Address) -> Request:
         via = ("Via", f"SIP/2.0/{to.transport.upper()} {self._sent_by};rport;branch={branch}")
-        return request.with_headers(Headers((via, *request.headers, ("Max-Forwards", "70"), ("User-Agent", self._user_agent))))
+        return request.with_headers(
+            Headers((via, *request.headers, ("Max-Forwards", "70"), ("User-Agent", self._user_agent)))
+        )
 
     def send_ack(self, key: TransactionKey, ack: Request, to: Address, now: float) -> None:
         """Acknowledge the 2xx of an INVITE; it is sent again whenever the 2xx comes again (RFC 3261 13.2.2.4)."""
