@@ -79,10 +79,10 @@ def hardware(at: int) -> str:
     return f"02:00:00:00:40:{at:02x}"
 
 
-def site_text() -> str:
+def site_text(recorders: int, channels: int) -> str:
     """Return the lab's site with many recorders."""
     lines = [SITE_FILE.read_text(encoding="utf-8").partition("[[recorder]]")[0]]
-    for at in range(RECORDERS):
+    for at in range(recorders):
         lines.append(
             f'[[recorder]]\nid = "{recorder_id(at)}"\naddress = "{address(at)}"\nmac = "{hardware(at)}"\n'
             f'media_addresses = ["{address(at)}"]\n'
@@ -90,9 +90,17 @@ def site_text() -> str:
         lines += [
             f'[[channel]]\nrecorder = "{recorder_id(at)}"\nid = "{channel_id(at, channel)}"\nname = "摄像机{at}-{channel}"\n'
             f'coverage = "A"\nshare = true\n'
-            for channel in range(CHANNELS)
+            for channel in range(channels)
         ]
     return "\n".join(lines)
+
+
+def cameras(at: int, channels: int) -> list[CatalogEntry]:
+    """Return the catalog of one recorder."""
+    return [
+        CatalogEntry(channel_id(at, channel), f"Camera {channel}", "bench", "camera", parent_id=recorder_id(at))
+        for channel in range(channels)
+    ]
 
 
 def plug() -> None:
@@ -119,11 +127,7 @@ async def _recorders(secrets: Path) -> None:
             keepalive_seconds=20, retry_seconds=1.0,
         )  # fmt: skip
         device = Device(config, SystemChance())
-        cameras = [
-            CatalogEntry(channel_id(at, channel), f"Camera {channel}", "bench", "camera", parent_id=recorder_id(at))
-            for channel in range(CHANNELS)
-        ]
-        device.set_catalog(cameras, time.monotonic())
+        device.set_catalog(cameras(at, CHANNELS), time.monotonic())
         shells.append((device, UdpShell(device, config.local, lambda event, now: None)))
     for device, shell in shells:
         device.start(time.monotonic())
@@ -136,7 +140,7 @@ def measure() -> dict[str, Any]:
     folder = Path("build/lab")
     folder.mkdir(parents=True, exist_ok=True)
     site = folder / "powercut.toml"
-    site.write_text(site_text(), encoding="utf-8")
+    site.write_text(site_text(RECORDERS, CHANNELS), encoding="utf-8")
     street = Booting(folder / "powercut-log", without=frozenset({"nvr"}), site_file=site, rewire=plug)
     try:
         street.open()
