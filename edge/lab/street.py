@@ -232,6 +232,13 @@ class Street:
         """Return what a program's status file says, {} when it says nothing yet."""
         return status_file.read(RUN, name) or {}
 
+    def views(self, side: str) -> dict[str, Any]:
+        """Return the views that a side says it has."""
+        if side != "cityside":
+            return dict(self.said(side).get("views", {}))
+        platforms = self.said(side).get("platforms", {})
+        return {number: view for each in platforms.values() for number, view in each.get("views", {}).items()}
+
     def upper(self, at: int = 0) -> dict[str, Any]:
         """Return what the city side says of a platform, {} when it says nothing yet."""
         assert self.site is not None  # made before
