@@ -398,7 +398,7 @@ class Device(Role):
             else:
                 self._miss(now)
         elif not self._pager.on_final(key, good, now):
-            self._subscriptions.on_final(key, response)
+            self._subscriptions.on_final(key, response, now)
 
     def _own_timer(self) -> float | None:
         times = (

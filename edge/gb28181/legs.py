@@ -21,7 +21,7 @@ from edge.sip.chance import Chance
 from edge.sip.dialog import Dialog
 from edge.sip.endpoint import Endpoint, TransactionKey
 from edge.sip.errors import RemoteSipError
-from edge.sip.message import CSeq, Headers, Request, Response, reply
+from edge.sip.message import Headers, Request, Response, reply
 from edge.sip.transaction import Kind
 from edge.sip.uri import NameAddr, SipUri
 
@@ -518,10 +518,10 @@ _TOLD: dict[Action, Callable[[_Leg], CallEvent]] = {
 def message(identity: Identity, peer_id: str, to: Address, number: int, tag: str, call_id: str, body: bytes) -> Request:
     """Return a MESSAGE that carries a MANSCDP body (GB/T 28181 9.5)."""
     fields = (
-        ("From", str(identity.name_addr(tag))),
-        ("To", str(NameAddr(SipUri(peer_id, identity.domain)))),
+        ("From", f"<sip:{identity.id}@{identity.domain}>;tag={tag}"),
+        ("To", f"<sip:{peer_id}@{identity.domain}>"),
         ("Call-ID", call_id),
-        ("CSeq", str(CSeq(number, "MESSAGE"))),
+        ("CSeq", f"{number} MESSAGE"),
         ("Content-Type", "Application/MANSCDP+xml"),
     )
     return Request(Headers(fields), body, method="MESSAGE", uri=SipUri(peer_id, to.host, to.port))

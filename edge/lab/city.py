@@ -14,6 +14,7 @@ import asyncio
 import socket
 import sys
 import time
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,18 @@ MEDIA_PORT = 40000
 SSRC = 200_004_321
 
 
+class _Hearing(Platform):
+    """Counts what is said to it, by method."""
+
+    def __init__(self, config: PlatformConfig) -> None:
+        super().__init__(config, SystemChance())
+        self.told: Counter[str] = Counter()
+
+    def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
+        self.told[data.partition(b" ")[0][:16].decode("ascii", "replace")] += 1
+        super().receive_datagram(data, addr, now)
+
+
 class City:
     """One platform's process; ``box`` is the id that it knows the box by."""
 
@@ -64,7 +77,7 @@ class City:
         known = KnownDevice(box, read_password(secrets, f"platform-{own_id}") or "", frozenset({TUNNEL_IP}))
         config = PlatformConfig(own_id, DOMAIN, local, DOMAIN, (known,), keepalive_seconds=10, user_agent="lab city",
                                 edition=edition)  # fmt: skip
-        self._platform = Platform(config, SystemChance())
+        self._platform = _Hearing(config)
         self._udp = UdpShell(self._platform, local, self._event)
         self._local = local
         self._lines = TcpLines(self._udp.receive)
@@ -167,7 +180,12 @@ class City:
             "right": verdict.right, "wrong": verdict.wrong, "errors": verdict.errors[:20],
             "error_count": len(verdict.errors), "last": verdict.last_number, "first_at": verdict.first_at,
         }  # fmt: skip
-        return {**self.facts, "refused": dict(self._platform.counters), "judge": seen}
+        return {
+            **self.facts,
+            "refused": dict(self._platform.counters),
+            "heard": dict(self._platform.told),
+            "judge": seen,
+        }
 
     def _play(self, verb: str, rest: list[str], now: float) -> None:
         loop = asyncio.get_running_loop()
