@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from netconf.model import Site
+from webui import peers
 
 #: WireGuard shakes hands anew every two minutes while anything is sent; three minutes of silence is a dead tunnel.
 HANDSHAKE_SECONDS = 180
@@ -66,4 +67,7 @@ def _tunnel(keeper: dict[str, Any]) -> Stage:
 
 
 def _city(site: Site, side: dict[str, Any]) -> Stage:
-    return Stage("city", site.platform.id, "" if side.get("registered") else "city_registration_lost")
+    told = peers.cities(site, side)
+    named = [platform.id for platform in peers.platforms(site)]
+    lost = [each for each in named if not (told.get(each) or {}).get("registered")]
+    return Stage("city", ", ".join(lost or named), "city_registration_lost" if lost else "")

@@ -17,7 +17,7 @@ from tests.browser.conftest import HOME, Browser, open_page
 
 ORDERS = RUN / "city.sock"
 NEW = "192.168.1.3"
-PAGES = {"overview": "/", "cameras": "/cameras", "viewers": "/viewers", "changes": "/changes"}
+PAGES = {"overview": "/", "cameras": "/cameras", "peers": "/peers", "viewers": "/viewers", "changes": "/changes"}
 #: Where the screenshots go; into docs/pages when somebody wants to look at them.
 SHOTS = Path(os.environ.get("SNOWGATE_SHOTS", "build/pages"))
 
@@ -98,6 +98,50 @@ def test_the_sharing_switch_reaches_the_city(street: Street, inside_page: Browse
         inside_page.do("click", selector=f"form:has([name=id][value='{channel.id}']) button")
         inside_page.do("wait", selector="[data-change=kept]", seconds=50)
         eventually(lambda expected=expected: shown() is expected, 60, f"shared: {expected}")
+
+
+def test_a_right_taken_away_refuses_the_citys_view(street: Street, inside_page: Browser, channel: str) -> None:
+    """The owner's half of the two keys, at one camera that stays shared."""
+    shared = next(c for c in street.site.channel if c.share) if street.site else None
+    assert shared is not None
+    form = f"form[action='/cameras/rights']:has([name=id][value='{shared.id}'])"
+
+    def refused() -> int:
+        return int(street.said("cityside").get("counters", {}).get("right_not_allowed", 0))
+
+    def allowed() -> list[str]:
+        channels = json.loads((RUN / "keeper" / "site.json").read_bytes())["channel"]
+        return next(list(c["allow"]) for c in channels if c["id"] == shared.id)
+
+    before = allowed()
+    assert "live" in before
+    for expected in (False, True):
+        inside_page.do("goto", url=f"{HOME}/cameras")
+        inside_page.do("click", selector=f"details.rights:has([name=id][value='{shared.id}']) summary")
+        inside_page.do("click", selector=f"{form} [value=live]")
+        inside_page.do("click", selector=f"{form} button")
+        inside_page.do("wait", selector="[data-change=kept]", seconds=50)
+        assert ("live" in allowed()) is expected
+        if not expected:
+            online = eventually(lambda: order(ORDERS, "facts")["online"], 40, "the site is registered again")
+            assert online
+            order(ORDERS, f"play {channel}")
+            eventually(lambda: refused() > 0, 20, "the city hears that the owner does not allow it")
+            assert not street.said("ferry").get("views")
+    assert sorted(allowed()) == sorted(before)
+    inside_page.do("goto", url=f"{HOME}/viewers")
+    assert "业主未允许在该摄像机上进行此操作。" in inside_page.do("text", selector="main")
+
+
+def test_who_is_connected_and_how_it_speaks_is_shown(street: Street, inside_page: Browser) -> None:
+    def shown() -> str:
+        inside_page.do("goto", url=f"{HOME}/peers")
+        return str(inside_page.do("text", selector="main"))
+
+    eventually(lambda: "已注册" in shown() and "在线" in shown(), 60, "both sides of the box")
+    text = shown()
+    assert "GB/T 28181-2016" in text
+    assert "与国标不符之处" in text
 
 
 def test_a_camera_inside_the_premises_has_no_switch(street: Street, inside_page: Browser) -> None:
