@@ -24,7 +24,7 @@ class Access:
     """The two keys of one confirmed configuration."""
 
     def __init__(self, site: Site) -> None:
-        self._rights = frozenset(site.platform.rights)
+        self._rights = {platform.id: frozenset(platform.rights) for platform in site.platform}
         self._most = site.max_calls
         self._channels: Mapping[tuple[str, str], Channel] = {(c.recorder, c.id): c for c in site.channel}
 
@@ -33,22 +33,26 @@ class Access:
         known = self._channels.get((recorder, channel))
         return known is not None and known.share and known.coverage != "B"
 
-    def refuses(self, recorder: str, channel: str, right: str) -> Refusal | None:
-        """Return the refusal, or None if the city has the right at this channel: its layer and the owner grant it."""
+    def refuses(self, platform: str, recorder: str, channel: str, right: str) -> Refusal | None:
+        """Return the refusal, or None if a platform has the right at this channel: its layer and the owner grant it."""
         known = self._channels.get((recorder, channel))
         if known is None:
             return Refusal(404, "channel_unknown")
         if not self.publishes(recorder, channel):
             return Refusal(403, "channel_not_shared")
-        if right not in self._rights:
+        if right not in self._rights.get(platform, ()):
             return Refusal(403, "right_not_granted")
         if right not in known.allow:
             return Refusal(403, "right_not_allowed")
         return None
 
-    def refuses_view(self, recorder: str, channel: str, kind: str, calls_now: int) -> Refusal | None:
+    def grants_any(self, recorder: str, channel: str, right: str) -> bool:
+        """Return whether there is a platform that has the right at this channel."""
+        return any(self.refuses(platform, recorder, channel, right) is None for platform in self._rights)
+
+    def refuses_view(self, platform: str, recorder: str, channel: str, kind: str, calls_now: int) -> Refusal | None:
         """Return the refusal, or None if the view may be opened beside ``calls_now`` open ones."""
-        refusal = self.refuses(recorder, channel, kind)
+        refusal = self.refuses(platform, recorder, channel, kind)
         if refusal is None and calls_now >= self._most:
             return Refusal(486, "too_many_calls")
         return refusal

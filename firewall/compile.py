@@ -8,11 +8,11 @@ RST and ICMP errors with it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from firewall.ruleset import Rule, Ruleset
 from netconf.learned import NOTHING, Learned, fitting
-from netconf.model import Recorder, Site
+from netconf.model import Platform, Recorder, Site
 
 #: What a ping carries on every system that an installer's telephone runs; more would be a road for data.
 _PING = "ip length <= 92"
@@ -95,26 +95,35 @@ def _lan(site: Site) -> Ruleset:
 
 def _vpn(site: Site) -> Ruleset:
     tunnels = [tunnel.name for tunnel in site.tunnel]
-    city = site.platform
     out = f"oifname {_names(tunnels)}"
-    peer = f"SIP of {city.id}"
-    if city.transport == "tcp":
-        # We dial, for there is no listener in this namespace.
-        came, goes = f"tcp sport {city.port} {_ANSWERS}", f"tcp dport {city.port}"
-    else:
-        came = f"udp sport {city.port} udp dport {city.local_port}"
-        goes = f"udp sport {city.local_port} udp dport {city.port}"
-    input_ = [Rule(f"ip saddr {city.address} {came}", "accept", peer)]
-    output = [
-        Rule(f"{out} ip daddr {city.address} {goes}", "accept", peer),
-        Rule(f"{out} {_RTP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"),
-    ]
+    input_, output = [], []
+    for platform in site.platform:
+        for host, port in _doors(platform):
+            came, goes = _signalling(platform, port)
+            input_.append(Rule(f"ip saddr {host} {came}", "accept", f"SIP of {platform.id}"))
+            output.append(Rule(f"{out} ip daddr {host} {goes}", "accept", f"SIP of {platform.id}"))
+    output.append(Rule(f"{out} {_RTP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"))
     if site.control is not None:
         # We call, it answers: a segment that would open a connection to us is no answer.
         host, port, policy = site.control.address, site.control.port, "reports to the city's control"
         input_.append(Rule(f"ip saddr {host} tcp sport {port} {_ANSWERS}", "accept", policy))
         output.append(Rule(f"{out} ip daddr {host} tcp dport {port}", "accept", policy))
     return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), _VPN_MEDIA_KEY)
+
+
+def _doors(platform: Platform) -> list[tuple[IPv4Address, int]]:
+    """Where a platform may be: its own address, and those that it may send us to."""
+    doors = [(platform.address, platform.port), *((server.address, server.port) for server in platform.redirect)]
+    return list(dict.fromkeys(doors))
+
+
+def _signalling(platform: Platform, port: int) -> tuple[str, str]:
+    """Return what comes from a platform's door and what goes to it."""
+    if platform.transport == "tcp":
+        # We dial, for there is no listener in this namespace.
+        return f"tcp sport {port} {_ANSWERS}", f"tcp dport {port}"
+    own = platform.local_port
+    return f"udp sport {port} udp dport {own}", f"udp sport {own} udp dport {port}"
 
 
 def _wan(site: Site, learned: Learned) -> Ruleset:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from ipaddress import IPv4Interface, IPv4Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 from netconf.finding import Finding, Severity, finding
@@ -39,7 +39,7 @@ def check(site: Site) -> Iterator[Finding]:
         _addresses,
         _networks,
         _tunnels,
-        _platform,
+        _platforms,
         _identities,
         _recorders,
         _channels,
@@ -111,7 +111,7 @@ def _addresses(site: Site) -> Iterator[Finding]:
             yield finding("address_no_host", path, address=interface)
     if site.one_wire and site.uplink.address is not None and site.uplink.address.ip in inside:
         yield finding("address_taken", "/uplink/address", address=site.uplink.address.ip)
-    theirs = [("/platform/address", site.platform.address)]
+    theirs = list(_servers(site))
     theirs += [("/uplink/gateway", site.uplink.gateway)] if site.uplink.gateway else []
     theirs += [(f"/recorder/{at}/address", recorder.address) for at, recorder in enumerate(site.recorder)]
     for at, tunnel in enumerate(site.tunnel):
@@ -187,23 +187,38 @@ def _is_name(host: str) -> bool:
     return not labels[-1].isdigit() and all(_LABEL.fullmatch(label) for label in labels)
 
 
-def _platform(site: Site) -> Iterator[Finding]:
+def _servers(site: Site) -> Iterator[tuple[str, IPv4Address]]:
+    """Where platforms are, or may send us to."""
+    for at, platform in enumerate(site.platform):
+        yield f"/platform/{at}/address", platform.address
+        for place, server in enumerate(platform.redirect):
+            yield f"/platform/{at}/redirect/{place}/address", server.address
+
+
+def _platforms(site: Site) -> Iterator[Finding]:
     allowed = [network for tunnel in site.tunnel for network in tunnel.allowed]
-    if not any(site.platform.address in network for network in allowed):
-        yield finding("platform_outside_tunnel", "/platform/address", address=site.platform.address)
+    yield from _repeated("platform_repeated", "/platform/{}/id", (p.id for p in site.platform))
+    yield from _repeated("platform_port_repeated", "/platform/{}/local_port", (p.local_port for p in site.platform))
+    for path, address in _servers(site):
+        if not any(address in network for network in allowed):
+            yield finding("platform_outside_tunnel", path, address=address)
+    for at, platform in enumerate(site.platform):
+        for place, media in enumerate(platform.media_networks):
+            if not any(media.subnet_of(network) for network in allowed):
+                yield finding("media_outside_tunnel", f"/platform/{at}/media_networks/{place}", network=media)
     if site.control is not None and not any(site.control.address in network for network in allowed):
         yield finding("platform_outside_tunnel", "/control/address", address=site.control.address)
-    for at, media in enumerate(site.platform.media_networks):
-        if not any(media.subnet_of(network) for network in allowed):
-            yield finding("media_outside_tunnel", f"/platform/media_networks/{at}", network=media)
 
 
 def _identities(site: Site) -> Iterator[Finding]:
     """Site, platform and recorders speak to each other by their ids."""
-    if site.platform.id == site.site.id:
-        yield finding("id_taken", "/platform/id", value=site.platform.id)
+    ours = {site.site.id} | {platform.known_as for platform in site.platform}
+    theirs = {platform.id for platform in site.platform}
+    for at, platform in enumerate(site.platform):
+        if platform.id in ours:
+            yield finding("id_taken", f"/platform/{at}/id", value=platform.id)
     for at, recorder in enumerate(site.recorder):
-        if recorder.id in (site.site.id, site.platform.id):
+        if recorder.id in ours | theirs:
             yield finding("id_taken", f"/recorder/{at}/id", value=recorder.id)
 
 

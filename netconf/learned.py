@@ -114,7 +114,8 @@ def _other_networks(site: Site) -> Iterator[IPv4Network]:
     for tunnel in site.tunnel:
         yield tunnel.address.network
         yield from tunnel.allowed
-    yield from site.platform.media_networks
+    for platform in site.platform:
+        yield from platform.media_networks
 
 
 def _askable(site: Site, servers: tuple[IPv4Address, ...]) -> tuple[IPv4Address, ...]:

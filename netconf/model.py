@@ -22,6 +22,7 @@ MAX_SITE_BYTES = 1 << 20
 MAX_RECORDERS = 64
 MAX_CHANNELS = 4096
 MAX_TUNNELS = 4
+MAX_PLATFORMS = 4
 MAX_FINDINGS = 200
 _OWN_NAMES = ("lo", "all", "default")
 #: The macvlan of a one-arm box; a VLAN's link is called after its number.
@@ -239,10 +240,22 @@ class Tree(_Part):
     group: tuple[Group, ...] = Field(default=(), max_length=256)
 
 
+class Server(_Part):
+    """Where a platform may send us to with a 302 (GB/T 28181-2022 9.1.2.3); to no other place do we go."""
+
+    address: Address = _owned("city")
+    port: UdpPort = _owned("city", default=5060)
+
+
 class Platform(_Part):
-    """The city's GB/T 28181 platform, and what its layer admits."""
+    """One GB/T 28181 platform above the site, and what the city's layer grants it.
+
+    Most sites have one; a police platform beside the city's is a second. They share nothing: each has its own
+    registration, rights, tree and local port. ``known_as`` is the id that this one knows the site by, if it is another.
+    """
 
     id: Code = _owned("city")
+    known_as: Code | None = _owned("city", default=None)
     domain: Domain = _owned("city")
     realm: Label | None = _owned("city", default=None)
     address: Address = _owned("city")
@@ -257,6 +270,7 @@ class Platform(_Part):
     #: How messages are encoded to this platform; without it GB2312 for 2016 and GB18030 for 2022.
     charset: Literal["GB2312", "GB18030", "UTF-8"] | None = _owned("city", default=None)
     reading: Literal["lenient", "strict"] = _owned("city", default="lenient")
+    redirect: tuple[Server, ...] = Field(default=(), max_length=4)
     tree: Tree = Tree()
 
 
@@ -302,7 +316,7 @@ class Site(_Part):
     uplink: Uplink
     lan: Lan
     tunnel: tuple[Tunnel, ...] = Field(min_length=1, max_length=MAX_TUNNELS)
-    platform: Platform
+    platform: tuple[Platform, ...] = Field(min_length=1, max_length=MAX_PLATFORMS)
     control: Control | None = None
     recorder: tuple[Recorder, ...] = Field(default=(), max_length=MAX_RECORDERS)
     channel: tuple[Channel, ...] = Field(default=(), max_length=MAX_CHANNELS)

@@ -85,7 +85,7 @@ def whole(street: Street) -> bool:
         and ferry.get("keeper") is True
         and any(street.said("siteside").get("recorders", {}).values())
         and city.get("registered") is True
-        and "ON" in city.get("channels", {}).values()
+        and "ON" in street.upper().get("channels", {}).values()
     )
 
 

@@ -204,7 +204,8 @@ def _pages(app: Flask, box: Box) -> None:
         names = {(channel.recorder, channel.id): channel.name for channel in site().channel}
         if "HX-Request" in request.headers:
             return render_template("viewers_live.html", views=views, names=names)
-        return render_template("viewers.html", views=views, history=box.history(), names=names)
+        several = len(site().platform) > 1
+        return render_template("viewers.html", views=views, history=box.history(), names=names, several=several)
 
     @app.get("/changes")
     def changes() -> Reply:

@@ -21,32 +21,18 @@ class Peer:
     deviations: tuple[tuple[str, int], ...]
 
 
-def platforms(site: Site) -> tuple[Platform, ...]:
-    """Return the platforms that the site registers at, however many there may be."""
-    found: Any = site.platform
-    return tuple(found) if isinstance(found, list | tuple) else (found,)
-
-
-def cities(site: Site, side: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return what the city side says of each platform: ``registered``, ``edition``, ``deviations``."""
-    told = side.get("platforms")
-    if isinstance(told, dict):
-        return told
-    return {platform.id: side for platform in platforms(site)}
-
-
 def asked_rights(site: Site) -> frozenset[Right]:
     """Return the rights that any platform's layer asks for."""
-    return frozenset(right for platform in platforms(site) for right in platform.rights)
+    return frozenset(right for platform in site.platform for right in platform.rights)
 
 
 def peers(site: Site, facts: dict[str, Any]) -> tuple[Peer, ...]:
     """Return the platforms and then the recorders, as the two sides' own words tell of them."""
     side, city_side = facts.get("siteside") or {}, facts.get("cityside") or {}
     online, editions, seen = (side.get(name) or {} for name in ("recorders", "editions", "deviations"))
-    told = cities(site, city_side)
+    told = city_side.get("platforms") or {}
     return (
-        *(_city(platform, told.get(platform.id) or {}) for platform in platforms(site)),
+        *(_city(platform, told.get(platform.id) or {}) for platform in site.platform),
         *(
             Peer(
                 "recorder",
@@ -63,11 +49,8 @@ def peers(site: Site, facts: dict[str, Any]) -> tuple[Peer, ...]:
 
 
 def _city(platform: Platform, told: dict[str, Any]) -> Peer:
-    seen = told.get("deviations") or {}
-    # By rule, or by peer and rule where one side speaks for several.
-    nested = seen.get(platform.id)
     address = f"{platform.address}:{platform.port}/{platform.transport}"
-    counted = _counted(nested if isinstance(nested, dict) else seen)
+    counted = _counted((told.get("deviations") or {}).get(platform.id))
     registered = bool(told.get("registered"))
     edition = told.get("edition") if registered else None
     return Peer("city", platform.id, address, registered, edition, platform.reading, counted)

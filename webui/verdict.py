@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from netconf.model import Site
-from webui import peers
 
 #: WireGuard shakes hands anew every two minutes while anything is sent; three minutes of silence is a dead tunnel.
 HANDSHAKE_SECONDS = 180
@@ -67,7 +66,8 @@ def _tunnel(keeper: dict[str, Any]) -> Stage:
 
 
 def _city(site: Site, side: dict[str, Any]) -> Stage:
-    told = peers.cities(site, side)
-    named = [platform.id for platform in peers.platforms(site)]
-    lost = [each for each in named if not (told.get(each) or {}).get("registered")]
-    return Stage("city", ", ".join(lost or named), "city_registration_lost" if lost else "")
+    platforms = side.get("platforms") or {}
+    away = [each.id for each in site.platform if not (platforms.get(each.id) or {}).get("registered")]
+    return Stage(
+        "city", ", ".join(away or [each.id for each in site.platform]), "city_registration_lost" if away else ""
+    )

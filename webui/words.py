@@ -103,6 +103,7 @@ _TABLE: dict[str, tuple[str, str]] = {
     ),
     "peers_city": ("市级平台", "City platform"),
     "peers_recorder": ("录像机", "Recorders"),
+    "platform": ("平台", "Platform"),
     "peer_state": ("状态", "State"),
     "peer_address": ("地址", "Address"),
     "registered": ("已注册", "registered"),

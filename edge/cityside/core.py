@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address
 from typing import Any
 
@@ -21,7 +21,6 @@ from edge.manscdp.catalog import CatalogEntry
 from edge.manscdp.events import Broadcast
 from edge.manscdp.form import LATEST
 from edge.manscdp.messages import Message
-from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
     CallLives,
     CallsTold,
@@ -41,7 +40,7 @@ from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
 from edge.sip.chance import Chance
 from netconf import words
-from netconf.model import Site
+from netconf.model import Platform, Site
 
 PS_PAYLOAD_TYPE = 96
 _VIEWER_BYTES = 96
@@ -115,16 +114,17 @@ Command = SendRecord | OpenSink | PassSink | Say | OpenTalkPort | CloseTalkPort 
 
 
 class CitySide:
-    """The legs to the city of one confirmed configuration."""
+    """The legs to one platform of one confirmed configuration."""
 
-    def __init__(self, site: Site, device: Device, issued: IssuedIds, chance: Chance) -> None:
+    def __init__(self, site: Site, platform: Platform, device: Device, issued: IssuedIds, chance: Chance) -> None:
         self._site = site
+        self._platform = platform
         self._device = device
         self._issued = issued
         self._chance = chance
-        self._tree = Tree(site)
-        self._access = Access(site)
+        self._tree = Tree(site, platform)
         self._entries: dict[str, CatalogEntry] = {}
+        self._unshown = False
         self._by_leg: dict[str, int] = {}
         self._commands: list[Command] = []
         self._ferry_up = False
@@ -133,8 +133,8 @@ class CitySide:
         self.registered = False
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
-        self._orders = CityOrders(device, issued, self._access, chance, self._send)
-        self._talks = CityTalks(device, issued, chance, str(site.tunnel[0].address.ip), self._send)
+        self._orders = CityOrders(platform.id, device, issued, Access(site), chance, self._send)
+        self._talks = CityTalks(platform.id, device, issued, chance, str(site.tunnel[0].address.ip), self._send)
         device.guard = self._guard
 
     def _guard(self, body: Message) -> str | None:
@@ -150,10 +150,10 @@ class CitySide:
         """Take one event of the device role."""
         if isinstance(event, Registered):
             self.registered = True
-            self._commands.append(Say("city_registered", self._site.platform.id))
+            self._commands.append(Say("city_registered", self._platform.id))
         elif isinstance(event, RegistrationLost):
             self.registered = False
-            self._commands.append(Say("city_registration_lost", event.cause))
+            self._commands.append(Say("city_registration_lost", f"{self._platform.id} {event.cause}"))
         elif isinstance(event, InviteReceived):
             self._invited(event, now)
         elif isinstance(event, CallEstablished):
@@ -209,7 +209,7 @@ class CitySide:
             return
         call = 1 + self._chance.number(0xFFFFFFFF)
         ssrc = event.offer.ssrc if event.offer.ssrc is not None else self._fresh_ssrc(event.offer)
-        request = _request(call, target, event.offer, _label(event.viewer))
+        request = self._request(call, target, event.offer, _label(event.viewer))
         self.views[call] = View(event.call, event.channel, request, event.offer, ssrc)
         self._by_leg[event.call] = call
         self._commands.append(OpenSink(call, Address(event.offer.address, event.offer.port)))
@@ -227,11 +227,18 @@ class CitySide:
             return 488, "times_missing"
         if not 1024 <= offer.port <= 65535:
             return 488, "sdp_unacceptable"
-        if not any(IPv4Address(offer.address) in network for network in self._site.platform.media_networks):
+        if not any(IPv4Address(offer.address) in network for network in self._platform.media_networks):
             return 488, "media_address_foreign"
         if len(self.views) >= self._site.max_calls:
             return 486, "too_many_calls"
         return None
+
+    def _request(self, call: int, target: tuple[str, str], offer: MediaDescription, viewer: str) -> OpenMedia:
+        kind = KINDS[offer.session_name]
+        if kind == "live":
+            return OpenMedia(call, self._platform.id, *target, kind, viewer)
+        speed = offer.speed or 0 if kind == "download" else 0
+        return OpenMedia(call, self._platform.id, *target, kind, viewer, offer.start, offer.end, speed)
 
     def _fresh_ssrc(self, offer: MediaDescription) -> int:
         """Return an SSRC as GB/T 28181 annex F writes it: 0 live, 1 history; five digits of the domain, four of ours."""
@@ -243,17 +250,7 @@ class CitySide:
     def kept(self) -> dict[str, object]:
         """Return what a restart must not lose: the answered views and their dialogs."""
         views = [
-            [
-                call,
-                view.leg,
-                view.issued,
-                view.request.recorder,
-                view.request.channel,
-                view.request.kind,
-                view.request.viewer,
-                view.ssrc,
-                view.port,
-            ]
+            [call, view.leg, view.issued, asdict(view.request), view.ssrc, view.port]
             for call, view in self.views.items()
             if view.answered
         ]
@@ -266,19 +263,14 @@ class CitySide:
             NotKept: it is something else.
         """
         try:
-            for call, leg, issued, recorder, channel, kind, viewer, ssrc, port in kept["views"]:
-                request = OpenMedia(int(call), str(recorder), str(channel), str(kind), str(viewer))
+            for call, leg, issued, asked, ssrc, port in kept["views"]:
+                request = OpenMedia(**asked)
                 self.views[call] = View(str(leg), str(issued), request, None, int(ssrc), True, int(port))
                 self._by_leg[str(leg)] = call
                 self._doubtful.add(call)
             self._device.adopt(kept["device"])
         except (LookupError, TypeError, ValueError) as wrong:
             raise NotKept(str(wrong)) from None
-
-    def _lives(self, call: int) -> None:
-        self._doubtful.discard(call)
-        if call not in self.views:
-            self._send(CloseMedia(call, "side_lost"))
 
     def _told(self, now: float) -> None:
         """The ferry has named all calls that live: the others ended while we were away."""
@@ -298,7 +290,7 @@ class CitySide:
             self._hang_up(call, 503, "ferry_unreachable", now)
         for issued, entry in self._entries.items():
             self._entries[issued] = entry.with_status("OFF")
-        self._show_catalog(now)
+        self._unshown = True
         self._orders.on_ferry_lost(now)
         self._commands += [CloseTalkPort(call) for call in self._talks.on_ferry_lost(now)]
 
@@ -319,24 +311,22 @@ class CitySide:
         self._commands.append(PassSink(call, MediaSink(call, view.ssrc, PS_PAYLOAD_TYPE)))
         self._send(view.request)
 
-    def on_record(self, data: bytes, now: float) -> None:
-        """Take one datagram of the ferry."""
-        try:
-            record = decode(data)
-        except RemoteRecordError as wrong:
-            self.counters[wrong.rule] += 1
-            return
+    def on_record(self, record: Record, now: float) -> bool:
+        """Take one record of the ferry; return whether it is of a view of this platform."""
+        if isinstance(record, CallLives):
+            self._doubtful.discard(record.call)
+            return record.call in self.views
         if isinstance(record, CatalogItem):
-            self._show(record, now)
+            self._show(record)
         elif isinstance(record, ChannelState):
-            self._mark(record, now)
+            self._mark(record)
         elif (talk := self._talks.on_record(record, now)) is not False:
             if talk is not True:
                 self._commands.append(OpenTalkPort(talk))
             elif isinstance(record, MediaRefused | CloseMedia):
                 self._commands.append(CloseTalkPort(record.call))
         elif self._orders.on_record(record, now):
-            return
+            pass
         elif isinstance(record, PlaybackAnswer):
             self._device.answer_playback(record.order, record.status, now)
         elif isinstance(record, MediaFinished):
@@ -348,27 +338,29 @@ class CitySide:
             self._hang_up(record.call, record.status, record.reason, now)
         elif isinstance(record, CloseMedia):
             self._hang_up(record.call, 480, record.reason, now)
-        elif isinstance(record, CallLives):
-            self._lives(record.call)
         elif isinstance(record, CallsTold):
             self._told(now)
         else:
             self.counters["record_unexpected"] += 1
+        return False
 
-    def _show(self, item: CatalogItem, now: float) -> None:
+    def _show(self, item: CatalogItem) -> None:
         issued = self._issued.of(item.recorder, item.channel)
-        self._entries[issued] = self._tree.entry(issued, item)
-        self._show_catalog(now)
+        if issued is not None:
+            self._entries[issued] = self._tree.entry(issued, item)
+            self._unshown = True
 
-    def _mark(self, state: ChannelState, now: float) -> None:
+    def _mark(self, state: ChannelState) -> None:
         issued = self._issued.of(state.recorder, state.channel)
-        entry = self._entries.get(issued)
-        if entry is not None:
-            self._entries[issued] = entry.with_status("ON" if state.online else "OFF")
-            self._show_catalog(now)
+        if issued in self._entries:
+            self._entries[issued] = self._entries[issued].with_status("ON" if state.online else "OFF")
+            self._unshown = True
 
-    def _show_catalog(self, now: float) -> None:
-        self._device.set_catalog(self._tree.catalog(self._entries.values()), now)
+    def publish(self, now: float) -> None:
+        """Show the channels as they are, all that changed since the last time at once."""
+        if self._unshown:
+            self._device.set_catalog(self._tree.catalog(self._entries.values()), now)
+            self._unshown = False
 
     def _accept(self, call: int, now: float) -> None:
         view = self.views.get(call)
@@ -425,14 +417,6 @@ class CitySide:
 
 #: What a leg's end is called in the receipt; any other is the city's BYE.
 _ENDINGS = {"cancel": "cancelled", "forgotten": "city_forgot", "unreached": "city_unreached"}
-
-
-def _request(call: int, target: tuple[str, str], offer: MediaDescription, viewer: str) -> OpenMedia:
-    kind = KINDS[offer.session_name]
-    if kind == "live":
-        return OpenMedia(call, *target, kind, viewer)
-    speed = offer.speed or 0 if kind == "download" else 0
-    return OpenMedia(call, *target, kind, viewer, offer.start, offer.end, speed)
 
 
 def _label(text: str) -> str:

@@ -52,8 +52,10 @@ class CityOrders:
     """All orders of one city, by the number that they have inside the box."""
 
     def __init__(
-        self, device_role: Device, issued: IssuedIds, access: Access, chance: Chance, send: Callable[[Record], None]
-    ) -> None:
+        self, platform: str, device_role: Device, issued: IssuedIds, access: Access, chance: Chance,
+        send: Callable[[Record], None],
+    ) -> None:  # fmt: skip
+        self._platform = platform
         self._device = device_role
         self._issued = issued
         self._access = access
@@ -69,7 +71,7 @@ class CityOrders:
         target = self._issued.channel(body.device_id)
         if target is None:
             return "channel_unknown"
-        refusal = self._access.refuses(*target, _right(body))
+        refusal = self._access.refuses(self._platform, *target, _right(body))
         return refusal.reason if refusal is not None else None
 
     def take(self, event: OrderReceived, viewer: str) -> None:
@@ -83,14 +85,14 @@ class CityOrders:
         self._orders[number] = _Order(body)
         if isinstance(body, RecordInfoQuery):
             start, end = min(body.start, body.end), max(body.start, body.end)
-            self._send(RecordQuery(number, *target, viewer, start, end, body.kind))
+            self._send(RecordQuery(number, self._platform, *target, viewer, start, end, body.kind))
         elif isinstance(body, device.PresetQuery):
-            self._send(PresetQuery(number, *target, viewer))
+            self._send(PresetQuery(number, self._platform, *target, viewer))
         else:
             action = action_of(body)
             assert action is not None  # the role takes no other
             values = ",".join(map(str, _within(*action)))
-            self._send(DeviceControl(number, *target, viewer, action[0], values))
+            self._send(DeviceControl(number, self._platform, *target, viewer, action[0], values))
 
     # -- from the ferry ------------------------------------------------------------------------------------------
 
@@ -169,7 +171,9 @@ class CityOrders:
             self._device.answer(ControlResponse(asked.sn, asked.device_id, result), now)
 
     def _alarm(self, notice: AlarmNotice, now: float) -> None:
-        issued = self._issued.of(notice.recorder, notice.channel)
+        issued = self._heard(notice, "alarms")
+        if issued is None:
+            return
         told = AlarmNotify(
             0,
             issued,
@@ -185,7 +189,9 @@ class CityOrders:
         self._device.alarm(issued, told, now)
 
     def _position(self, notice: PositionNotice, now: float) -> None:
-        issued = self._issued.of(notice.recorder, notice.channel)
+        issued = self._heard(notice, "positions")
+        if issued is None:
+            return
         longitude, latitude = notice.longitude - _EAST, notice.latitude - _NORTH
         rest = (notice.speed, notice.direction, notice.altitude - _DEPTH)
         sn, at = self._device.next_sn(), notice.at or None
@@ -194,6 +200,11 @@ class CityOrders:
             place = device.Position(issued, at, longitude, latitude, *rest)
             body = PositionsNotify(sn, issued, at, 1, (place,))
         self._device.position(body, now)
+
+    def _heard(self, notice: AlarmNotice | PositionNotice, right: str) -> str | None:
+        """Return the id of a notice's channel here, None when this platform does not hear of it: another one does."""
+        refusal = self._access.refuses(self._platform, notice.recorder, notice.channel, right)
+        return self._issued.of(notice.recorder, notice.channel) if refusal is None else None
 
     def on_ferry_lost(self, now: float) -> None:
         """Without the ferry nothing is answered."""

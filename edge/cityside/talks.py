@@ -27,7 +27,8 @@ class _Talk:
 class CityTalks:
     """All talks of one city, by call."""
 
-    def __init__(self, device: Device, issued: IssuedIds, chance: Chance, address: str, send: Callable[[Record], None]) -> None:  # fmt: skip
+    def __init__(self, platform: str, device: Device, issued: IssuedIds, chance: Chance, address: str, send: Callable[[Record], None]) -> None:  # fmt: skip
+        self._platform = platform
         self._device = device
         self._issued = issued
         self._chance = chance
@@ -42,7 +43,7 @@ class CityTalks:
             return
         call = 1 + self._chance.number(0xFFFFFFFF)
         self._talks[call] = _Talk(asked)
-        self._send(OpenTalk(call, *target, viewer))
+        self._send(OpenTalk(call, self._platform, *target, viewer))
 
     def on_record(self, record: Record, now: float) -> bool | int:
         """Take a record; False when it is none of a talk, the call's number when a port for its sound is wanted."""

@@ -11,32 +11,33 @@ from collections.abc import Iterable
 from edge.gb28181.publisher import Item
 from edge.manscdp.catalog import CatalogEntry, Node
 from edge.records.types import CatalogItem
-from netconf.model import Group, Site
+from netconf.model import Group, Platform, Site
 
 #: GB/T 28181-2022 E.3: what a site without a code of its own below the county has.
 NO_GRASSROOTS = "000000"
 
 
 class Tree:
-    """How one site shows its channels."""
+    """How one site shows its channels to one platform."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
-        tree = site.platform.tree
+    def __init__(self, site: Site, platform: Platform) -> None:
+        self._site = site.site
+        self._own_id = platform.known_as or site.site.id
+        self._wanted = tree = platform.tree
         self._groups: dict[str, Group] = {group.id: group for group in tree.group} if tree.groups else {}
         self._group_of = {member: group for group in self._groups.values() for member in group.members}
 
     def nodes(self) -> list[Node]:
         """Return what stands above the channels, parents first."""
-        site, tree = self._site.site, self._site.platform.tree
+        site, tree = self._site, self._wanted
         nodes: list[Node] = []
         if tree.divisions:
             nodes.append(Node(site.civil_code, tree.division_name or site.civil_code))
         if tree.system:
-            nodes.append(Node(site.id, site.name, civil_code=site.civil_code, status="ON"))
+            nodes.append(Node(self._own_id, site.name, civil_code=site.civil_code, status="ON"))
         for group in self._groups.values():
             if group.parent is None:
-                nodes.append(Node(group.id, group.name, parent_id=site.id))
+                nodes.append(Node(group.id, group.name, parent_id=self._own_id))
             else:
                 parent = group.parent if group.parent in self._groups and self._is_organisation(group.parent) else ""
                 nodes.append(Node(group.id, group.name, parent_id=parent, business_group_id=self._root(group)))
@@ -56,9 +57,9 @@ class Tree:
 
     def entry(self, issued: str, item: CatalogItem) -> CatalogEntry:
         """Return a channel as the city sees it."""
-        site = self._site.site
+        site = self._site
         group = self._group_of.get(issued)
-        parents = [site.id, *([group.id] if group is not None else [])]
+        parents = [self._own_id, *([group.id] if group is not None else [])]
         return CatalogEntry(
             device_id=issued,
             name=item.name,

@@ -163,7 +163,7 @@ def status(args: argparse.Namespace) -> int:
 
 def _tell(facts: dict[str, Any], language: str) -> None:
     english = language == "en"
-    keeper, site, city = facts.get("keeper") or {}, facts.get("siteside") or {}, facts.get("cityside") or {}
+    keeper, site = facts.get("keeper") or {}, facts.get("siteside") or {}
     for name, tunnel in keeper.get("tunnels", {}).items():
         age = tunnel.get("handshake_age_seconds")
         never, told = ("never" if english else "从未"), (f"{age} s" if english else f"{age} 秒前")
@@ -171,10 +171,13 @@ def _tell(facts: dict[str, Any], language: str) -> None:
               f"{never if age is None else told}")  # fmt: skip
     for recorder, online in site.get("recorders", {}).items():
         print(f"{'recorder' if english else '录像机'} {recorder}: {'online' if online else 'offline'}")
-    print(f"{'city' if english else '市级平台'}: {'registered' if city.get('registered') else 'not registered'}")
+    platforms: dict[str, Any] = (facts.get("cityside") or {}).get("platforms", {})
+    for platform, city in platforms.items():
+        registered = city.get("registered")
+        print(f"{'platform' if english else '上级平台'} {platform}: {'registered' if registered else 'not registered'}")
     for code in (facts.get("ferry") or {}).get("findings", []):
         print("\n".join(words.report((finding(code),), "en" if english else "zh-CN")))
-    for view in city.get("views", {}).values():
+    for view in (view for city in platforms.values() for view in city.get("views", {}).values()):
         print(f"{'watched' if english else '正在观看'}: {view['channel']} {view['viewer'] or '未声明'}")
 
 

@@ -68,6 +68,7 @@ class Ferry:
     def __init__(self, site: Site) -> None:
         self._site = site
         self._access = Access(site)
+        self._media = {platform.id: platform.media_networks for platform in site.platform}
         self._recorders = {recorder.id: recorder for recorder in site.recorder}
         self._tunnel_addresses = {str(tunnel.address.ip) for tunnel in site.tunnel}
         self._sinks: dict[int, tuple[MediaSink, PassedSocket]] = {}
@@ -252,15 +253,20 @@ class Ferry:
         self._sinks[sink.call] = (sink, passed)
 
     def _is_city_media(self, host: str) -> bool:
-        return any(IPv4Address(host) in network for network in self._site.platform.media_networks)
+        return any(IPv4Address(host) in network for networks in self._media.values() for network in networks)
 
     def _open(self, request: OpenMedia, now: float) -> None:
         held = self._sinks.pop(request.call, None)
         if held is None:
             raise VerifyRefused("open_without_sink")
         stamp, sink = held
+        if not any(IPv4Address(sink.peer[0]) in network for network in self._media.get(request.platform, ())):
+            self._commands.append(CloseDescriptor(sink.descriptor))
+            raise VerifyRefused("sink_of_another_platform")
         call = Call(request, sink, stamp, began=now, since=now)
-        refusal = self._access.refuses_view(request.recorder, request.channel, request.kind, len(self.calls))
+        refusal = self._access.refuses_view(
+            request.platform, request.recorder, request.channel, request.kind, len(self.calls)
+        )
         if refusal is not None:
             self.counters[refusal.reason] += 1
             self._commands.append(CloseDescriptor(sink.descriptor))
@@ -360,6 +366,7 @@ class Ferry:
     def _receipt(self, number: int, call: Call, result: str, reason: str = "") -> None:
         told: dict[str, str | int] = {
             "viewer": call.request.viewer,
+            "platform": call.request.platform,
             "recorder": call.request.recorder,
             "channel": call.request.channel,
             "kind": call.request.kind,

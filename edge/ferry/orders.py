@@ -102,7 +102,7 @@ class Orders:
             _judge_values(asked)
         elif isinstance(asked, RecordQuery) and asked.start > asked.end:
             raise VerifyRefused("times_contrary")
-        refusal = self._access.refuses(asked.recorder, asked.channel, _right(asked))
+        refusal = self._access.refuses(asked.platform, asked.recorder, asked.channel, _right(asked))
         reason = refusal.reason if refusal is not None else "too_many_calls" if self._full else ""
         self._receipt(asked, reason)
         if reason:
@@ -141,6 +141,7 @@ class Orders:
         )
         told: dict[str, str | int] = {
             "viewer": asked.viewer,
+            "platform": asked.platform,
             "recorder": asked.recorder,
             "channel": asked.channel,
             "kind": _right(asked),
@@ -154,9 +155,8 @@ class Orders:
 
     def _notice(self, notice: AlarmNotice | PositionNotice) -> None:
         right = "alarms" if isinstance(notice, AlarmNotice) else "positions"
-        refusal = self._access.refuses(notice.recorder, notice.channel, right)
-        if refusal is not None:
-            self._counters[f"{right}_{refusal.reason}"] += 1
+        if not self._access.grants_any(notice.recorder, notice.channel, right):
+            self._counters[f"{right}_not_granted"] += 1
             return
         self._counters[right] += 1
         self._emit(Send(Party.CITY, notice))
@@ -166,7 +166,7 @@ class Orders:
     def _open_talk(self, request: OpenTalk, now: float) -> None:
         if request.call in self.talks:
             raise VerifyRefused("talk_twice")
-        refusal = self._access.refuses(request.recorder, request.channel, "talk")
+        refusal = self._access.refuses(request.platform, request.recorder, request.channel, "talk")
         reason = refusal.reason if refusal is not None else "too_many_calls" if len(self.talks) >= MAX_TALKS else ""
         status = refusal.status if refusal is not None else 486
         if reason:
@@ -205,6 +205,7 @@ class Orders:
     def _talk_receipt(self, request: OpenTalk, result: str, reason: str = "") -> None:
         told: dict[str, str | int] = {
             "viewer": request.viewer,
+            "platform": request.platform,
             "recorder": request.recorder,
             "channel": request.channel,
             "kind": "talk",

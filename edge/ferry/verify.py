@@ -153,7 +153,9 @@ TABLE: dict[int, _Line] = {
     1: _Line(CatalogItem, _SITE, 0, (_code, _code, _name, _name, _name, _whole(0, 7), _flag)),
     2: _Line(ChannelState, _SITE, 0, (_code, _code, _flag)),
     3: _Line(MediaSink, _CITY, 1, (_call, _ssrc, _payload_type)),
-    4: _Line(OpenMedia, _CITY, 0, (_call, _code, _code, _word(KINDS), _name, _seconds, _seconds, _whole(0, 256))),
+    4: _Line(
+        OpenMedia, _CITY, 0, (_call, _code, _code, _code, _word(KINDS), _name, _seconds, _seconds, _whole(0, 256))
+    ),
     5: _Line(MediaReserved, _SITE, 0, (_call, _whole(1024, 65535))),
     7: _Line(MediaAnswered, _SITE, 0, (_call,)),
     8: _Line(MediaReady, _SITE, 1, (_call, _ssrc, _payload_type)),
@@ -167,11 +169,13 @@ TABLE: dict[int, _Line] = {
     ),
     14: _Line(PlaybackAnswer, _SITE, 0, (_call, _order, _whole(200, 699))),
     15: _Line(MediaFinished, _SITE, 0, (_call,)),
-    16: _Line(RecordQuery, _CITY, 0, (_order, _code, _code, _name, _seconds, _seconds, _recordings)),
+    16: _Line(RecordQuery, _CITY, 0, (_order, _code, _code, _code, _name, _seconds, _seconds, _recordings)),
     17: _Line(RecordItem, _SITE, 0, (_order, _whole(0, 1_000_000), _name, _seconds, _seconds, _recordings, _flag)),
-    18: _Line(PresetQuery, _CITY, 0, (_order, _code, _code, _name)),
+    18: _Line(PresetQuery, _CITY, 0, (_order, _code, _code, _code, _name)),
     19: _Line(PresetItem, _SITE, 0, (_order, _whole(0, 255), _name)),
-    20: _Line(DeviceControl, _CITY, 0, (_order, _code, _code, _name, _word(tuple(ACTIONS)), _numbers(6, 100_000))),
+    20: _Line(
+        DeviceControl, _CITY, 0, (_order, _code, _code, _code, _name, _word(tuple(ACTIONS)), _numbers(6, 100_000))
+    ),
     21: _Line(OrderDone, _SITE, 0, (_order, _reason, _whole(0, 1_000_000))),
     22: _Line(
         AlarmNotice,
@@ -197,7 +201,7 @@ TABLE: dict[int, _Line] = {
         0,
         (_code, _code, _seconds, _longitude, _latitude, _whole(0, 20_000), _whole(0, 36_000), _whole(0, 210_000)),
     ),
-    24: _Line(OpenTalk, _CITY, 0, (_call, _code, _code, _name)),
+    24: _Line(OpenTalk, _CITY, 0, (_call, _code, _code, _code, _name)),
     25: _Line(TalkAnswered, _SITE, 0, (_call,)),
     26: _Line(TalkReady, _CITY, 0, (_call,)),
 }

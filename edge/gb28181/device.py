@@ -71,7 +71,7 @@ class DeviceConfig:
     edition: int = 2016
     charset: str | None = None
     #: Addresses that the platform may send us to (302); every other one is not followed.
-    redirects: frozenset[str] = frozenset()
+    redirects: frozenset[tuple[str, int]] = frozenset()
     #: Whether the platform's deviations from the standards are refused.
     strict: bool = False
 
@@ -289,10 +289,11 @@ class Device(Role):
             uri = NameAddr.parse(response.headers.get("contact") or "").uri
         except RemoteSipError:
             return False
-        if uri.host not in self._config.redirects or self._server != self._config.server:
+        server = Address(uri.host, uri.port or 5060, self._config.server.transport)
+        if (server.host, server.port) not in self._config.redirects or self._server != self._config.server:
             self._own["redirect_foreign"] += 1
             return False
-        self._server = Address(uri.host, uri.port or 5060, self._config.server.transport)
+        self._server = server
         self._tell(Redirected(self._server))
         if not self._server.reliable:
             self._register(now, None)

@@ -34,7 +34,10 @@ def listen(path: Path, backlog: int) -> socket.socket:
 
 
 class FerryLine:
-    """Dial ``path``, deliver each datagram to ``on_datagram``, tell of ``on_up`` and ``on_lost``."""
+    """Dial ``path``, deliver each datagram to ``on_datagram``, tell of ``on_up`` and ``on_lost``.
+
+    ``on_drained`` is called when what was waiting is delivered.
+    """
 
     def __init__(
         self,
@@ -42,11 +45,13 @@ class FerryLine:
         on_up: Callable[[], None],
         on_datagram: Callable[[bytes], None],
         on_lost: Callable[[], None],
+        on_drained: Callable[[], None] = lambda: None,
     ) -> None:
         self._path = path
         self._on_up = on_up
         self._on_datagram = on_datagram
         self._on_lost = on_lost
+        self._on_drained = on_drained
         self._socket: socket.socket | None = None
         self._loop = asyncio.get_running_loop()
         self._gone = asyncio.Event()
@@ -100,6 +105,10 @@ class FerryLine:
             self._socket = None
 
     def _read(self) -> None:
+        self._deliver()
+        self._on_drained()
+
+    def _deliver(self) -> None:
         for _ in range(_MOST_PER_WAKE):
             if self._socket is None:
                 return

@@ -60,7 +60,7 @@ class Pins:
             "pin_recorder": recorder is not None,
             "pin_lan_port": request.lan_port in site.lan.media_port_range,
             "pin_lan_port_taken": all(other.lan_port != request.lan_port for other in others),
-            "pin_city_address": any(city in network for network in site.platform.media_networks),
+            "pin_city_address": any(city in net for platform in site.platform for net in platform.media_networks),
             "pin_rate": request.max_kbytes_per_second <= MAX_PIN_KBYTES,
             "pin_count": len(others) < site.max_calls,
         }

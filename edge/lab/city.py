@@ -35,7 +35,7 @@ from edge.io.chance import SystemChance
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.lab import orders as orders_of
-from edge.lab.topology import CITY_IP, TUNNEL_IP
+from edge.lab.topology import TUNNEL_IP
 from edge.lab.video import Judge
 from edge.manscdp.control import TeleBoot
 from edge.manscdp.device import PresetQuery, PresetResponse
@@ -53,12 +53,13 @@ SSRC = 200_004_321
 
 
 class City:
-    """The city's process."""
+    """One platform's process; ``box`` is the id that it knows the box by."""
 
-    def __init__(self, secrets: Path, edition: int) -> None:
-        local = Address(CITY_IP, 5060)
-        box = KnownDevice(BOX_ID, read_password(secrets, "platform") or "", frozenset({TUNNEL_IP}))
-        config = PlatformConfig(ID, DOMAIN, local, DOMAIN, (box,), keepalive_seconds=10, user_agent="lab city",
+    def __init__(self, secrets: Path, edition: int, own_id: str, host: str, box: str) -> None:
+        self._id, self._host, self._box = own_id, host, box
+        local = Address(host, 5060)
+        known = KnownDevice(box, read_password(secrets, f"platform-{own_id}") or "", frozenset({TUNNEL_IP}))
+        config = PlatformConfig(own_id, DOMAIN, local, DOMAIN, (known,), keepalive_seconds=10, user_agent="lab city",
                                 edition=edition)  # fmt: skip
         self._platform = Platform(config, SystemChance())
         self._udp = UdpShell(self._platform, local, self._event)
@@ -100,9 +101,9 @@ class City:
             self._platform.hang_up(self._call, now)
             self.facts["call"] = "stopped"
         elif verb == "catalog":
-            self._platform.query_catalog(BOX_ID, now)
+            self._platform.query_catalog(self._box, now)
         elif verb == "subscribe":
-            self._platform.watch(BOX_ID, rest[0], now)
+            self._platform.watch(self._box, rest[0], now)
         elif verb in ("pause", "resume", "scale", "seek") and self._call is not None:
             self._steer(verb, rest, now)
         elif verb in ("records", "presets", "do", "deny", "broadcast"):
@@ -130,13 +131,13 @@ class City:
             if verb == "presets":
                 return PresetQuery(sn, channel)
             if verb == "broadcast":
-                return Broadcast(sn, ID, channel)
+                return Broadcast(sn, self._id, channel)
             if verb == "deny":
                 return TeleBoot(sn, channel)
             values = tuple(int(each) for each in rest[2].split(",")) if len(rest) > 2 else ()
             return control_of(rest[1], values, sn, channel)
 
-        self.facts["asked"] = self._platform.ask(BOX_ID, make, now)
+        self.facts["asked"] = self._platform.ask(self._box, make, now)
         self.facts |= (
             {"answered": "", "items": 0, "total": None, "status": 0} if verb != "broadcast" else {"talk": "asked"}
         )
@@ -157,7 +158,7 @@ class City:
         self._port += 2
         self._media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._media.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._media.bind((CITY_IP, self._port))
+        self._media.bind((self._host, self._port))
         self._media.setblocking(False)
         if self._judge is not None:
             self._judge.finish()
@@ -165,7 +166,12 @@ class City:
         loop.add_reader(self._media.fileno(), self._receive)
         session = {"play": "Play", "playback": "Playback", "download": "Download"}[verb]
         offer = MediaDescription.offer(
-            session_name=session, origin_id=ID, address=CITY_IP, port=self._port, payload_types=(96,), ssrc=SSRC
+            session_name=session,
+            origin_id=self._id,
+            address=self._host,
+            port=self._port,
+            payload_types=(96,),
+            ssrc=SSRC,
         )
         if verb != "play":
             offer = offer.of_recording(rest[0], int(rest[1]), int(rest[2]), 4 if verb == "download" else None)
@@ -178,7 +184,7 @@ class City:
             "playback": [],
             "finished": False,
         }
-        self._call = self._platform.invite(BOX_ID, rest[0], offer, now)
+        self._call = self._platform.invite(self._box, rest[0], offer, now)
         if self._call is None:
             self.facts["call"] = "offline"
 
@@ -250,7 +256,7 @@ class City:
             # The box asks for the sound that was announced.
             self._talk = event.call
             self.facts["talk"] = f"{event.offer.media} {event.offer.payload_types[0]}"
-            answer = event.offer.answer(origin_id=ID, address=CITY_IP, port=41000, payload_type=8, ssrc=SSRC)
+            answer = event.offer.answer(origin_id=self._id, address=self._host, port=41000, payload_type=8, ssrc=SSRC)
             self._platform.accept(event.call, answer, now)
         elif isinstance(event, CallEstablished):
             self.facts["talk"] = "established"
@@ -268,6 +274,7 @@ class City:
 if __name__ == "__main__":
 
     async def _main() -> None:
-        await City(Path(sys.argv[1]), int(sys.argv[3])).run(Path(sys.argv[2]))
+        secrets, orders, edition, own_id, host, box = sys.argv[1:]
+        await City(Path(secrets), int(edition), own_id, host, box).run(Path(orders))
 
     asyncio.run(_main())

@@ -103,7 +103,8 @@ class Street:
         if site is None:
             raise topology.LabBroken(f"{self.site_file}: {found}")
         self.site = site
-        secrets.write_password(SECRETS / "cityside", "platform", os.urandom(12).hex())
+        for platform in site.platform:
+            secrets.write_password(SECRETS / "cityside", f"platform-{platform.id}", os.urandom(12).hex())
         for recorder in site.recorder:
             secrets.write_password(SECRETS / "siteside", f"recorder-{recorder.id}", os.urandom(12).hex())
         secrets.write_city_key(SECRETS / "keeper", city_key(CONTROL).public_key())
@@ -138,9 +139,18 @@ class Street:
             if control is not None:
                 facts = (str(control.address), str(control.port), str(CONTROL), str(SECRETS / "device"))
                 self.program("control", "city", sys.executable, "-m", "edge.lab.control", *facts)
-            orders = RUN / "city.sock"
-            self.program("city", "city", sys.executable, "-m", "edge.lab.city", str(SECRETS / "cityside"), str(orders),
-                         str(self.site.platform.edition))  # fmt: skip
+            self._start_platforms(self.site)
+
+    def _start_platforms(self, site: Site) -> None:
+        """The first is ``city``, the others ``city-2`` and so on, each at an address of its own beside the hub."""
+        for at, platform in enumerate(site.platform, 1):
+            name = "city" if at == 1 else f"city-{at}"
+            if at > 1:
+                topology.ip("-n", "city", "addr", "add", f"{platform.address}/24", "dev", "wg0")
+            orders = RUN / f"{name}.sock"
+            who = (str(platform.edition), platform.id, str(platform.address), platform.known_as or site.site.id)
+            self.program(name, "city", sys.executable, "-m", "edge.lab.city", str(SECRETS / "cityside"), str(orders),
+                         *who)  # fmt: skip
             eventually(orders.exists, 20, "the city's platform")
 
     def _kernel_wireguard(self, namespace: str, name: str) -> bool:
@@ -221,6 +231,19 @@ class Street:
     def said(self, name: str) -> dict[str, Any]:
         """Return what a program's status file says, {} when it says nothing yet."""
         return status_file.read(RUN, name) or {}
+
+    def views(self, side: str) -> dict[str, Any]:
+        """Return the views that a side says it has."""
+        if side != "cityside":
+            return dict(self.said(side).get("views", {}))
+        platforms = self.said(side).get("platforms", {})
+        return {number: view for each in platforms.values() for number, view in each.get("views", {}).items()}
+
+    def upper(self, at: int = 0) -> dict[str, Any]:
+        """Return what the city side says of a platform, {} when it says nothing yet."""
+        assert self.site is not None  # made before
+        found: dict[str, Any] = self.said("cityside").get("platforms", {}).get(self.site.platform[at].id, {})
+        return found
 
     def close(self) -> None:
         """Stop what was started. The namespaces go with the process that holds them."""

@@ -209,7 +209,7 @@ class MediaSink:
 
 @dataclass(frozen=True, slots=True)
 class OpenMedia:
-    """The city asks for a view. ``viewer`` is the organisation as it names itself, "" when it does not.
+    """A platform asks for a view. ``viewer`` is the organisation as it names itself, "" when it does not.
 
     ``start`` and ``end`` bound what is asked of a recording, ``speed`` is a download's; all 0 for what is live.
     """
@@ -218,6 +218,7 @@ class OpenMedia:
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
     descriptors: ClassVar[int] = 0
     call: CallNumber
+    platform: Code
     recorder: Code
     channel: Code
     kind: Annotated[str, Choice(KINDS)]
@@ -364,6 +365,7 @@ class RecordQuery:
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
     descriptors: ClassVar[int] = 0
     order: Order
+    platform: Code
     recorder: Code
     channel: Code
     viewer: Name
@@ -396,6 +398,7 @@ class PresetQuery:
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
     descriptors: ClassVar[int] = 0
     order: Order
+    platform: Code
     recorder: Code
     channel: Code
     viewer: Name
@@ -419,6 +422,7 @@ class DeviceControl:
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
     descriptors: ClassVar[int] = 0
     order: Order
+    platform: Code
     recorder: Code
     channel: Code
     viewer: Name
@@ -484,6 +488,7 @@ class OpenTalk:
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
     descriptors: ClassVar[int] = 0
     call: CallNumber
+    platform: Code
     recorder: Code
     channel: Code
     viewer: Name

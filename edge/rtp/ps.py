@@ -77,10 +77,10 @@ def _stream_map() -> bytes:
     entry = bytes((H264_STREAM_TYPE, 0xE0, 0, 0))
     body = b"\xe0\xff" + b"\x00\x00" + len(entry).to_bytes(2, "big") + entry
     head = b"\x00\x00\x01\xbc" + (len(body) + 4).to_bytes(2, "big") + body
-    return head + _crc(head).to_bytes(4, "big")
+    return head + crc32(head).to_bytes(4, "big")
 
 
-def _crc(data: bytes) -> int:
+def crc32(data: bytes) -> int:
     """CRC-32 of ISO/IEC 13818-1 annex A, over everything before it."""
     crc = 0xFFFFFFFF
     for octet in data:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from edge.gb28181.kept import NotKept
@@ -163,7 +163,7 @@ class SiteSide:
     def kept(self) -> dict[str, object]:
         """Return what a restart must not lose: the views whose media flows without us, and their dialogs."""
         views = [
-            [call, view.request.recorder, view.request.channel, view.request.kind, view.port, view.leg]
+            [call, asdict(view.request), view.port, view.leg]
             for call, view in self.views.items()
             if view.state is State.PASSED
         ]
@@ -176,12 +176,12 @@ class SiteSide:
             NotKept: it is something else.
         """
         try:
-            views = [(int(c), str(r), str(n), str(k), int(p), str(leg)) for c, r, n, k, p, leg in kept["views"]]
+            views = [(int(call), OpenMedia(**asked), int(port), str(leg)) for call, asked, port, leg in kept["views"]]
             self._platform.adopt(kept["platform"], now)
         except (LookupError, TypeError, ValueError) as wrong:
             raise NotKept(str(wrong)) from None
-        for call, recorder, channel, kind, port, leg in views:
-            self.views[call] = View(OpenMedia(call, recorder, channel, kind, ""), State.PASSED, now, port, leg)
+        for call, request, port, leg in views:
+            self.views[call] = View(request, State.PASSED, now, port, leg)
             self._by_leg[leg] = call
             self._doubtful.add(call)
 

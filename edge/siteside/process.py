@@ -159,7 +159,7 @@ def _wants(site: Site, recorder: str) -> tuple[str, ...]:
     wanted = [
         kind
         for kind, right in (("Alarm", "alarms"), ("MobilePosition", "positions"))
-        if any(access.refuses(recorder, channel, right) is None for channel in channels)
+        if any(access.grants_any(recorder, channel, right) for channel in channels)
     ]
     return ("Catalog", *wanted)
 

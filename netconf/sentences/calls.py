@@ -34,6 +34,12 @@ CALLS = {
         "本机密钥无法读取。",
         "请移走 device.key 并重新登记。",
     ),
+    "ids_not_kept": Words(
+        "The channels' ids can be neither read nor written; new channels are not shown to the city.",
+        "Check the disk, or restore a backup.",
+        "通道编码表无法读写，新通道不会向市级平台显示。",
+        "请检查磁盘，或恢复备份。",
+    ),
     "kept_damaged": Words(
         "What the program knew before its restart cannot be read; running views end.",
         "They can be opened again.",

@@ -38,6 +38,10 @@ _SOCKETS = {
         "The socket for the city's media goes to an address outside the network that was agreed.",
         "市级媒体套接字的地址不在约定网段内。",
     ),
+    "sink_of_another_platform": inside(
+        "A view of one platform was to be sent to the media network of another.",
+        "一个平台的观看要发往另一平台的媒体网段。",
+    ),
     "source_not_reserved": inside(
         "The socket for a recorder's media is not the one that was reserved.", "录像机媒体套接字不是预留的那个。"
     ),

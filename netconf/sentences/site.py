@@ -194,6 +194,15 @@ SITE = {
         "隧道范围过大（{network}）。",
         "请只写市级平台的网段。",
     ),
+    "platform_repeated": Words(
+        "Two platforms have the id {value}.", "Leave one of them.", "两个平台的编码相同：{value}。", "请只保留一个。"
+    ),
+    "platform_port_repeated": Words(
+        "Two platforms are spoken to from port {value}.",
+        "Give each its own local_port.",
+        "两个平台使用同一本地端口 {value}。",
+        "请为每个平台设置不同的 local_port。",
+    ),
     "platform_outside_tunnel": Words(
         "The platform {address} is in no tunnel's networks.",
         "Add its network to a tunnel.",

@@ -28,7 +28,7 @@ def street(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Street]:
         pytest.skip("the lab's tests need private namespaces: make test")
     text = SITE_FILE.read_text(encoding="utf-8")
     site = tmp_path_factory.mktemp("platforms") / "site.toml"
-    text = text.replace("[platform]\n", '[platform]\ntransport = "tcp"\n')
+    text = text.replace("[[platform]]\n", '[[platform]]\ntransport = "tcp"\n')
     site.write_text(text.replace("keepalive_seconds = 10", "keepalive_seconds = 5"), encoding="utf-8")
     street = Street(Path("build/lab/platforms-log"), without=frozenset({"city"}), site_file=site)
     try:
@@ -60,7 +60,7 @@ def said(street: Street) -> str:
 
 
 def password() -> str:
-    return read_password(SECRETS / "cityside", "platform") or ""
+    return read_password(SECRETS / "cityside", f"platform-{city.ID}") or ""
 
 
 class Kamailio:

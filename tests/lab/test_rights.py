@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.lab import city
 from edge.lab.programs import SUPERVISED
 from edge.lab.street import RUN, SECRETS, STATE, Street, eventually
 from tests.conftest import as_user, whole
@@ -51,7 +52,7 @@ FILES = {
     SECRETS / "keeper" / "city.pub": {"snowgate-keeper"},
     SECRETS / "device" / "device.key": {"snowgate-keeper", "snowgate-agent"},
     SECRETS / "siteside" / "recorder-34020000001180000001.password": {"snowgate-siteside"},
-    SECRETS / "cityside" / "platform.password": {"snowgate-cityside"},
+    SECRETS / "cityside" / f"platform-{city.ID}.password": {"snowgate-cityside"},
     STATE / "keeper" / "journal.json": {"snowgate-keeper"},
     STATE / "cityside" / "issued-ids.json": {"snowgate-cityside"},
     STATE / "receipts" / "00.jsonl": {"snowgate-ferry", "snowgate-web"},

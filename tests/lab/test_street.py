@@ -155,13 +155,13 @@ def test_garbage_from_both_sides_leaves_no_trace_but_a_counter(street: Street, p
         link.sendto(data, (topology.LAN_IP, 5060))
     link.close()
     for data in (b"\0" * 400, os.urandom(1400), GARBAGE[2]):
-        before = street.said("cityside").get("tcp", {})
+        before = street.upper().get("tcp", {})
         order(ORDERS, f"raw {data.hex()}")  # over the connection that the box itself opened; each of them ends it
-        eventually(lambda before=before: street.said("cityside").get("tcp", {}) != before, 20, "counted by rule")
+        eventually(lambda before=before: street.upper().get("tcp", {}) != before, 20, "counted by rule")
         eventually(lambda: not street.said("cityside")["registered"], 20, "the connection is ended")
         eventually(lambda: street.said("cityside")["registered"], 60, "registered again")
     eventually(lambda: street.said("siteside").get("counters"), 10, "the site side's counters")
-    eventually(lambda: street.said("cityside").get("tcp", {}).get("stream_start"), 10, "the city side's counters")
+    eventually(lambda: street.upper().get("tcp", {}).get("stream_start"), 10, "the city side's counters")
     for name in ("siteside", "cityside"):
         assert "Traceback" not in (street.logs / f"{name}.log").read_text(encoding="utf-8")
     before = right()

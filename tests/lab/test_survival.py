@@ -44,7 +44,7 @@ def test_f02_f03_media_flows_on_and_the_city_can_still_hang_up(street: Street, p
     eventually(lambda: right() > before + 100, 30, "a hundred more pictures of the same view")
     assert the_view(street)[0] == number
     if name != "keeper":
-        eventually(lambda: number in street.said(name).get("views", {}), 20, "the new process knows the view")
+        eventually(lambda: number in street.views(name), 20, "the new process knows the view")
     ended = hung_up(street)
     order(ORDERS, "stop")
     eventually(lambda: not street.said("ferry").get("views"), 20, "the BYE is matched")

@@ -24,7 +24,7 @@ from edge.control.wire import ClosePin, Done, OpenPin, Refusal, RenewPin
 from edge.gb28181.platform import Platform
 from edge.io.log import Log
 from edge.keeper.keeper import Folders, Keeper
-from edge.lab import topology
+from edge.lab import city, topology
 from edge.lab.naive import NaiveRelay
 from edge.lab.probes import NO_CALL_PORT, PROBES, Captures, LiveCall, run_probe
 from edge.lab.street import Street, eventually
@@ -99,7 +99,7 @@ def test_with_access_gone_the_site_side_still_knows_the_shared_channels_alone(tm
     assert SITE is not None
     side = SiteSide(SITE, Platform(platform_config(SITE, tmp_path, Log("test")), SeededChance(1)), SeededChance(2))
 
-    side.on_record(encode_record(OpenMedia(7, NVR, PRIVATE, "live", "")), 1.0)
+    side.on_record(encode_record(OpenMedia(7, city.ID, NVR, PRIVATE, "live", "")), 1.0)
     assert side.commands() == [SendRecord(MediaRefused(7, 404, "channel_unknown"))]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv4Network
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,7 @@ from edge.records.types import (
     CatalogItem,
     ChannelState,
     CloseMedia,
+    DeviceControl,
     MediaAnswered,
     MediaReady,
     MediaRefused,
@@ -41,11 +43,12 @@ from netconf.check import read_site
 
 SITE, _ = read_site((Path(__file__).parents[2] / "edge/lab/site.toml").read_text(encoding="utf-8"))
 assert SITE is not None
+CITY = SITE.platform[0].id
 NVR, SHARED, PRIVATE = "34020000001180000001", "34020000001310000001", "34020000001310000002"
 SINK = PassedSocket(10, ("100.64.0.10", 41000), ("100.64.255.10", 40000))
 SOURCE = PassedSocket(11, ("192.168.1.2", 30000), ("192.168.1.10", 15060))
 ITEM = CatalogItem(NVR, SHARED, "北门", "", "", 0, 1)
-OPEN = OpenMedia(7, NVR, SHARED, "live", "")
+OPEN = OpenMedia(7, CITY, NVR, SHARED, "live", "")
 
 
 class Script:
@@ -188,7 +191,7 @@ def test_a_receipt_says_who_had_what_and_how_it_ended() -> None:
     assert (refused.event, refused.told) == (
         "closed",
         {
-            "viewer": "治安大队", "recorder": NVR, "channel": PRIVATE, "kind": "live", "packets": 0, "bytes": 0,
+            "viewer": "治安大队", "platform": CITY, "recorder": NVR, "channel": PRIVATE, "kind": "live", "packets": 0, "bytes": 0,
             "result": "refused", "reason": "channel_not_shared",
         },
     )  # fmt: skip
@@ -306,3 +309,40 @@ def test_every_state_and_event_stands_in_the_table_or_is_refused_by_name() -> No
                     call.step(event, 1.0)
                 assert refused.value.rule == f"call_{event}_in_{state}"
                 assert call.state is state
+
+
+OTHER = "34020000002000000002"
+
+
+def two() -> Script:
+    """A ferry below two platforms: the other one has its media elsewhere, and may turn cameras and hear alarms."""
+    assert SITE is not None
+    first = SITE.platform[0]
+    other = first.model_copy(update={
+        "id": OTHER, "media_networks": (IPv4Network("100.64.255.11/32"),), "rights": ("ptz", "alarms"),
+    })  # fmt: skip
+    channel = SITE.channel[0].model_copy(update={"allow": ("live", "ptz", "alarms")})
+    script = Script()
+    script.ferry = Ferry(SITE.model_copy(update={"platform": (first, other), "channel": (channel, *SITE.channel[1:])}))
+    return script
+
+
+def test_what_one_platform_is_granted_another_does_not_get() -> None:
+    script = two()
+    sink = replace(SINK, peer=("100.64.255.11", 40000))
+    script.says(Party.CITY, MediaSink(7, 1, 96), sink)
+    refused = script.says(Party.CITY, replace(OPEN, platform=OTHER))
+    assert Send(Party.CITY, MediaRefused(7, 403, "right_not_granted")) in refused
+    for platform, crosses in ((OTHER, True), (CITY, False), ("3" * 20, False)):
+        order = DeviceControl(9 + crosses, platform, NVR, SHARED, "", "preset_call", "3")
+        assert (Send(Party.SITE, order) in script.says(Party.CITY, order)) is crosses
+
+
+def test_media_for_one_platform_does_not_go_to_another() -> None:
+    script = two()
+    script.says(Party.CITY, MediaSink(7, 1, 96), SINK)
+    assert script.says(Party.CITY, replace(OPEN, platform=OTHER)) == [
+        CloseDescriptor(SINK.descriptor), DropSide(Party.CITY, "sink_of_another_platform"),
+    ]  # fmt: skip
+    assert not script.ferry.calls
+    assert two().opened(), "the control"

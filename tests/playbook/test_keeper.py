@@ -225,7 +225,7 @@ def city_layer() -> dict[str, Any]:
 
 def test_a_city_layer_is_kept_by_the_citys_answer_after_a_new_handshake(bench: Bench) -> None:
     layer = city_layer()
-    layer["platform"]["keepalive_seconds"] = 30
+    layer["platform"][0]["keepalive_seconds"] = 30
     layer["tunnel"][0]["keepalive_seconds"] = 20
     waiting = bench.tell("agent", HandOver(bench.sign(layer)))
     assert isinstance(waiting, Waiting)
@@ -236,7 +236,7 @@ def test_a_city_layer_is_kept_by_the_citys_answer_after_a_new_handshake(bench: B
     wrong = CityAnswer(envelope.sign("answer", facts | {"nonce": "f" * 32}, CITY))
     assert rules(bench.tell("agent", wrong)) == ["answer_other_change"]
     assert isinstance(bench.tell("agent", answer), Done)
-    assert bench.published()["platform"]["keepalive_seconds"] == 30
+    assert bench.published()["platform"][0]["keepalive_seconds"] == 30
     assert bench.change["city_layer"] == [1, 5]
     assert rules(bench.tell("agent", HandOver(bench.sign(layer)))) == ["layer_old"], "it cannot be played again"
 

@@ -30,7 +30,7 @@ def dhcp_site(folder: Path) -> Path:
     text = SITE_FILE.read_text(encoding="utf-8")
     uplink = text[text.index("[uplink]") : text.index("[lan]")]
     # Over UDP a BYE is said until it is heard: here cables are pulled, and what is judged is the uplink.
-    text = text.replace("[platform]\n", '[platform]\ntransport = "udp"\n')
+    text = text.replace("[[platform]]\n", '[[platform]]\ntransport = "udp"\n')
     text = text.replace(uplink, '[uplink]\nport = "wan0"\nmode = "dhcp"\n\n')
     path = folder / "site.toml"
     path.write_text(text.replace("203.0.113.10:", "hub.example:"), encoding="utf-8")

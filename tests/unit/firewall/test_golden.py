@@ -33,6 +33,19 @@ LEASE = HeldLease(
 NAMED = TEXT.replace(UPLINK, '[uplink]\nport = "wan0"\nmode = "dhcp"\n\n').replace("203.0.113.10:", "hub.example:")
 ONE_ARM = NAMED.replace('"wan0"', '"lan0"').replace("[lan]", '[lan]\nmode = "one_arm"')
 VLAN = TEXT.replace("[lan]", "[lan]\nvlan = 20")
+TWO = TEXT.replace(
+    "[control]",
+    """[[platform]]
+id = "34020000002000000002"
+domain = "3402000000"
+address = "100.64.255.11"
+local_port = 5061
+transport = "udp"
+media_networks = ["100.64.255.11/32"]
+redirect = [{address = "100.64.255.12", port = 5070}]
+
+[control]""",
+)
 ARM_LEASE = replace(LEASE, port="lan0", address=IPv4Interface("192.168.1.200/24"), gateway=IPv4Address("192.168.1.1"))
 #: What a site and what was learned add up to; each is a file of its own.
 MORE = {
@@ -41,6 +54,7 @@ MORE = {
     "wan-one-arm": (ONE_ARM, Learned(ARM_LEASE, (HUB,)), "wan"),
     "lan-one-arm": (ONE_ARM, NOTHING, "lan"),
     "lan-vlan": (VLAN, NOTHING, "lan"),
+    "vpn-two-platforms": (TWO, NOTHING, "vpn"),
 }
 
 

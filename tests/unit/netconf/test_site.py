@@ -35,12 +35,23 @@ def test_the_labs_site_is_good_and_survives_json() -> None:
     assert Site.model_validate_json(site.model_dump_json(by_alias=True)) == site
 
 
+SECOND = """[[platform]]
+id = "34020000002000000002"
+domain = "3402000000"
+address = "100.64.255.11"
+media_networks = ["100.64.255.0/24"]
+"""
 CASES = [
     ("ports_same", "/lan/port", 'port = "wan0"', 'port = "lan0"'),
     ("networks_overlap", "/uplink/address", "198.51.100.2/24", "192.168.1.200/24"),
     ("networks_overlap", "/tunnel/0/allowed/0", 'allowed = ["100.64.255.0/24"]', 'allowed = ["192.168.0.0/16"]'),
-    ("platform_outside_tunnel", "/platform/address", 'address = "100.64.255.10"', 'address = "100.65.0.1"'),
-    ("media_outside_tunnel", "/platform/media_networks/0", 'media_networks = ["100.64', 'media_networks = ["100.65'),
+    ("platform_outside_tunnel", "/platform/0/address", 'address = "100.64.255.10"', 'address = "100.65.0.1"'),
+    ("media_outside_tunnel", "/platform/0/media_networks/0", 'media_networks = ["100.64', 'media_networks = ["100.65'),
+    ("platform_outside_tunnel", "/platform/0/redirect/0/address", 'rights = ["live"]',
+     'rights = ["live"]\nredirect = [{address = "100.65.0.1"}]'),
+    ("platform_repeated", "/platform/1/id", "[control]", SECOND.replace("0002\"", "0001\"") + "[control]"),
+    ("platform_port_repeated", "/platform/1/local_port", "[control]", SECOND + "[control]"),
+    ("id_taken", "/platform/0/id", 'rights = ["live"]', 'rights = ["live"]\nknown_as = "34020000002000000001"'),
     ("outside_lan", "/recorder/0/address", 'address = "192.168.1.10"', 'address = "192.168.2.10"'),
     ("recorder_among_owner", "/recorder/0/address", 'address = "192.168.1.10"', 'address = "192.168.1.70"'),
     ("coverage_b_shared", "/channel/1/share", "share = false", "share = true"),

@@ -26,8 +26,9 @@ NOTES = frozenset(("notes", "deviations"))
 COUNTED = frozenset(("RemoteDhcpError", "RemoteDnsError", "RemoteRtpError", "RemoteRecordError"))
 #: What is no code of ours: options of DHCP, digits of an organisation, the page's one-time code.
 OTHERS = frozenset(("__init__", "_one", "_number", "_addresses", "_level", "set_first"))
-#: The lab has its own words; so has the verifier of receipts, which stands alone.
-ELSEWHERE = ("lab", "verify_receipts.py")
+#: The lab has its own words; so has the verifier of receipts, which stands alone. What is taken out of a stream of
+#: pictures is counted in octets, and nobody is refused for it.
+ELSEWHERE = ("lab", "verify_receipts.py", "inspection.py")
 CODE = re.compile(r"[a-z][a-z0-9-]*(?:_[a-z0-9-]+)*")
 #: Values of an enumeration that are no refusals.
 NO_CODES = frozenset(("good",))

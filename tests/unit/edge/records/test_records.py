@@ -149,5 +149,5 @@ def test_a_side_cannot_speak_for_the_ferry() -> None:
 
 def test_the_site_side_cannot_ask_for_a_view() -> None:
     with pytest.raises(VerifyRefused) as refused:
-        verify(Party.SITE, encode(OpenMedia(7, "3" * 20, "4" * 20, "live", "")), 0)
+        verify(Party.SITE, encode(OpenMedia(7, "2" * 20, "3" * 20, "4" * 20, "live", "")), 0)
     assert refused.value.rule == "verify_wrong_sender"

@@ -1,0 +1,171 @@
+"""One platform above the site: its role, its lines, its sockets. It shares nothing with another but the ferry's line."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edge.cityside.core import CitySide, CloseTalkPort, Dial, OpenSink, OpenTalkPort, PassSink, Say, SendRecord
+from edge.cityside.issued import IssuedIds
+from edge.gb28181.device import Device, DeviceConfig
+from edge.gb28181.kept import NotKept
+from edge.io.chance import SystemChance
+from edge.io.log import Log
+from edge.io.password import password
+from edge.io.tcp import TcpLines
+from edge.io.udp import UdpShell
+from edge.records.types import Record
+from edge.sip.address import Address
+from netconf.model import Platform, Site
+
+#: The tunnel takes a burst of a key frame without loss.
+SEND_BUFFER_BYTES = 1 << 20
+_USER_AGENT = "snowgate"
+
+
+class Upper:
+    """The shell around one platform's ``core``: sockets, and the clock."""
+
+    def __init__(
+        self,
+        config: DeviceConfig,
+        core: Callable[[Device], CitySide],
+        send: Callable[[Record, Sequence[int]], None],
+        keep: Callable[[], None],
+        log: Log,
+    ) -> None:
+        self._config = config
+        self._device = Device(config, SystemChance())
+        self.core = core(self._device)
+        self._send = send
+        self._keep = keep
+        self._log = log
+        self._sinks: dict[int, socket.socket] = {}
+        self._talk_ports: dict[int, socket.socket] = {}
+        self._udp = UdpShell(self._device, config.local, self._event)
+        self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected)
+        self._udp.lines = self._lines
+
+    async def start(self, kept: Mapping[str, Any] | None) -> None:
+        """Begin, where the process before us was killed if it left anything.
+
+        Raises:
+            OSError: the tunnel's address is not there.
+        """
+        await self._udp.start()
+        if kept is not None:
+            self._adopt(kept)
+        if self._config.server.transport == "tcp":
+            self._lines.dial(self._config.local.host, self._config.server)
+        else:
+            self._device.start(time.monotonic())
+
+    def close(self) -> None:
+        self._lines.close()
+        self._udp.close()
+
+    def status(self) -> dict[str, object]:
+        """Return what the owner may see of this platform."""
+        return self.core.status() | {"tcp": dict(self._lines.counters)}
+
+    def _adopt(self, kept: Mapping[str, Any]) -> None:
+        try:
+            self.core.adopt(kept)
+        except NotKept:
+            self._log.say("kept_damaged")
+        self._udp.drain()
+        self.act()
+
+    def _connected(self) -> None:
+        self._device.reconnected(time.monotonic())
+        self._udp.drain()
+
+    def _disconnected(self) -> None:
+        self._device.disconnected(time.monotonic())
+        self._udp.drain()
+
+    def _event(self, event: object, now: float) -> None:
+        self.core.on_event(event, now)
+        self.act()
+
+    def act(self) -> None:
+        """Do what the core wants; what a restart must not lose is written down before anything is sent."""
+        for command in self.core.commands():
+            if isinstance(command, SendRecord):
+                self._send(command.record, ())
+            elif isinstance(command, OpenSink):
+                self.core.on_sink(command.call, self._open_sink(command.call, command.city), time.monotonic())
+                self.act()
+            elif isinstance(command, PassSink):
+                with self._sinks.pop(command.call) as sink:
+                    self._send(command.record, (sink.fileno(),))
+            elif isinstance(command, OpenTalkPort):
+                self.core.on_talk_port(command.call, self._open_talk_port(command.call), time.monotonic())
+                self.act()
+            elif isinstance(command, CloseTalkPort):
+                if (port := self._talk_ports.pop(command.call, None)) is not None:
+                    port.close()
+            elif isinstance(command, Dial):
+                self._lines.redial(command.server)
+            elif isinstance(command, Say):
+                self._log.say(command.code, command.about)
+        self._keep()
+        self._udp.flush()
+
+    def _open_sink(self, call: int, city: Address) -> Address | None:
+        """Return the address of a new socket that is connected to the city's media address and to nothing else."""
+        sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            sink.bind((self._config.local.host, 0))
+            sink.connect((city.host, city.port))
+        except OSError:
+            sink.close()
+            return None
+        sink.setblocking(False)
+        sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._sinks[call] = sink
+        host, port = sink.getsockname()
+        return Address(host, port)
+
+    def _open_talk_port(self, call: int) -> int | None:
+        """Return a port of the tunnel's address that is held for a talk; None when there is none."""
+        held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            held.bind((self._config.local.host, 0))
+        except OSError:
+            held.close()
+            return None
+        self._talk_ports[call] = held
+        port: int = held.getsockname()[1]
+        return port
+
+
+def upper(site: Site, platform: Platform, issued: IssuedIds, secrets: Path, send: Callable[[Record, Sequence[int]], None],
+          keep: Callable[[], None], log: Log) -> Upper:  # fmt: skip
+    """Return the shell that registers ``site`` with ``platform``."""
+    config = device_config(site, platform, password(secrets, f"platform-{platform.id}", log))
+    return Upper(config, lambda device: CitySide(site, platform, device, issued, SystemChance()), send, keep, log)
+
+
+def device_config(site: Site, platform: Platform, secret: str) -> DeviceConfig:
+    """Return the device role that registers ``site`` with ``platform``."""
+    return DeviceConfig(
+        id=platform.known_as or site.site.id,
+        domain=platform.domain,
+        local=Address(str(site.tunnel[0].address.ip), platform.local_port),
+        server=Address(str(platform.address), platform.port, platform.transport),
+        server_id=platform.id,
+        realm=platform.realm or platform.domain,
+        password=secret,
+        expires_seconds=platform.register_expires_seconds,
+        keepalive_seconds=platform.keepalive_seconds,
+        user_agent=_USER_AGENT,
+        name=site.site.name,
+        edition=platform.edition,
+        charset=platform.charset,
+        strict=platform.reading == "strict",
+        redirects=frozenset((str(server.address), server.port) for server in platform.redirect),
+    )
