@@ -397,7 +397,9 @@ class Process:
         now = time.monotonic()
         views = {
             str(number): {
+                "recorder": call.request.recorder,
                 "channel": call.request.channel,
+                "kind": call.request.kind,
                 "viewer": call.request.viewer,
                 "state": call.state.value,
                 "seconds": int(now - call.began),
