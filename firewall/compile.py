@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from firewall.ruleset import Rule, Ruleset
+from firewall.ruleset import Rule, Ruleset, noting
 from netconf.learned import NOTHING, Learned, fitting
 from netconf.model import Platform, Recorder, Site
 
@@ -26,6 +26,15 @@ _OPENS, _ANSWERS = "tcp flags & (syn | ack) == syn", "tcp flags & (syn | ack) !=
 PAGE_PORT = 443
 _LAN_MEDIA_KEY = "ip saddr . udp dport . @th,73,7"
 _VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
+#: Evidence of what is dropped, for whoever asks why no picture comes: media by source, our port and payload type, and
+#: hardware and address that do not belong together, in ``lan``; in ``vpn`` the far address, ICMP's code and the far port
+#: of the datagram that an ICMP error is about (RFC 792).
+_STRAYS, _FRAGMENTS, _MOVED, _REFUSALS = (
+    ("strays", _LAN_MEDIA_KEY),
+    ("fragments", "ip saddr"),
+    ("moved", "ether saddr . ip saddr"),
+    ("refusals", "@th,192,32 . @th,8,8 . @th,240,16"),
+)
 
 
 def rulesets(site: Site, learned: Learned = NOTHING) -> tuple[Ruleset, Ruleset, Ruleset]:
@@ -61,12 +70,21 @@ def _lan(site: Site) -> Ruleset:
     port, sip = site.lan.link, site.lan.sip_port
     raw, input_, output, egress = _raw([port]), [], [], []
     own = site.lan.address.ip
+    stray = f"udp dport {site.lan.media_port_range.start}-{site.lan.media_port_range[-1]} {noting(*_STRAYS)}"
+    known = sorted({address for r in _recorders(site) for address in (r.address, *r.media_addresses)})
+    if known:
+        split = f"ip saddr {{ {', '.join(map(str, known))} }} ip frag-off & 0x3fff != 0 {noting(*_FRAGMENTS)}"
+        raw.insert(0, Rule(split, "drop", "fragments of recorders, noted"))
     egress.append(Rule(f"arp saddr ip {own}", "accept", "ARP"))
     for recorder in _recorders(site):
         for address in sorted({recorder.address, *recorder.media_addresses}):
-            raw.append(Rule(f"ip saddr {address} ether saddr != {recorder.mac}", "drop", f"spoofed {recorder.id}"))
+            spoofed = f"ip saddr {address} ether saddr != {recorder.mac}"
+            raw.append(Rule(f"{spoofed} {noting(*_MOVED)}", "drop", f"spoofed {recorder.id}, noted"))
+            raw.append(Rule(spoofed, "drop", f"spoofed {recorder.id}"))
         own_ones = ", ".join(map(str, sorted({recorder.address, *recorder.media_addresses})))
         frame = f"ether saddr {recorder.mac} ip saddr != {{ {own_ones} }}"
+        raw.append(Rule(f"{frame} {stray}", "drop", f"media of {recorder.id} under a foreign address, noted"))
+        raw.append(Rule(f"{frame} {noting(*_MOVED)}", "drop", f"{recorder.id} under a foreign address, noted"))
         raw.append(Rule(frame, "drop", f"{recorder.id} under a foreign address"))
         peer = f"SIP of {recorder.id}"
         input_.append(Rule(f"ip saddr {recorder.address} udp dport {sip}", "accept", peer))
@@ -78,6 +96,7 @@ def _lan(site: Site) -> Ruleset:
         frame = f"ether daddr {recorder.mac} ip saddr {own} ip daddr {recorder.address}"
         egress += [Rule(f"{frame} {match}", "accept", peer) for match in (f"udp sport {sip}", answers)]
     input_.append(Rule(f"{_RTP} {_LAN_MEDIA_KEY} @media", "accept", "media of open views"))
+    input_.append(Rule(stray, "drop", "media of no view, noted"))
     if site.lan.owner_networks:
         owners = _networks(site.lan.owner_networks)
         ping = f"icmp type echo-request {_PING} limit rate 10/second"
@@ -90,12 +109,14 @@ def _lan(site: Site) -> Ruleset:
         input_.append(Rule(f"ip saddr {owners} tcp dport {PAGE_PORT} {_ANSWERS}", "accept", page))
         output.append(Rule(f'oifname "{port}" ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}', "accept", page))
         egress.append(Rule(f"ip saddr {own} ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}", "accept", page))
-    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), _LAN_MEDIA_KEY, port, tuple(egress))
+    notes = (_STRAYS, _FRAGMENTS, _MOVED) if known else (_STRAYS,)
+    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), _LAN_MEDIA_KEY, port, tuple(egress), notes)
 
 
 def _vpn(site: Site) -> Ruleset:
     tunnels = [tunnel.name for tunnel in site.tunnel]
     out = f"oifname {_names(tunnels)}"
+    refused = f"icmp type destination-unreachable {noting(*_REFUSALS)}"
     input_, output = [], []
     for platform in site.platform:
         for host, port in _doors(platform):
@@ -108,7 +129,8 @@ def _vpn(site: Site) -> Ruleset:
         host, port, policy = site.control.address, site.control.port, "reports to the city's control"
         input_.append(Rule(f"ip saddr {host} tcp sport {port} {_ANSWERS}", "accept", policy))
         output.append(Rule(f"{out} ip daddr {host} tcp dport {port}", "accept", policy))
-    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), _VPN_MEDIA_KEY)
+    input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
+    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), _VPN_MEDIA_KEY, notes=(_REFUSALS,))
 
 
 def _doors(platform: Platform) -> list[tuple[IPv4Address, int]]:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import json
 import re
+
+from firewall.ruleset import NOTE_SECONDS, TABLE
 
 _NAMES = ("libnftables.so.1", "libnftables.so")
 #: NFT_CTX_OUTPUT_STATELESS | NFT_CTX_OUTPUT_TERSE (libnftables.h): no counters, no elements of sets.
 _PLAIN = 1 << 2 | 1 << 11
+#: NFT_CTX_OUTPUT_JSON.
+_JSON = 1 << 4
+#: How many of a set's entries are told, those of the most packets first.
+MOST_TOLD = 32
 _COMMENT = re.compile(r'comment "([^"]*)"')
 
 
@@ -66,12 +73,29 @@ class Nft:
         finally:
             self._library.nft_ctx_output_set_flags(self._context, 0)
 
+    def noted(self, name: str) -> list[list[str | int]]:
+        """Return what dropping rules wrote into a set: key's parts, packets, and how many seconds ago the last came."""
+        self._library.nft_ctx_output_set_flags(self._context, _JSON)
+        try:
+            told = json.loads(self.run(f"list set {TABLE} {name}\n"))["nftables"]
+            entries = [each["elem"] for part in told if "set" in part for each in part["set"].get("elem", [])]
+            found = [[*_parts(e["val"]), e["counter"]["packets"], NOTE_SECONDS - e["expires"]] for e in entries]
+        except (NftRefused, ValueError, LookupError, TypeError):
+            return []
+        finally:
+            self._library.nft_ctx_output_set_flags(self._context, 0)
+        return sorted(found, key=lambda entry: -entry[-2])[:MOST_TOLD]
+
     def _has(self, family: str) -> bool:
         return f"table {family} snowgate\n" in self.run("list tables\n")
 
     def policies(self) -> frozenset[str]:
         """Return the comments of all loaded rules."""
         return frozenset(_COMMENT.findall(self.run("list ruleset\n")))
+
+
+def _parts(value: object) -> list[str | int]:
+    return value["concat"] if isinstance(value, dict) else [value]  # type: ignore[list-item]
 
 
 def _load() -> ctypes.CDLL:

@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 TABLE = "inet snowgate"
+#: What was dropped is remembered for so long, by its key; whoever sends from many addresses finds no more room than this.
+NOTE_SECONDS, MOST_NOTES = 600, 256
 _HOOKS = {"raw": ("prerouting", -500), "input": ("input", 0), "output": ("output", 0), "forward": ("forward", 0)}
 
 
@@ -33,6 +35,8 @@ class Ruleset:
     media_key: str = ""
     egress_port: str = ""
     egress: tuple[Rule, ...] = ()
+    #: Name -> key of the sets in which dropping rules write down whom they dropped (``noting``).
+    notes: tuple[tuple[str, str], ...] = ()
 
     def text(self) -> str:
         """Return the transaction that puts these rules in place of those before; byte-stable.
@@ -44,6 +48,10 @@ class Ruleset:
         if self.media_key:
             lines.append(
                 f"add set {TABLE} media {{ typeof {self.media_key}; flags timeout; size 4096; limit rate 2048 kbytes/second burst 2048 kbytes; }}"
+            )
+        for name, key in self.notes:
+            lines.append(
+                f"add set {TABLE} {name} {{ typeof {key}; flags dynamic,timeout; timeout {NOTE_SECONDS}s; size {MOST_NOTES}; }}"
             )
         for name, rules in (("raw", self.raw), ("input", self.input), ("output", self.output), ("forward", ())):
             hook, priority = _HOOKS[name]
@@ -74,6 +82,14 @@ class Ruleset:
         """Return the comments that a loaded ruleset must show."""
         rules = (*self.raw, *self.input, *self.output, *self.egress)
         return frozenset(rule.policy for rule in rules)
+
+
+def noting(name: str, key: str) -> str:
+    """Return the end of a dropping rule's match that writes ``key`` into the set ``name``.
+
+    With the set full the match fails: behind such a rule stands one that drops without writing.
+    """
+    return f"update @{name} {{ {key} counter }}"
 
 
 def shut_text() -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import Any, get_args
 
 from flask import Flask, Response, abort, g, make_response, redirect, render_template, request, url_for
 from werkzeug.exceptions import HTTPException
@@ -14,16 +14,28 @@ from werkzeug.wrappers import Response as BaseResponse
 
 from edge.control.wire import Propose
 from netconf import layers, words
-from netconf.finding import Finding
-from netconf.model import Site
+from netconf.model import Right, Site
 from webui import guard
 from webui.accounts import Accounts, Locked, Session, same
 from webui.changes import CONFIRM_SECONDS, Changes
+from webui.peers import asked_rights, peers
 from webui.verdict import verdict
 from webui.words import LANGUAGES, language_of, word
 
 _BEIJING = timezone(timedelta(hours=8))
+UNDECLARED = "未声明"
 COOKIE = "__Host-session"
+RIGHTS: tuple[Right, ...] = get_args(Right)
+#: What nobody can allow: there is no way to say it between the two sides (``edge.records``).
+NEVER = (
+    "TeleBoot",
+    "RecordCmd StopRecord",
+    "GuardCmd ResetGuard",
+    "DeviceConfig",
+    "DeviceUpgrade",
+    "SnapShotConfig",
+    "FormatSDCard",
+)
 _OPEN = frozenset(("login", "first", "language", "static", "keep", "keep_page", "state"))
 Reply = str | BaseResponse | tuple[str, int]
 
@@ -68,6 +80,8 @@ def _around(app: Flask, box: Box, accounts: Accounts) -> None:
         return None
 
     app.add_template_filter(local)
+    app.add_template_filter(local_seconds)
+    app.add_template_filter(who)
 
     @app.context_processor
     def _words() -> dict[str, Any]:
@@ -76,7 +90,11 @@ def _around(app: Flask, box: Box, accounts: Accounts) -> None:
         return {
             "w": lambda key, **facts: word(key, language, **facts),
             "sentence": lambda code: words.reason(code, language),
-            "advice": lambda code: words.advice(Finding(code), language),
+            "told": lambda found: (
+                words.sentence(found, language),
+                words.evidence(found, language),
+                words.advice(found, language),
+            ),
             "language": language,
             "csrf": session.csrf if session is not None else "",
             "inside": session is not None,
@@ -154,7 +172,7 @@ def _enter(cookie: str) -> Response:
 
 def _back(path: str) -> str:
     """Only to a page of ours: one path, no other host (``//evil``)."""
-    return path if path in ("/", "/cameras", "/viewers", "/changes", "/login", "/first") else "/"
+    return path if path in ("/", "/cameras", "/peers", "/viewers", "/changes", "/login", "/first") else "/"
 
 
 # -- showing ---------------------------------------------------------------------------------------------------------
@@ -175,15 +193,22 @@ def _pages(app: Flask, box: Box) -> None:
     def cameras() -> Reply:
         facts = box.facts()
         online = (facts.get("siteside") or {}).get("recorders", {})
-        return render_template("cameras.html", site=site(), online=online)
+        asked = asked_rights(site())
+        return render_template("cameras.html", site=site(), online=online, rights=RIGHTS, asked=asked, never=NEVER)
+
+    @app.get("/peers")
+    def connections() -> Reply:
+        part = "peers_live.html" if "HX-Request" in request.headers else "peers.html"
+        return render_template(part, peers=peers(site(), box.facts()))
 
     @app.get("/viewers")
     def viewers() -> Reply:
         views = list(((box.facts().get("ferry") or {}).get("views") or {}).values())
-        names = {channel.id: channel.name for channel in site().channel}
+        names = {(channel.recorder, channel.id): channel.name for channel in site().channel}
         if "HX-Request" in request.headers:
             return render_template("viewers_live.html", views=views, names=names)
-        return render_template("viewers.html", views=views, history=box.history(), names=names)
+        several = len(site().platform) > 1
+        return render_template("viewers.html", views=views, history=box.history(), names=names, several=several)
 
     @app.get("/changes")
     def changes() -> Reply:
@@ -202,18 +227,7 @@ def _changing(app: Flask, box: Box, changes: Changes, say: Callable[[str, str], 
         say("page_change_asked", ", ".join(sorted(parts)))
         return render_template("applying.html", secret=secret, where=where, seconds=CONFIRM_SECONDS)
 
-    @app.post("/cameras")
-    def share() -> Reply:
-        found = box.site()
-        assert found is not None  # the guard saw to it
-        owner, _ = layers.split(found)
-        wanted = (request.form.get("recorder"), request.form.get("id"))
-        channels = [dict(channel) for channel in owner.get("channel", [])]
-        mine = [channel for channel in channels if (channel["recorder"], channel["id"]) == wanted]
-        if len(mine) != 1 or request.form.get("share") not in ("on", "off"):
-            abort(400)
-        mine[0]["share"] = request.form["share"] == "on"
-        return propose({"channel": channels}, str(found.lan.address.ip))
+    _allowing(app, box, propose)
 
     @app.post("/changes")
     def settle() -> Reply:
@@ -232,7 +246,12 @@ def _changing(app: Flask, box: Box, changes: Changes, say: Callable[[str, str], 
 
     @app.post("/keep")
     def keep() -> Reply:
-        return _told(changes.keep(request.form.get("secret", "")))
+        secret = request.form.get("secret", "")
+        asked = changes.keep(secret)
+        if "page" in request.form:  # of a browser without scripts
+            state = asked.state if asked is not None else "unknown"
+            return render_template("kept.html", secret=secret, state=state, lines=_lines(asked))
+        return _told(asked)
 
     @app.post("/state")
     def state() -> Reply:
@@ -241,6 +260,35 @@ def _changing(app: Flask, box: Box, changes: Changes, say: Callable[[str, str], 
     @app.post("/undo")
     def undo() -> Reply:
         return _told(changes.undo(request.form.get("secret", "")))
+
+
+def _allowing(app: Flask, box: Box, propose: Callable[[dict[str, Any], str], Reply]) -> None:
+    """Both switches of a camera: whether the city has it at all, and what it may do with it."""
+
+    def change(wanted: dict[str, Any]) -> Reply:
+        found = box.site()
+        assert found is not None  # the guard saw to it
+        owner, _ = layers.split(found)
+        named = (request.form.get("recorder"), request.form.get("id"))
+        channels = [dict(channel) for channel in owner.get("channel", [])]
+        mine = [channel for channel in channels if (channel["recorder"], channel["id"]) == named]
+        if len(mine) != 1:
+            abort(400)
+        mine[0].update(wanted)
+        return propose({"channel": channels}, str(found.lan.address.ip))
+
+    @app.post("/cameras")
+    def share() -> Reply:
+        if request.form.get("share") not in ("on", "off"):
+            abort(400)
+        return change({"share": request.form["share"] == "on"})
+
+    @app.post("/cameras/rights")
+    def allow() -> Reply:
+        given = request.form.getlist("allow")
+        if not set(given) <= set(RIGHTS):
+            abort(400)
+        return change({"allow": [right for right in RIGHTS if right in given]})
 
 
 _SETTINGS = ("address", "owner_networks", "uplink_address", "gateway")
@@ -262,10 +310,30 @@ def local(moment: str) -> str:
         return "?"
 
 
+def local_seconds(seconds: int) -> str:
+    """Return a moment of a recording, in seconds of the epoch, as people here read it."""
+    return datetime.fromtimestamp(seconds, _BEIJING).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def who(said: dict[str, Any]) -> str:
+    """Return who a receipt names: what he calls himself, the code of his organisation if that does not say it, its level."""
+    viewer, organisation, level = (str(said.get(name) or UNDECLARED) for name in ("viewer", "organisation", "level"))
+    parts = [viewer] if viewer != UNDECLARED else []
+    if organisation not in (UNDECLARED, *parts) and organisation not in viewer:
+        parts.append(organisation)
+    if level != UNDECLARED:
+        parts.append(word(f"level_{level}", g.language))
+    return " · ".join(parts) or word("undeclared", g.language)
+
+
 def _told(asked: Any) -> Reply:
     state = asked.state if asked is not None else "unknown"
-    lines = [word(f"state_{state}", g.language)]
+    body = json.dumps({"state": state, "text": " ".join(_lines(asked))}, ensure_ascii=False)
+    return Response(body, 200 if asked is not None else 404, mimetype="application/json")
+
+
+def _lines(asked: Any) -> list[str]:
+    lines = [word(f"state_{asked.state if asked is not None else 'unknown'}", g.language)]
     if asked is not None:
         lines += [f"{path} {words.reason(code, g.language)}".strip() for code, path in asked.rules]
-    body = json.dumps({"state": state, "text": " ".join(lines)}, ensure_ascii=False)
-    return Response(body, 200 if asked is not None else 404, mimetype="application/json")
+    return lines

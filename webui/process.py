@@ -33,7 +33,7 @@ DEADLINE_SECONDS = 10
 MAX_HEADER_BYTES, MAX_BODY_BYTES = 16 * 1024, 64 * 1024
 TICK_SECONDS = 0.25
 #: Shown, and looked at: between two views stand lines of other kinds.
-MOST_HISTORY, MOST_RECORDS = 50, 400
+MOST_HISTORY, MOST_RECORDS = 50, 800
 _PROGRAMS = ("siteside", "cityside", "ferry", "agent")
 
 
@@ -72,18 +72,20 @@ class Seen:
             facts["keeper"] = None
         for name in _PROGRAMS:
             facts[name] = status.read(self._where.run, name)
+        facts["monotonic"] = time.monotonic()
         return facts
 
     def history(self) -> list[dict[str, Any]] | None:
-        """Return the last finished and refused views, newest first; None when that this is read could not be recorded."""
+        """Return the last finished and refused views and orders, newest first; None when that this is read could not be recorded."""
         try:
             if not ask_to_read(self._where.run, "page"):
                 return None
             lines = newest(files(self._where.state), MOST_RECORDS)
         except OSError:
             return None
-        views = [view for view in map(json.loads, lines) if view.get("event") in ("ended", "refused")]
-        return views[:MOST_HISTORY]
+        told = [line for line in map(json.loads, lines) if line.get("event") in ("ended", "refused", "ordered")]
+        orders = [line for line in told if "action" in line]
+        return [line for line in told if "action" not in line][:MOST_HISTORY] + orders[:MOST_HISTORY]
 
 
 def _later(seconds: float, thing: Any) -> None:

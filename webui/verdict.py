@@ -5,69 +5,85 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from edge.faults.causes import STAGES, causes
+from edge.faults.evidence import read
+from netconf.finding import Finding, Severity, finding
 from netconf.model import Site
-
-#: WireGuard shakes hands anew every two minutes while anything is sent; three minutes of silence is a dead tunnel.
-HANDSHAKE_SECONDS = 180
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One station of the path: ``name`` is a word of the pages, ``trouble`` a code of ``netconf.words`` or ""."""
+    """One station of the path: ``name`` is a word of the pages, ``trouble`` the first thing that is wrong there."""
 
     name: str
     detail: str
-    trouble: str = ""
+    trouble: Finding | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``trouble`` is the first one's code, "" when all is well; ``watched`` counts the views that run."""
+    """``trouble`` is what is said first, None when all is well; ``watched`` counts the views that run."""
 
     stages: tuple[Stage, ...]
     shared: int
     watched: int
+    faults: tuple[Finding, ...] = ()
 
     @property
-    def trouble(self) -> str:
-        return next((stage.trouble for stage in self.stages if stage.trouble), "")
+    def trouble(self) -> Finding | None:
+        found = [stage.trouble for stage in self.stages if stage.trouble is not None]
+        # A view without a picture is said after what stands for all views.
+        return next((trouble for trouble in found if trouble.severity is Severity.ERROR), next(iter(found), None))
+
+    @property
+    def others(self) -> tuple[Finding, ...]:
+        """What else is wrong."""
+        return tuple(fault for fault in self.faults if fault != self.trouble)
 
 
 def verdict(site: Site, facts: dict[str, Any]) -> Verdict:
-    """Judge from what the keeper and the programs say of themselves (``keeper``, ``siteside``, ...)."""
+    """Judge from what the keeper and the programs say of themselves (``keeper``, ``siteside``, ...).
+
+    ``monotonic`` among the facts is when they were read.
+    """
     keeper, ferry = facts.get("keeper") or {}, facts.get("ferry") or {}
-    stages = (_recorders(site, facts.get("siteside") or {}), _box(keeper, ferry), _tunnel(keeper),
-              _city(site, facts.get("cityside") or {}))  # fmt: skip
+    evidence = read(facts, facts.get("monotonic") or 0.0)
+    faults = causes(evidence)
+    first = {stage: next((f for f in faults if STAGES[f.code] == stage), None) for stage in set(STAGES.values())}
+    there = bool(evidence.registrations) and all(held.registered for held in evidence.registrations)
+    stages = (
+        _recorders(site, facts.get("siteside") or {}, first["recorders"]),
+        _box(keeper, ferry),
+        _tunnel(keeper, first["tunnel"]),
+        Stage(
+            "city",
+            ", ".join(platform.id for platform in site.platform),
+            first["city"] or (None if there else finding("city_registration_lost")),
+        ),
+    )
     shared = sum(channel.share for channel in site.channel)
-    return Verdict(stages, shared, sum(1 for view in ferry.get("views", {}).values() if view["state"] == "flowing"))
+    watched = sum(1 for view in ferry.get("views", {}).values() if view["state"] == "flowing")
+    return Verdict(stages, shared, watched, faults)
 
 
-def _recorders(site: Site, side: dict[str, Any]) -> Stage:
+def _recorders(site: Site, side: dict[str, Any], fault: Finding | None) -> Stage:
     online = side.get("recorders", {})
     count = sum(1 for recorder in site.recorder if online.get(recorder.id))
-    trouble = "" if site.recorder and count == len(site.recorder) else "recorder_offline"
-    return Stage("recorders", f"{count}/{len(site.recorder)}", trouble)
+    good = bool(site.recorder) and count == len(site.recorder)
+    return Stage("recorders", f"{count}/{len(site.recorder)}", fault or (None if good else finding("recorder_offline")))
 
 
 def _box(keeper: dict[str, Any], ferry: dict[str, Any]) -> Stage:
     if not keeper:
-        return Stage("box", "", "keeper_away")
+        return Stage("box", "", finding("keeper_away"))
     missing = keeper.get("findings") or []
     if missing:
-        return Stage("box", "", str(missing[0][0]))
-    return Stage("box", "", "" if ferry.get("sides") == ["city", "site"] else "ferry_unreachable")
+        code, path, args = missing[0]
+        return Stage("box", "", finding(str(code), str(path), **{str(name): value for name, value in args.items()}))
+    return Stage("box", "", None if ferry.get("sides") == ["city", "site"] else finding("ferry_unreachable"))
 
 
-def _tunnel(keeper: dict[str, Any]) -> Stage:
+def _tunnel(keeper: dict[str, Any], fault: Finding | None) -> Stage:
     ages = [tunnel.get("handshake_age_seconds") for tunnel in (keeper.get("tunnels") or {}).values()]
     known = [age for age in ages if age is not None]
-    good = bool(known) and min(known) < HANDSHAKE_SECONDS
-    return Stage("tunnel", str(min(known)) if known else "", "" if good else "tunnel_silent")
-
-
-def _city(site: Site, side: dict[str, Any]) -> Stage:
-    platforms = side.get("platforms") or {}
-    away = [each.id for each in site.platform if not (platforms.get(each.id) or {}).get("registered")]
-    return Stage(
-        "city", ", ".join(away or [each.id for each in site.platform]), "city_registration_lost" if away else ""
-    )
+    return Stage("tunnel", str(min(known)) if known else "", fault or (None if known else finding("tunnel_silent")))

@@ -19,6 +19,8 @@ from edge.control.wire import (
     StatusReport,
     Waiting,
 )
+from edge.faults.causes import causes
+from edge.faults.evidence import read
 from edge.io import status
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
@@ -37,6 +39,7 @@ TICK_SECONDS = 0.25
 CHANGE_SECONDS = 40.0
 #: It beats before each thing that it waits for; only a longer silence means that it hangs.
 SILENCE_SECONDS = CHANGE_SECONDS + 5.0
+MOST_FAULTS = 64
 _PROGRAMS = ("siteside", "cityside", "ferry")
 
 
@@ -89,6 +92,8 @@ class Agent:
         change = facts.get("change", {})
         if self.nonce and (change.get("pending") or {}).get("caller") != "agent":
             self.nonce = ""  # it was undone
+        programs = {name: status.read(self._run, name) for name in _PROGRAMS}
+        faults = causes(read(programs | {"keeper": facts}, time.monotonic()))
         told = {
             "site": self._site.site.id,
             "device": facts.get("device", ""),
@@ -97,7 +102,9 @@ class Agent:
             "change": change,
             "findings": facts.get("findings"),
             "tunnels": facts.get("tunnels"),
-            "programs": {name: status.read(self._run, name) for name in _PROGRAMS},
+            # Codes and facts: the city has the sentences, in its own language.
+            "faults": [[found.code, found.severity.value, dict(found.args)] for found in faults[:MOST_FAULTS]],
+            "programs": programs,
         }
         return envelope.sign_report(told, self._key)
 

@@ -13,9 +13,10 @@ from edge.cityside.issued import IssuedIds
 from edge.cityside.orders import CityOrders
 from edge.cityside.talks import CityTalks
 from edge.cityside.tree import Tree
+from edge.faults.noted import Noted
 from edge.gb28181.device import Device, OrderReceived, Redirected, Registered, RegistrationLost
 from edge.gb28181.kept import NotKept
-from edge.gb28181.legs import CallEnded, CallEstablished, InviteReceived, PlaybackReceived
+from edge.gb28181.legs import CallEnded, CallEstablished, InviteReceived, InviteRefused, PlaybackReceived
 from edge.gb28181.role import Refused
 from edge.manscdp.catalog import CatalogEntry
 from edge.manscdp.events import Broadcast
@@ -44,6 +45,7 @@ from netconf.model import Platform, Site
 
 PS_PAYLOAD_TYPE = 96
 _VIEWER_BYTES = 96
+_RIGHTS = ("right_not_granted", "right_not_allowed", "channel_not_shared")
 #: What a view's kind is called in SDP (2016 annex F).
 KINDS = {"Play": "live", "Playback": "playback", "Download": "download"}
 
@@ -130,6 +132,8 @@ class CitySide:
         self._ferry_up = False
         #: Calls of the process before us that the ferry has not yet spoken of.
         self._doubtful: set[int] = set()
+        #: The city's offers that were refused of late, by channel.
+        self._refused = Noted()
         self.registered = False
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
@@ -156,6 +160,9 @@ class CitySide:
             self._commands.append(Say("city_registration_lost", f"{self._platform.id} {event.cause}"))
         elif isinstance(event, InviteReceived):
             self._invited(event, now)
+        elif isinstance(event, InviteRefused):
+            if event.rule.startswith("sdp_"):
+                self._note(event.channel, event.rule, event.about, now)
         elif isinstance(event, CallEstablished):
             self._commands.append(Say("view_established", self._channel_of(event.call)))
         elif isinstance(event, OrderReceived):
@@ -203,8 +210,10 @@ class CitySide:
     def _invited(self, event: InviteReceived, now: float) -> None:
         target = self._issued.channel(event.channel)
         refusal = self._objection(event, target)
+        self._refused.clear(event.channel)
         if refusal is not None or target is None:
             status, reason = refusal or (404, "channel_unknown")
+            self._note(event.channel, reason, _told(event.offer, reason), now)
             self._refuse_leg(event.call, status, reason, now)
             return
         call = 1 + self._chance.number(0xFFFFFFFF)
@@ -239,6 +248,12 @@ class CitySide:
             return OpenMedia(call, self._platform.id, *target, kind, viewer)
         speed = offer.speed or 0 if kind == "download" else 0
         return OpenMedia(call, self._platform.id, *target, kind, viewer, offer.start, offer.end, speed)
+
+    def _note(self, issued: str, reason: str, about: str, now: float) -> None:
+        target = self._issued.channel(issued)
+        name = next((c.name for c in self._site.channel if (c.recorder, c.id) == target), "")
+        networks = [str(network) for network in self._platform.media_networks]
+        self._refused.put(issued, now, channel=issued, name=name, reason=reason, about=about, agreed=networks)
 
     def _fresh_ssrc(self, offer: MediaDescription) -> int:
         """Return an SSRC as GB/T 28181 annex F writes it: 0 live, 1 history; five digits of the domain, four of ours."""
@@ -387,6 +402,9 @@ class CitySide:
             self._device.hang_up(view.leg, now)
             self._commands.append(Say(reason, view.issued))
         else:
+            if reason in _RIGHTS:
+                # What the recorder made of it is the site side's to tell.
+                self._note(view.issued, reason, view.request.kind, now)
             self._refuse_leg(view.leg, status, reason, now)
 
     def _refuse_leg(self, leg: str, status: int, reason: str, now: float) -> None:
@@ -412,11 +430,20 @@ class CitySide:
             "counters": dict(sorted((self.counters + self._orders.counters + Counter(self._device.counters)).items())),
             "deviations": {peer: dict(sorted(seen.items())) for peer, seen in self._device.deviations.items()},
             "edition": self._device.edition,
+            "registration": self._device.facts(),
+            "refused": self._refused.told(),
         }
 
 
 #: What a leg's end is called in the receipt; any other is the city's BYE.
 _ENDINGS = {"cancel": "cancelled", "forgotten": "city_forgot", "unreached": "city_unreached"}
+
+
+def _told(offer: MediaDescription, reason: str) -> str:
+    """Return what of an offer was at fault, for a person to read."""
+    if reason == "media_address_foreign":
+        return offer.address
+    return f"{offer.transport} {' '.join(map(str, offer.payload_types))}" if reason == "sdp_unacceptable" else ""
 
 
 def _label(text: str) -> str:

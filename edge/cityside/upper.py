@@ -46,7 +46,7 @@ class Upper:
         self._sinks: dict[int, socket.socket] = {}
         self._talk_ports: dict[int, socket.socket] = {}
         self._udp = UdpShell(self._device, config.local, self._event)
-        self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected)
+        self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected, on_unreached=self._unreached)
         self._udp.lines = self._lines
 
     async def start(self, kept: Mapping[str, Any] | None) -> None:
@@ -86,6 +86,9 @@ class Upper:
     def _disconnected(self) -> None:
         self._device.disconnected(time.monotonic())
         self._udp.drain()
+
+    def _unreached(self, why: str) -> None:
+        self._device.not_reached(why, time.monotonic())
 
     def _event(self, event: object, now: float) -> None:
         self.core.on_event(event, now)

@@ -91,6 +91,7 @@ class Process:
         self._confirmed = confirmed
         self._selector = selectors.EpollSelector()
         self._sides: dict[Party, socket.socket] = {}
+        self._outboxes = {side: seqpacket.Outbox() for side in (Party.SITE, Party.CITY)}
         self._keeper: socket.socket | None = None
         self._greeted = False
         self._hello: Hello | None = None
@@ -125,8 +126,10 @@ class Process:
         try:
             while not self._confirmed.changed():
                 supervisor.beat()
-                for key, _ in self._selector.select(0.0 if self._receipts.busy else TICK_SECONDS):
-                    if not self._ready(key):
+                for key, events in self._selector.select(0.0 if self._receipts.busy else TICK_SECONDS):
+                    if events & selectors.EVENT_WRITE:
+                        self._write_side(key.data[1])
+                    if events & selectors.EVENT_READ and not self._ready(key):
                         return 1
                 if self._relays.stuck(time.monotonic()):
                     self._log.say("relay_stuck")
@@ -208,6 +211,31 @@ class Process:
             self._take(side, data, descriptors)
             self._act()
 
+    def _write_side(self, side: Party) -> None:
+        line, outbox = self._sides.get(side), self._outboxes[side]
+        if line is None:
+            return
+        try:
+            outbox.flush(line)
+        except OSError:
+            self._lose_side(side)
+            return
+        if not outbox:
+            self._selector.modify(line, selectors.EVENT_READ, ("side", side))
+
+    def _send(self, side: Party, data: bytes) -> None:
+        line, outbox = self._sides.get(side), self._outboxes[side]
+        if line is None:
+            return
+        waited = bool(outbox)
+        try:
+            outbox.send(line, data)
+        except OSError:
+            self._lose_side(side)
+            return
+        if outbox and not waited:
+            self._selector.modify(line, selectors.EVENT_READ | selectors.EVENT_WRITE, ("side", side))
+
     def _take(self, side: Party, data: bytes, descriptors: list[int]) -> None:
         sockets = []
         try:
@@ -236,6 +264,7 @@ class Process:
         if line is None:
             return
         self._selector.unregister(line)
+        self._outboxes[side].clear()
         line.close()
         self._log.say("side_gone", side.value)
         self._core.on_side_lost(side, time.monotonic())
@@ -352,12 +381,7 @@ class Process:
 
     def _do(self, command: Command) -> None:
         if isinstance(command, Send):
-            line = self._sides.get(command.to)
-            try:
-                if line is not None:
-                    line.send(wire(command.record))
-            except OSError:
-                self._lose_side(command.to)
+            self._send(command.to, wire(command.record))
         elif isinstance(command, AskKeeper):
             self._ask(command.request)
         elif isinstance(command, StartRelay | JoinRelay | LeaveRelay | StopRelay):
@@ -399,7 +423,9 @@ class Process:
         view = self._core.media.views[number]
         pull, stream, sent = self._core.media.pulls[view.pull], self._streams.get(view.pull), self._viewers.get(number)
         return {
+            "recorder": view.request.recorder,
             "channel": view.request.channel,
+            "kind": view.request.kind,
             "viewer": view.request.viewer,
             "platform": view.request.platform,
             "state": pull.state.value,

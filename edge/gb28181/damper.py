@@ -1,15 +1,18 @@
 """When a change of state is told: soon, but not each flicker of a camera whose cable is loose.
 
 A change waits a moment, in which it may be taken back; after it was told, that channel is left alone for a while. So
-what is told is true within ``HOLD_SECONDS + REST_SECONDS``, and a channel says at most one thing in that time.
+what is told is true within ``HOLD_SECONDS + BEAT_SECONDS + REST_SECONDS``, and a channel says at most one thing in that
+time. What falls due in one beat is told together: after a power cut that is a whole site.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 HOLD_SECONDS = 1.5
 REST_SECONDS = 6.0
+BEAT_SECONDS = 0.5
 
 
 @dataclass(slots=True)
@@ -27,7 +30,8 @@ class Damper:
         elif self.told[device_id] == status:
             self._due.pop(device_id, None)
         elif device_id not in self._due:
-            self._due[device_id] = (max(now + HOLD_SECONDS, self._rest.get(device_id, 0.0)), status)
+            at = max(now + HOLD_SECONDS, self._rest.get(device_id, 0.0))
+            self._due[device_id] = (math.ceil(at / BEAT_SECONDS) * BEAT_SECONDS, status)
 
     def timer(self) -> float | None:
         return min((at for at, _ in self._due.values()), default=None)

@@ -46,6 +46,7 @@ from edge.sip.uri import NameAddr, SipUri
 UNREACHED_SECONDS = 180.0
 #: 9.6.1: offline after three keepalives without an answer.
 KEEPALIVE_MISSES = 3
+_MOST_ABOUT = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +139,10 @@ class Device(Role):
         self._subscriptions = Subscriptions(self._endpoint, chance, contact, config.edition, config.charset)
         self._publisher = Publisher(config.id, self._subscriptions)
         self._pager = Pager(self._reply)
+        #: Why the registration was lost or refused last, what was said with it, when, and how often it was tried since.
+        self._cause, self._about, self._lost_at, self._tries = "", "", 0.0, 0
+        #: How often the answer to a challenge was refused since; a platform that locks us out says 403 at once later.
+        self._answers_refused = 0
         #: When the calls end, while the server is not reached.
         self._give_up_at: float | None = None
 
@@ -209,10 +214,35 @@ class Device(Role):
         self._register_at = self._register_key = None
         # What was on its way is lost; whoever asked for a catalog asks again.
         self._pager.clear()
+        if self._registered or not self._cause:
+            self._note("connection", now)
         if self._registered:
             self._registered, self._keepalive_at = False, None
             self._unreached(now)
             self._tell(RegistrationLost("connection"))
+
+    def not_reached(self, why: str, now: float) -> None:
+        """No connection to the server could be had: refused, silent or no_road."""
+        self._tries += 1
+        self._note(f"dial_{why}", now)
+
+    def _note(self, cause: str, now: float, about: str = "") -> None:
+        self._cause, self._about, self._lost_at = cause, about[:_MOST_ABOUT], now
+
+    def facts(self) -> dict[str, str | int | float | bool]:
+        """Return how the registration stands: ``cause`` is the last loss or refusal, at ``lost_at`` (monotonic)."""
+        server = self._server
+        return {
+            "registered": self._registered,
+            "id": self._config.id,
+            "server": f"{server.host}:{server.port}/{server.transport}",
+            "cause": self._cause,
+            "about": self._about,
+            "lost_at": round(self._lost_at, 1),
+            "tries": self._tries,
+            "answers_refused": self._answers_refused,
+            "missed": self._missed,
+        }
 
     def kept(self) -> dict[str, Any]:
         """Return what a restart must not lose: the dialogs. Registration is simply done again."""
@@ -235,6 +265,7 @@ class Device(Role):
 
     def _register(self, now: float, challenge: Response | None) -> None:
         self._cseq += 1
+        self._tries += challenge is None
         server = self._server
         uri = SipUri(self._config.server_id, server.host, server.port)
         me = NameAddr(SipUri(self._config.id, self._config.domain), self._tag)
@@ -275,13 +306,14 @@ class Device(Role):
                 self._register(now, response)
             except RemoteDigestError as wrong:
                 self._own[wrong.rule] += 1
-                self._lose(wrong.rule, now)
+                self._lose(wrong.rule, now, response.headers.get("www-authenticate") or "")
         elif 200 <= response.status < 300:
             self._hold(response, now)
         elif response.status == 302 and self._follow(response, now):
             return
         else:
-            self._lose(f"status_{response.status}", now)
+            self._answers_refused += self._answered_challenge and response.status in (401, 403)
+            self._lose(f"status_{response.status}", now, response.reason)
 
     def _follow(self, response: Response, now: float) -> bool:
         """Go where the platform sends us (2022 9.1.2.3), if our configuration knows that place."""
@@ -308,6 +340,7 @@ class Device(Role):
         except RemoteSipError:
             expires = self._config.expires_seconds
         self._register_at = now + max(1.0, min(expires, self._config.expires_seconds) * 0.8)
+        self._tries = self._answers_refused = 0
         if not self._registered:
             self._registered, self._missed = True, 0
             self._keepalive_at = now + self._config.keepalive_seconds
@@ -315,7 +348,8 @@ class Device(Role):
             self._legs.ask(now)
             self._tell(Registered())
 
-    def _lose(self, cause: str, now: float) -> None:
+    def _lose(self, cause: str, now: float, about: str = "") -> None:
+        self._note(cause, now, about)
         self._registered, self._keepalive_at = False, None
         self._unreached(now)
         if self._server != self._config.server:
@@ -364,7 +398,7 @@ class Device(Role):
             else:
                 self._miss(now)
         elif not self._pager.on_final(key, good, now):
-            self._subscriptions.on_final(key, response)
+            self._subscriptions.on_final(key, response, now)
 
     def _own_timer(self) -> float | None:
         times = (

@@ -21,7 +21,7 @@ from edge.sip.chance import Chance
 from edge.sip.dialog import Dialog
 from edge.sip.endpoint import Endpoint, TransactionKey
 from edge.sip.errors import RemoteSipError
-from edge.sip.message import CSeq, Headers, Request, Response, reply
+from edge.sip.message import Headers, Request, Response, reply
 from edge.sip.transaction import Kind
 from edge.sip.uri import NameAddr, SipUri
 
@@ -46,6 +46,15 @@ class InviteReceived:
 
 
 @dataclass(frozen=True, slots=True)
+class InviteRefused:
+    """Somebody wanted media of ``channel`` and was refused by rule; ``about`` is the line of his description at fault."""
+
+    channel: str
+    rule: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CallProgress:
     call: str
 
@@ -60,11 +69,16 @@ class CallAnswered:
 
 @dataclass(frozen=True, slots=True)
 class CallFailed:
-    """Our INVITE came to nothing; ``status`` is theirs, or 408 when none came."""
+    """Our INVITE came to nothing; ``status`` is theirs, or 408 when none came.
+
+    ``rule``: they accepted, and what their description broke was this, in the line ``about``.
+    """
 
     call: str
     status: int
     cause: str
+    rule: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +116,7 @@ class PlaybackAnswered:
 
 CallEvent = (
     InviteReceived
+    | InviteRefused
     | CallProgress
     | CallAnswered
     | CallFailed
@@ -124,6 +139,9 @@ class _Leg:
     status: int = 0
     cause: str = ""
     body: bytes = b""
+    #: What of their answer was refused.
+    rule: str = ""
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +225,8 @@ class Legs:
             leg.answer = parse_sdp(response.body)
         except (RemoteSipError, RemoteSdpError) as wrong:
             self.counters[wrong.rule] += 1
-            leg.status, leg.cause = 488, wrong.rule
+            leg.status, leg.cause, leg.rule = 488, wrong.rule, wrong.rule
+            leg.about = wrong.about if isinstance(wrong, RemoteSdpError) else ""
             self._do(leg, Action.SEND_ACK, now)
             self._do(leg, Action.SEND_BYE, now)
             self._finish(leg, Event.FAILED, now)
@@ -239,8 +258,10 @@ class Legs:
         """Take an INVITE of a peer that is known to be one."""
         refusal = self._objection(request)
         if refusal is not None:
-            self.counters[refusal[1]] += 1
-            self.endpoint.respond(key, reply(request, *refusal, to_tag=self.chance.token(64)), now)
+            status, rule, about = refusal
+            self.counters[rule] += 1
+            self.endpoint.respond(key, reply(request, status, rule, to_tag=self.chance.token(64)), now)
+            self.tell(InviteRefused(request.uri.user, rule, about))
             return
         offer = parse_sdp(request.body)
         name = self.chance.token(128)
@@ -255,17 +276,17 @@ class Legs:
         subject = request.headers.get("subject") or ""
         self.tell(InviteReceived(name, request.uri.user, offer, subject, viewer, remote.uri.user))
 
-    def _objection(self, request: Request) -> tuple[int, str] | None:
+    def _objection(self, request: Request) -> tuple[int, str, str] | None:
         if request.to.tag is not None:
-            return (488, "re_invite") if self._dialog_of(request) is not None else (481, "no_such_call")
+            return (488, "re_invite", "") if self._dialog_of(request) is not None else (481, "no_such_call", "")
         if len(self._by_name) >= MAX_LEGS:
-            return 486, "too_many_legs"
+            return 486, "too_many_legs", ""
         if request.content_type != SDP_TYPE:
-            return 415, "content_type"
+            return 415, "content_type", ""
         try:
             parse_sdp(request.body)
         except RemoteSdpError as wrong:
-            return 488, wrong.rule
+            return 488, wrong.rule, wrong.about
         return None
 
     def _dialog_of(self, request: Request) -> _Leg | None:
@@ -488,7 +509,7 @@ def _answered(leg: _Leg) -> CallEvent:
 _TOLD: dict[Action, Callable[[_Leg], CallEvent]] = {
     Action.TELL_PROGRESS: lambda leg: CallProgress(leg.name),
     Action.TELL_ANSWERED: _answered,
-    Action.TELL_FAILED: lambda leg: CallFailed(leg.name, leg.status, leg.cause),
+    Action.TELL_FAILED: lambda leg: CallFailed(leg.name, leg.status, leg.cause, leg.rule, leg.about),
     Action.TELL_ESTABLISHED: lambda leg: CallEstablished(leg.name),
     Action.TELL_ENDED: lambda leg: CallEnded(leg.name, leg.cause),
 }
@@ -497,10 +518,10 @@ _TOLD: dict[Action, Callable[[_Leg], CallEvent]] = {
 def message(identity: Identity, peer_id: str, to: Address, number: int, tag: str, call_id: str, body: bytes) -> Request:
     """Return a MESSAGE that carries a MANSCDP body (GB/T 28181 9.5)."""
     fields = (
-        ("From", str(identity.name_addr(tag))),
-        ("To", str(NameAddr(SipUri(peer_id, identity.domain)))),
+        ("From", f"<sip:{identity.id}@{identity.domain}>;tag={tag}"),
+        ("To", f"<sip:{peer_id}@{identity.domain}>"),
         ("Call-ID", call_id),
-        ("CSeq", str(CSeq(number, "MESSAGE"))),
+        ("CSeq", f"{number} MESSAGE"),
         ("Content-Type", "Application/MANSCDP+xml"),
     )
     return Request(Headers(fields), body, method="MESSAGE", uri=SipUri(peer_id, to.host, to.port))

@@ -25,6 +25,8 @@ class Publisher:
     own_id: str
     subscriptions: Subscriptions
     _items: dict[str, Item] = field(default_factory=dict)
+    #: Whether anybody has asked: who saw an empty catalog is told of the first channel, too.
+    _shown: bool = False
     _damper: Damper = field(default_factory=Damper)
     _changes: dict[str, Change] = field(default_factory=dict)
     _gather_until: float | None = None
@@ -32,7 +34,7 @@ class Publisher:
     def set(self, items: Sequence[Item], now: float) -> None:
         """Take the channels as they are now."""
         after = {item.device_id: item for item in items}
-        if self._items:
+        if self._items or self._shown:
             self._note_changes(after, now)
         self._items = after
         for item in items:
@@ -72,7 +74,8 @@ class Publisher:
     # -- queries -------------------------------------------------------------------------------------------------
 
     def answer(self, query: CatalogQuery, most_bytes: int, edition: int, charset: str | None) -> Iterator[Message]:
-        """Yield the pages that answer a catalog query."""
+        """Return the pages that answer a catalog query."""
+        self._shown = True
         chosen = self._below(query.device_id)
         return pages(
             lambda page: CatalogResponse(query.sn, query.device_id, len(chosen), page),

@@ -7,6 +7,7 @@ depending on who wrote it. It is kept as it came and echoed.
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,9 @@ DEFAULT_SECONDS, MAX_SECONDS = 600, 86_400
 #: 2016 A.2.4.9.
 DEFAULT_INTERVAL_SECONDS = 5
 MAX_SUBSCRIPTIONS = 64
+#: So many notices of the catalog's changes are on their way to a subscriber at once, and so many more wait: when a whole
+#: site comes back, forty follow one another. Beyond that he does not answer any, and has to ask for the catalog.
+MOST_FLYING, MAX_WAITING = 4, 256
 MANSCDP_TYPE = "Application/MANSCDP+xml"
 _EVENT = re.compile(r"[A-Za-z0-9\-.]{1,32}(?:\s*;\s*id\s*=\s*[A-Za-z0-9\-.]{1,32})?", re.ASCII)
 _KINDS: dict[type[Any], str] = {CatalogQuery: "Catalog", AlarmQuery: "Alarm", PositionQuery: "MobilePosition"}
@@ -43,6 +47,7 @@ class _Subscription:
     expires_at: float
     interval: float = 0.0
     told_at: dict[str, float] = field(default_factory=dict)
+    waiting: deque[Message] = field(default_factory=lambda: deque(maxlen=MAX_WAITING))
 
 
 @dataclass(slots=True)
@@ -92,7 +97,7 @@ class Subscriptions:
         """Return whether anybody has subscribed to that."""
         return any(each.kind == kind for each in self._all.values())
 
-    def notify(self, kind: str, body: Message, now: float, *, ended: bool = False) -> None:
+    def notify(self, kind: str, body: Message, now: float) -> None:
         """Tell everybody who has subscribed to ``kind``; positions no more often than each wants them."""
         for call_id, each in self._all.items():
             if each.kind != kind:
@@ -100,28 +105,43 @@ class Subscriptions:
             if each.interval and now - each.told_at.get(body.device_id, -each.interval) < each.interval - 0.5:
                 continue
             each.told_at[body.device_id] = now
-            state = "terminated;reason=noresource" if ended else f"active;expires={max(0, int(each.expires_at - now))}"
-            request = each.dialog.request(
-                "NOTIFY",
-                ("Contact", self.contact),
-                ("Event", each.event),
-                ("Subscription-State", state),
-                ("Content-Type", MANSCDP_TYPE),
-                body=encode(body, self.edition, self.charset),
-            )
-            self._sent[self.endpoint.send_request(request, each.peer, now)] = call_id
+            if kind == "Catalog":
+                each.waiting.append(body)
+                self._go_on(call_id, now)
+            else:
+                self._send(call_id, body, now)
 
-    def on_final(self, key: TransactionKey, response: Response | None) -> bool:
+    def _go_on(self, call_id: str, now: float) -> None:
+        waiting = self._all[call_id].waiting
+        while waiting and list(self._sent.values()).count(call_id) < MOST_FLYING:
+            self._send(call_id, waiting.popleft(), now)
+
+    def _send(self, call_id: str, body: Message, now: float) -> None:
+        each = self._all[call_id]
+        request = each.dialog.request(
+            "NOTIFY",
+            ("Contact", self.contact),
+            ("Event", each.event),
+            ("Subscription-State", f"active;expires={max(0, int(each.expires_at - now))}"),
+            ("Content-Type", MANSCDP_TYPE),
+            body=encode(body, self.edition, self.charset),
+        )
+        self._sent[self.endpoint.send_request(request, each.peer, now)] = call_id
+
+    def on_final(self, key: TransactionKey, response: Response | None, now: float) -> bool:
         """Take the answer to a NOTIFY; a subscriber who knows nothing of it has none (RFC 6665 4.2.2)."""
         call_id = self._sent.pop(key, None)
         if call_id is None:
             return False
         if response is not None and response.status == 481:
             self._all.pop(call_id, None)
+        if call_id in self._all:
+            self._go_on(call_id, now)
         return True
 
     def move(self, to: Address) -> None:
-        """The subscriber is reached by another connection now."""
+        """The subscriber is reached by another connection now; what was on its way by the last one is not answered any more."""
+        self._sent.clear()
         for each in self._all.values():
             each.peer = to
 
@@ -132,6 +152,8 @@ class Subscriptions:
         for call_id, each in list(self._all.items()):
             if each.expires_at <= now:
                 del self._all[call_id]
+            else:
+                self._go_on(call_id, now)
 
     # -- over a restart ------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 
 
@@ -9,7 +10,7 @@ class SystemChance:
     """See ``edge.sip.chance.Chance``."""
 
     def token(self, bits: int) -> str:
-        return secrets.token_hex((bits + 7) // 8)
+        return os.urandom((bits + 7) // 8).hex()
 
     def number(self, below: int) -> int:
         return secrets.randbelow(below)

@@ -19,7 +19,7 @@ class Outlives:
 
     def __init__(self, run: Path, name: str) -> None:
         self._path = run / name / "kept.json"
-        self._last = ""
+        self._last: Mapping[str, Any] | None = None
 
     def read(self) -> dict[str, Any] | None:
         """Return what the process before us left, or None."""
@@ -31,13 +31,13 @@ class Outlives:
         return found if isinstance(found, dict) else None
 
     def write(self, facts: Mapping[str, Any]) -> None:
-        """Replace the file if ``facts`` differ from what it says."""
-        text = json.dumps(facts, ensure_ascii=False)
-        if text == self._last:
+        """Replace the file if ``facts``, which are the file's from now on, differ from what it says."""
+        if facts == self._last:
             return
+        text = json.dumps(facts, ensure_ascii=False)
         fresh = self._path.with_suffix(".new")
         descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(fresh, self._path)
-        self._last = text
+        self._last = facts

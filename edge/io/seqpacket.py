@@ -1,19 +1,24 @@
 """A side's line to the ferry: one unix SOCK_SEQPACKET connection, dialled again whenever it is lost.
 
 A record is one datagram. Descriptors travel with a record as SCM_RIGHTS; the caller keeps its own copies and closes
-them. Nothing is queued for a ferry that is away: the caller hears ``on_lost`` and ends its calls.
+them. Nothing is queued for a ferry that is away: the caller hears ``on_lost`` and ends its calls. What a ferry that is
+there does not take just now, waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 #: Short enough that a restarted ferry is found before a person notices, long enough not to spin.
 REDIAL_SECONDS = 0.5
+#: The kernel holds some 200 records for a line; a site of 4,096 channels is told at once, and then their states.
+MAX_WAITING = 16384
 _MOST_BYTES = 4096
 _MOST_PER_WAKE = 64
 
@@ -31,6 +36,56 @@ def listen(path: Path, backlog: int) -> socket.socket:
     path.chmod(0o660)
     listener.listen(backlog)
     return listener
+
+
+class Outbox:
+    """What a line does not take yet, in order."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[bytes, list[int]]] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def send(self, line: socket.socket, data: bytes, descriptors: Sequence[int] = ()) -> None:
+        """Send a record after those that wait.
+
+        Raises:
+            OSError: the line is gone, or takes nothing for so long that its other end must hang.
+        """
+        if not self._waiting:
+            with contextlib.suppress(BlockingIOError):
+                _write(line, data, descriptors)
+                return
+        if len(self._waiting) >= MAX_WAITING:
+            raise BlockingIOError
+        self._waiting.append((data, [os.dup(descriptor) for descriptor in descriptors]))
+
+    def flush(self, line: socket.socket) -> None:
+        """Send what the line takes now of what waits.
+
+        Raises:
+            OSError: the line is gone.
+        """
+        with contextlib.suppress(BlockingIOError):
+            while self._waiting:
+                _write(line, *self._waiting[0])
+                self._drop_first()
+
+    def clear(self) -> None:
+        while self._waiting:
+            self._drop_first()
+
+    def _drop_first(self) -> None:
+        for descriptor in self._waiting.popleft()[1]:
+            os.close(descriptor)
+
+
+def _write(line: socket.socket, data: bytes, descriptors: Sequence[int]) -> None:
+    if descriptors:
+        socket.send_fds(line, [data], list(descriptors))
+    else:
+        line.send(data)  # the ferry's filter knows no sendmsg to a side
 
 
 class FerryLine:
@@ -53,6 +108,7 @@ class FerryLine:
         self._on_lost = on_lost
         self._on_drained = on_drained
         self._socket: socket.socket | None = None
+        self._outbox = Outbox()
         self._loop = asyncio.get_running_loop()
         self._gone = asyncio.Event()
 
@@ -77,15 +133,28 @@ class FerryLine:
             self._on_lost()
 
     def send(self, data: bytes, descriptors: Sequence[int] = ()) -> bool:
-        """Send one record; False when the line is down or does not take it, which ends the line."""
-        if self._socket is None:
+        """Send one record, or let it wait; False when the line is down or hangs, which ends it."""
+        if self._socket is None or self._gone.is_set():
             return False
         try:
-            socket.send_fds(self._socket, [data], list(descriptors))
+            self._outbox.send(self._socket, data, descriptors)
         except OSError:
             self._gone.set()
             return False
+        if self._outbox:
+            self._loop.add_writer(self._socket.fileno(), self._flush)
         return True
+
+    def _flush(self) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._outbox.flush(self._socket)
+        except OSError:
+            self._outbox.clear()
+            self._gone.set()
+        if not self._outbox:
+            self._loop.remove_writer(self._socket.fileno())
 
     def _dial(self) -> None:
         line = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -101,6 +170,8 @@ class FerryLine:
     def _hang_up(self) -> None:
         if self._socket is not None:
             self._loop.remove_reader(self._socket.fileno())
+            self._loop.remove_writer(self._socket.fileno())
+            self._outbox.clear()
             self._socket.close()
             self._socket = None
 

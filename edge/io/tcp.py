@@ -42,7 +42,7 @@ _READ_BYTES = 65536
 
 class TcpLines:
     """The connections of one shell. ``on_message`` takes whole messages; ``on_up`` and ``on_lost`` are of the
-    dialled one, ``on_closed`` of any."""
+    dialled one, ``on_closed`` of any; ``on_unreached`` says why a dial came to nothing: refused, silent or no_road."""
 
     def __init__(
         self,
@@ -50,11 +50,13 @@ class TcpLines:
         on_up: Callable[[], None] = lambda: None,
         on_lost: Callable[[], None] = lambda: None,
         on_closed: Callable[[Address], None] = lambda _: None,
+        on_unreached: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._on_message = on_message
         self._on_up = on_up
         self._on_lost = on_lost
         self._on_closed = on_closed
+        self._on_unreached = on_unreached
         self._lines: dict[Address, _Line] = {}
         self._server: Address | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -145,8 +147,9 @@ class TcpLines:
                 opened.bind((local_host, 0))
                 connecting = asyncio.get_running_loop().sock_connect(opened, (server.host, server.port))
                 await asyncio.wait_for(connecting, DIAL_SECONDS)
-            except (OSError, TimeoutError):
+            except (OSError, TimeoutError) as wrong:
                 opened.close()
+                self._on_unreached(_why(wrong))
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, LAST_REDIAL_SECONDS)
                 continue
@@ -175,6 +178,12 @@ class TcpLines:
                 del self._lines[peer]
             line.close()
             self._on_closed(peer)
+
+
+def _why(wrong: OSError) -> str:
+    if isinstance(wrong, ConnectionRefusedError):
+        return "refused"
+    return "silent" if isinstance(wrong, TimeoutError) else "no_road"
 
 
 class _Line:

@@ -96,6 +96,7 @@ class _Worker:
             "load": lambda text: self._nft.run(text) and None,
             "policies": self._nft.policies,
             "shown": self._nft.shown,
+            "noted": self._nft.noted,
             "there": lambda name: self._links.index(name) is not None,
             "index": self._links.index,
             "lower": self._links.lower,

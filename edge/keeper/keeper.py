@@ -248,6 +248,8 @@ class Keeper:
             "rules_missing": self._kernel.rules_missing(site),
             "tunnels": {tunnel.name: self._tunnel_facts(tunnel.name) for tunnel in site.tunnel},
             "pins": len(self._pins),
+            "noted": self._kernel.noted(),
+            "clock_behind": time.time() < self._floor.seconds - 1,
         }
 
     def _tunnel_facts(self, name: str) -> dict[str, Any]:

@@ -242,6 +242,11 @@ class Kernel:
         """
         return self._hands["vpn"].ask("facts", name)
 
+    def noted(self) -> dict[str, Any]:
+        """Return what the rules dropped lately that tells why a picture does not come (``firewall.compile``)."""
+        where = {"strays": "lan", "fragments": "lan", "moved": "lan", "refusals": "vpn"}
+        return {name: self._hands[namespace].ask("noted", name) for name, namespace in where.items()}
+
     def rules_missing(self, site: Site) -> dict[str, list[str]]:
         """Return the policies that are not in the kernel, by namespace."""
         return {

@@ -3,7 +3,9 @@
 It takes one-line orders on a unix socket: ``play CHANNEL``, ``playback CHANNEL START END``, ``pause``, ``resume``,
 ``scale N``, ``seek SECONDS``, ``stop``, ``catalog``, ``records CHANNEL START END``, ``presets CHANNEL``,
 ``do CHANNEL ACTION NUMBERS``, ``deny CHANNEL TELEBOOT``, ``subscribe KIND``, ``broadcast CHANNEL``, ``facts``; and, meaning ill, ``raw HEX`` (octets down its connections) and ``again HEX`` (a
-second INVITE in the call, with this description).
+second INVITE in the call, with this description). Set up wrongly, it obeys ``deaf`` (from now on nobody listens where
+its offers say), ``address A`` (they name this one), ``password P`` (the site's is another from now on, and its connection
+ends), and with nothing behind each word is right again.
 """
 
 from __future__ import annotations
@@ -12,6 +14,8 @@ import asyncio
 import socket
 import sys
 import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +56,18 @@ MEDIA_PORT = 40000
 SSRC = 200_004_321
 
 
+class _Hearing(Platform):
+    """Counts what is said to it, by method."""
+
+    def __init__(self, config: PlatformConfig) -> None:
+        super().__init__(config, SystemChance())
+        self.told: Counter[str] = Counter()
+
+    def receive_datagram(self, data: bytes, addr: Address, now: float) -> None:
+        self.told[data.partition(b" ")[0][:16].decode("ascii", "replace")] += 1
+        super().receive_datagram(data, addr, now)
+
+
 class City:
     """One platform's process; ``box`` is the id that it knows the box by."""
 
@@ -61,7 +77,7 @@ class City:
         known = KnownDevice(box, read_password(secrets, f"platform-{own_id}") or "", frozenset({TUNNEL_IP}))
         config = PlatformConfig(own_id, DOMAIN, local, DOMAIN, (known,), keepalive_seconds=10, user_agent="lab city",
                                 edition=edition)  # fmt: skip
-        self._platform = Platform(config, SystemChance())
+        self._platform = _Hearing(config)
         self._udp = UdpShell(self._platform, local, self._event)
         self._local = local
         self._lines = TcpLines(self._udp.receive)
@@ -73,6 +89,8 @@ class City:
         self._call: str | None = None
         self._talk = ""
         self._order = 0
+        self._deaf, self._address = False, host
+        self._right = known
         self._records: list[tuple[int | None, int | None]] = []
         self.facts: dict[str, Any] = {
             "online": False, "channels": {}, "call": "", "packets": 0, "foreign_ssrc": 0, "notices": [], "alarms": [],
@@ -92,6 +110,8 @@ class City:
             self._play(verb, rest, now)
         elif verb == "raw":
             self._lines.say(bytes.fromhex(rest[0] if rest else ""))
+        elif verb in ("deaf", "address", "password"):
+            self._set_wrongly(verb, rest)
         elif verb == "again" and self._call is not None:
             leg = self._platform._legs._by_name[self._call]
             again = leg.dialog.request("INVITE", ("Contact", "<sip:a@b>"), ("Content-Type", "application/sdp"),
@@ -110,6 +130,17 @@ class City:
             self._ask(verb, rest, now)
         self._udp.flush()
         return self._facts()
+
+    def _set_wrongly(self, verb: str, rest: list[str]) -> None:
+        if verb == "deaf":
+            self._deaf = bool(rest)
+        elif verb == "address":
+            self._address = rest[0] if rest else self._host
+        else:
+            binding = self._platform._bindings[self._box]
+            binding.known = replace(self._right, password=rest[0]) if rest else self._right
+            binding.tries.right()
+            self._lines.say(b"this is no SIP\r\n\r\n")  # whoever hears it hangs up, and registers anew
 
     def _steer(self, verb: str, rest: list[str], now: float) -> None:
         wanted = {
@@ -149,7 +180,12 @@ class City:
             "right": verdict.right, "wrong": verdict.wrong, "errors": verdict.errors[:20],
             "error_count": len(verdict.errors), "last": verdict.last_number, "first_at": verdict.first_at,
         }  # fmt: skip
-        return {**self.facts, "refused": dict(self._platform.counters), "judge": seen}
+        return {
+            **self.facts,
+            "refused": dict(self._platform.counters),
+            "heard": dict(self._platform.told),
+            "judge": seen,
+        }
 
     def _play(self, verb: str, rest: list[str], now: float) -> None:
         loop = asyncio.get_running_loop()
@@ -158,7 +194,7 @@ class City:
         self._port += 2
         self._media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._media.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._media.bind((self._host, self._port))
+        self._media.bind((self._host, self._port + self._deaf))
         self._media.setblocking(False)
         if self._judge is not None:
             self._judge.finish()
@@ -168,7 +204,7 @@ class City:
         offer = MediaDescription.offer(
             session_name=session,
             origin_id=self._id,
-            address=self._host,
+            address=self._address,
             port=self._port,
             payload_types=(96,),
             ssrc=SSRC,

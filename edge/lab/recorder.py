@@ -3,6 +3,8 @@
 Its recordings are painted when they are asked for: picture 25 x n is the n-th second. It takes one-line orders on a unix
 socket: ``alarm CHANNEL``, ``position CHANNEL``, ``status CHANNEL ON|OFF``, ``facts``; and, owned by somebody who means ill,
 ``raw HEX`` (a datagram to the box) and ``sdp HEX`` (how it answers invitations from now on; none: as it should).
+``send HOW`` says how it sends: ``right``, ``nothing``, ``large`` (packets that go in pieces), a payload type, or from
+another of its addresses; ``refuse STATUS`` how it answers invitations (0: as it should).
 """
 
 from __future__ import annotations
@@ -52,15 +54,16 @@ def transport() -> Literal["udp", "tcp"]:
 
 
 class Sender:
-    """One stream to one receiver, from an established call to its end."""
+    """One stream to one receiver, from an established call to its end; ``how`` says at each packet how it is sent."""
 
-    def __init__(self, offer: MediaDescription, on_end: Callable[[], None]) -> None:
+    def __init__(self, offer: MediaDescription, on_end: Callable[[], None], how: Callable[[], str]) -> None:
         self._offer = offer
+        self._how = how
         self._on_end = on_end
         self._to = (offer.address, offer.port)
         self._ssrc = offer.ssrc or 1
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((NVR_IP, MEDIA_PORT))
+        self._socket.bind((how() if "." in how() else NVR_IP, MEDIA_PORT))
         self._camera: Camera | None = None
         self._stopped = False
 
@@ -78,8 +81,10 @@ class Sender:
                 sequence += 1
                 if self._stopped:
                     return
+                data = spoilt(bytes(packet), self._how())
                 try:
-                    self._socket.sendto(bytes(packet), self._to)
+                    if data:
+                        self._socket.sendto(data, self._to)
                 except OSError:
                     continue  # the receiver is gone: its BYE is on the way
         if not self._stopped:
@@ -101,6 +106,15 @@ class Sender:
         if self._camera is not None:
             self._camera.stop()
         self._socket.close()
+
+
+def spoilt(packet: bytes, how: str) -> bytes:
+    """Return a packet as a recorder of this kind sends it; b"" for not at all."""
+    if how == "nothing":
+        return b""
+    if how == "large":
+        return packet + bytes(3000)
+    return packet[:1] + bytes([int(how) | packet[1] & 0x80]) + packet[2:] if how.isdigit() else packet
 
 
 class _Raw(MediaDescription):
@@ -132,6 +146,7 @@ class Recorder:
         self._udp.lines = self._lines
         self._senders: dict[str, Sender] = {}
         self._answer_with = b""
+        self._how, self._refusal = "right", 0
         self._loop = asyncio.get_running_loop()
         self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": "", "invited": 0}
 
@@ -167,6 +182,10 @@ class Recorder:
             self._udp.say(bytes.fromhex(words[1]), self._server)
         elif verb == "sdp":
             self._answer_with = bytes.fromhex(words[1]) if len(words) > 1 else b""
+        elif verb == "send":
+            self._how = words[1]
+        elif verb == "refuse":
+            self._refusal = int(words[1])
         elif verb == "status":
             self._status[words[1]] = words[2]
             self._show()
@@ -210,6 +229,9 @@ class Recorder:
         if event.channel not in CHANNELS:
             self._device.refuse(event.call, 404, "Not Found", now)
             return
+        if self._refusal:
+            self._device.refuse(event.call, self._refusal, "Busy Here", now)
+            return
         self.facts["invited"] += 1
         # A second INVITE means: drop the old stream, start the new (GB/T 28181-2016 annex K).
         for old in list(self._senders.values()):
@@ -219,7 +241,7 @@ class Recorder:
         def ended() -> None:
             self._loop.call_soon_threadsafe(self._end_of_file, event.channel)
 
-        self._senders[event.call] = Sender(event.offer, ended)
+        self._senders[event.call] = Sender(event.offer, ended, lambda: self._how)
         ssrc = event.offer.ssrc or 1
         answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=MEDIA_PORT, payload_type=96, ssrc=ssrc)
         self._device.accept(event.call, _Raw(self._answer_with) if self._answer_with else answer, now)

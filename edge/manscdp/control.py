@@ -187,7 +187,7 @@ def control_of(root: Element) -> type[Any]:
     Raises:
         RemoteManscdpError: ``command_unknown``: it holds none that is known, or more than one.
     """
-    told = [child.name.lower() for child in root.children if child.name.lower() not in _BESIDE]
+    told = [child.name for child in root.children if child.name not in _BESIDE]
     if len(told) != 1 or told[0] not in _BY_ELEMENT:
         raise RemoteManscdpError("command_unknown")
     return _BY_ELEMENT[told[0]]

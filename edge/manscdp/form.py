@@ -11,11 +11,10 @@ the host's zone), millionths of a degree for positions.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime, timedelta, timezone
 from functools import cache
-from typing import Any, Protocol, get_type_hints
+from typing import Any, NamedTuple, Protocol, get_type_hints
 from xml.sax.saxutils import escape
 
 from edge.manscdp.reader import Element, RemoteManscdpError
@@ -34,6 +33,7 @@ _TIME = re.compile(
 )
 #: The field writes these where it has nothing to say.
 _EMPTY = frozenset(("null", "NULL"))
+_NOTHING: tuple[Any, ...] = (None, "", ())
 
 
 class IllFormed(Exception):
@@ -47,9 +47,10 @@ class Text:
     most: int = MAX_LABEL_CHARACTERS
 
     def read(self, text: str) -> str:
-        kept = text if text.isprintable() else "".join(c for c in text if c.isprintable())
-        kept = kept.strip()[: self.most].rstrip()  # as it would be read again
-        return "" if kept in _EMPTY else kept
+        if len(text) > self.most or not text.isprintable():
+            printable = "".join([c for c in text if c.isprintable()])
+            text = printable.strip()[: self.most].rstrip()  # as it would be read again
+        return "" if text in _EMPTY else text
 
     def write(self, value: str) -> str:
         return escape(value)
@@ -94,6 +95,8 @@ class Word:
     heard: tuple[tuple[str, str], ...] = ()
 
     def read(self, text: str) -> str:
+        if text in self.words:
+            return text
         lowered = text.lower()
         for word in self.words:
             if word.lower() == lowered:
@@ -223,50 +226,72 @@ class At:
         return self.in_2022 if self.in_2022 is not None and edition >= 2022 else self.path
 
 
-_Spec = tuple[tuple[str, At, Any], ...]
+class _Field(NamedTuple):
+    """A field of a message class: where it is read from, in lower case, and what stands for it when it is absent."""
+
+    name: str
+    at: At
+    paths: tuple[tuple[str, ...], ...]
+    default: Any
 
 
-_specs: dict[Any, _Spec] = {}
+class _Place(NamedTuple):
+    """Where an edition writes a field: the elements above it, and its own."""
 
-
-def _spec(kind: type[Any]) -> _Spec:
-    """Return the fields of a message class: name, place, and what stands for it when it is absent."""
-    known = _specs.get(kind)
-    if known is None:
-        hints = get_type_hints(kind, include_extras=True)
-        known = tuple((field.name, hints[field.name].__metadata__[0], field.default) for field in fields(kind))
-        _specs[kind] = known
-    return known
+    name: str
+    above: tuple[str, ...]
+    tag: str
+    kind: Single | Several | Values
+    always: bool
 
 
 @cache
-def _paths(at: At) -> tuple[tuple[str, ...], ...]:
-    named = (at.path, *((at.in_2022,) if at.in_2022 else ()), *at.also)
-    return tuple(tuple(path.lower().split("/")) for path in named)
+def _fields(kind: Any) -> tuple[_Field, ...]:
+    hints = get_type_hints(kind, include_extras=True)
+    found = []
+    for field in fields(kind):
+        at: At = hints[field.name].__metadata__[0]
+        named = (at.path, *((at.in_2022,) if at.in_2022 else ()), *at.also)
+        paths = tuple(tuple(path.lower().split("/")) for path in named)
+        found.append(_Field(field.name, at, paths, field.default))
+    return tuple(found)
 
 
-def build(kind: type[Any], element: Element, notes: list[str]) -> Any:
+@cache
+def _places(kind: Any, edition: int) -> tuple[_Place, ...]:
+    found = []
+    for name, at, _, _ in _fields(kind):
+        place = at.place(edition)
+        if place is not None:
+            *above, tag = place.split("/")
+            found.append(_Place(name, tuple(above), tag, at.kind, at.always))
+    return tuple(found)
+
+
+def build(kind: Any, element: Element, notes: list[str]) -> Any:
     """Return a ``kind`` made of the children of ``element``; what is ill-formed and not needed is noted.
 
     Raises:
         RemoteManscdpError: a needed field is absent or wrong, or an element stands twice that may stand once.
     """
-    return kind(*[_value(element, at, default, notes) for _, at, default in _spec(kind)])
+    return kind(*[_value(element, field, notes) for field in _fields(kind)])
 
 
-def _value(element: Element, at: At, default: Any, notes: list[str]) -> Any:
-    if isinstance(at.kind, Several):
-        return _several(element, at, at.kind, notes)
-    if isinstance(at.kind, Values):
-        return _values(element, at, at.kind, notes)
+def _value(element: Element, field: _Field, notes: list[str]) -> Any:
+    _, at, paths, default = field
+    kind = at.kind
+    if isinstance(kind, Several):
+        return _several(element, paths[0], kind, notes)
+    if isinstance(kind, Values):
+        return _values(element, paths[0], kind, notes)
     text = ""
-    for path in _paths(at):
-        text = element.text_at(path)
+    for path in paths:
+        text = element.text_at(*path)
         if text:
             break
     try:
         if text:
-            return at.kind.read(text)
+            return kind.read(text)
         if default is not MISSING:
             return default
         if at.absent is not None:
@@ -275,15 +300,15 @@ def _value(element: Element, at: At, default: Any, notes: list[str]) -> Any:
         if default is not MISSING:
             notes.append("value_form")
             return default
-    raise RemoteManscdpError(at.kind.rule if isinstance(at.kind, Code) else "value_form")
+    raise RemoteManscdpError(kind.rule if isinstance(kind, Code) else "value_form")
 
 
-def _several(element: Element, at: At, kind: Several, notes: list[str]) -> tuple[Any, ...]:
-    container = element.child_at(_paths(at)[0])
+def _several(element: Element, path: tuple[str, ...], kind: Several, notes: list[str]) -> tuple[Any, ...]:
+    container = element.child_at(path)
     if container is None:
         return ()
     named = kind.item.lower()
-    found = [child for child in container.children if child.name.lower() == named]
+    found = [child for child in container.children if child.name == named]
     if len(found) > kind.most:
         raise RemoteManscdpError(kind.rule)
     items = []
@@ -295,14 +320,14 @@ def _several(element: Element, at: At, kind: Several, notes: list[str]) -> tuple
     return tuple(items)
 
 
-def _values(element: Element, at: At, kind: Values, notes: list[str]) -> tuple[str, ...]:
-    *above, name = _paths(at)[0]
+def _values(element: Element, path: tuple[str, ...], kind: Values, notes: list[str]) -> tuple[str, ...]:
+    *above, name = path
     container = element.child_at(tuple(above))
     if container is None:
         return ()
     values = []
     for child in container.children:
-        if child.name.lower() != name:
+        if child.name != name:
             continue
         try:
             values.append(kind.kind.read(child.text.strip()))
@@ -313,32 +338,32 @@ def _values(element: Element, at: At, kind: Values, notes: list[str]) -> tuple[s
     return tuple(values)
 
 
-def lines(message: Any, edition: int) -> Iterator[str]:
-    """Yield the elements of a message's fields as ``edition`` writes them, in the fields' order."""
-    standing: list[str] = []
-    for name, at, _ in _spec(type(message)):
-        place, value = at.place(edition), getattr(message, name)
-        if place is None or (value in (None, "", ()) and not at.always):
+def lines(message: Any, edition: int) -> list[str]:
+    """Return the elements of a message's fields as ``edition`` writes them, in the fields' order."""
+    out: list[str] = []
+    standing: tuple[str, ...] = ()
+    for name, above, tag, kind, always in _places(message.__class__, edition):
+        value = getattr(message, name)
+        if value in _NOTHING and not always:
             continue
-        *above, tag = place.split("/")
-        while standing != above[: len(standing)]:
-            yield f"</{standing.pop()}>"
-        for group in above[len(standing) :]:
-            standing.append(group)
-            yield f"<{group}>"
-        yield from _written(tag, at.kind, value, edition)
-    yield from (f"</{group}>" for group in reversed(standing))
+        if above != standing:
+            out += _between(standing, above)
+            standing = above
+        if isinstance(kind, Several):
+            out.append(f'<{tag} Num="{len(value)}">' if kind.counted else f"<{tag}>")
+            for item in value:
+                out += (f"<{kind.item}>", *lines(item, edition), f"</{kind.item}>")
+            out.append(f"</{tag}>")
+        elif isinstance(kind, Values):
+            out += [f"<{tag}>{kind.kind.write(each)}</{tag}>" for each in value]
+        else:
+            out.append(f"<{tag}>{kind.write(value)}</{tag}>")
+    return out + _between(standing, ())
 
 
-def _written(tag: str, kind: Single | Several | Values, value: Any, edition: int) -> Iterator[str]:
-    if isinstance(kind, Several):
-        yield f'<{tag} Num="{len(value)}">' if kind.counted else f"<{tag}>"
-        for item in value:
-            yield f"<{kind.item}>"
-            yield from lines(item, edition)
-            yield f"</{kind.item}>"
-        yield f"</{tag}>"
-    elif isinstance(kind, Values):
-        yield from (f"<{tag}>{kind.kind.write(each)}</{tag}>" for each in value)
-    else:
-        yield f"<{tag}>{kind.write(value)}</{tag}>"
+def _between(standing: tuple[str, ...], wanted: tuple[str, ...]) -> list[str]:
+    """Return the tags that lead from within some elements to within others."""
+    shared = 0
+    while shared < min(len(standing), len(wanted)) and standing[shared] == wanted[shared]:
+        shared += 1
+    return [f"</{name}>" for name in reversed(standing[shared:])] + [f"<{name}>" for name in wanted[shared:]]

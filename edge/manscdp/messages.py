@@ -63,7 +63,7 @@ _BY_COMMAND: dict[tuple[str, str], type[Any]] = {(kind.root.lower(), kind.comman
 
 def _position_of(root: Element) -> type[Any]:
     """One device as 2016 writes it, or several as 2022 does."""
-    return device.PositionNotify if root.one("DeviceList") is None else device.PositionsNotify
+    return device.PositionNotify if root.one("devicelist") is None else device.PositionsNotify
 
 
 #: Commands whose class depends on what else the message says.
@@ -84,12 +84,12 @@ def decode(body: bytes, notes: list[str] | None = None) -> Message:
     """
     notes = [] if notes is None else notes
     root = read(body, notes)
-    key = (root.name.lower(), (root.value("CmdType") or _unnamed(root, notes)).lower())
+    key = (root.name, (root.text_at("cmdtype") or _unnamed(root, notes)).lower())
     choose = _CHOICES.get(key)
     kind = choose(root) if choose is not None else _BY_COMMAND.get(key)
     if kind is None:
         raise RemoteManscdpError("command_unknown")
-    if not root.value("SN"):
+    if not root.text_at("sn"):
         notes.append("no_sn")
     message: Message = build(kind, root, notes)
     return message
@@ -97,7 +97,7 @@ def decode(body: bytes, notes: list[str] | None = None) -> Message:
 
 def _unnamed(root: Element, notes: list[str]) -> str:
     """Some platforms send alarms that do not say what they are; nothing else has a priority."""
-    if root.one("AlarmPriority") is None:
+    if root.one("alarmpriority") is None:
         return ""
     notes.append("no_cmdtype")
     return "Alarm"

@@ -16,8 +16,10 @@ MAX_ELEMENTS = 20000
 MAX_ATTRIBUTES = 4
 MAX_TEXT_CHARACTERS = 2048
 MAX_NAME_CHARACTERS = 64
-_DECLARATION = re.compile(rb"\A\s*<\?xml[^>]{0,200}\?>", re.IGNORECASE)
-_ENCODING = re.compile(rb"encoding\s*=\s*[\"']([A-Za-z0-9_\-]{1,20})[\"']", re.IGNORECASE)
+#: An XML declaration, and the charset that it names.
+_DECLARATION = re.compile(
+    rb"\s*<\?xml(?:[^>]{0,200}?encoding\s*=\s*[\"']([a-z0-9_\-]{1,20})[\"'])?[^>]{0,200}\?>", re.IGNORECASE
+)
 #: One tag: whether it ends an element, its name, and the rest.
 _TAG = re.compile(r"<(/?)([A-Za-z_][A-Za-z0-9_.\-]{0,63})([^<>]{0,200})>")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
@@ -26,6 +28,7 @@ _HIGH = re.compile(rb"[\x80-\xff]+")
 _CHINESE = re.compile(rb"(?:[\xe3-\xe9][\x80-\xbf]{2}|\xef[\xbc-\xbd][\x80-\xbf])+")
 _UTF8 = frozenset((b"utf-8", b"utf8"))
 _GB = frozenset((b"gb2312", b"gbk", b"gb18030", b"gb-2312"))
+_CHARSETS = _UTF8 | _GB
 
 
 class RemoteManscdpError(Exception):
@@ -37,7 +40,7 @@ class RemoteManscdpError(Exception):
 
 
 class Element:
-    """An element: its children in order, or its text. Names compare without case: 2022 texts and devices differ."""
+    """An element: its children in order, or its text. Names are in lower case: 2022 texts and devices differ."""
 
     __slots__ = ("_by_name", "children", "name", "text")
 
@@ -45,28 +48,22 @@ class Element:
         self.name = name
         self.text = ""
         self.children: list[Element] = []
-        self._by_name: dict[str, Element | None] | None = None
+        self._by_name: dict[str, Element] = {}
+
+    def add(self, child: Element) -> None:
+        self.children.append(child)
+        self._by_name[child.name] = _SEVERAL if child.name in self._by_name else child
 
     def one(self, name: str) -> Element | None:
-        """Return the only child of that name, or None.
+        """Return the only child of that name, in lower case, or None.
 
         Raises:
             RemoteManscdpError: there are several.
         """
-        if self._by_name is None:
-            self._by_name = {}
-            for child in self.children:
-                lowered = child.name.lower()
-                self._by_name[lowered] = None if lowered in self._by_name else child
-        found = self._by_name.get(name.lower(), self)
-        if found is None:
+        found = self._by_name.get(name)
+        if found is _SEVERAL:
             raise RemoteManscdpError("element_twice")
-        return None if found is self else found
-
-    def value(self, name: str) -> str:
-        """Return the text of the only child of that name, "" when there is none."""
-        child = self.one(name)
-        return child.text.strip() if child is not None else ""
+        return found
 
     def child_at(self, path: tuple[str, ...]) -> Element | None:
         """Return what stands below, name by name, or None."""
@@ -77,10 +74,13 @@ class Element:
             found = found.one(name)
         return found
 
-    def text_at(self, path: tuple[str, ...]) -> str:
+    def text_at(self, *path: str) -> str:
         """Return the text of what stands below, "" when there is nothing."""
         found = self.child_at(path)
         return found.text.strip() if found is not None else ""
+
+
+_SEVERAL = Element("")
 
 
 def decode_text(body: bytes, notes: list[str]) -> str:
@@ -91,18 +91,13 @@ def decode_text(body: bytes, notes: list[str]) -> str:
     declaration = _DECLARATION.match(body)
     declared = b""
     if declaration is not None:
-        named = _ENCODING.search(declaration[0])
-        declared = named[1].lower() if named is not None else b""
+        declared = (declaration[1] or b"").lower()
         body = body[declaration.end() :]
-    if declared and declared not in _UTF8 | _GB:
+    if declared and declared not in _CHARSETS:
         raise RemoteManscdpError("charset_unknown")
     if not declared:
         notes.append("no_encoding")
-    text = _octets_to_text(body, declared, notes)
-    if _CONTROL.search(text) is None:
-        return text
-    notes.append("control_characters")
-    return _CONTROL.sub("", text)
+    return _octets_to_text(body, declared, notes)
 
 
 def _octets_to_text(body: bytes, declared: bytes, notes: list[str]) -> str:
@@ -111,13 +106,15 @@ def _octets_to_text(body: bytes, declared: bytes, notes: list[str]) -> str:
     GB2312 text that reads as Chinese in UTF-8 begins with a rare character (level 2): none of 4,000,000 random texts of
     common ones did, and 89 in a million of any. So whole UTF-8 Chinese is believed even under a GB2312 declaration.
     """
+    if body.isascii():
+        return body.decode("ascii")
     utf8: str | None
     try:
         utf8 = body.decode("utf-8")
     except UnicodeDecodeError:
         utf8 = None
     if utf8 is not None and (not declared or declared in _UTF8 or _surely_utf8(body)):
-        if declared in _GB and not body.isascii():
+        if declared in _GB:
             notes.append("charset_wrong")
         return utf8
     if declared in _UTF8:
@@ -144,9 +141,15 @@ def read(body: bytes, notes: list[str]) -> Element:
     try:
         return _parse(text)
     except expat.ExpatError:
-        mended = _mend(text)
+        printable = _CONTROL.sub("", text)
+    if printable != text:
+        notes.append("control_characters")
+        try:
+            return _parse(printable)
+        except expat.ExpatError:
+            pass
     try:
-        root = _parse(mended)
+        root = _parse(_mend(printable))
     except expat.ExpatError:
         raise RemoteManscdpError("xml_syntax") from None
     notes.append("xml_mended")
@@ -159,7 +162,7 @@ def _parse(text: str) -> Element:
     parser.buffer_text = True
     parser.StartElementHandler = builder.start
     parser.EndElementHandler = builder.end
-    parser.CharacterDataHandler = builder.text
+    parser.CharacterDataHandler = builder.words.append
     parser.StartDoctypeDeclHandler = builder.doctype
     parser.ProcessingInstructionHandler = builder.instruction
     parser.CommentHandler = builder.comment
@@ -200,6 +203,8 @@ def _mend(text: str) -> str:
 class _Builder:
     def __init__(self) -> None:
         self.root: Element | None = None
+        #: The text since the last tag: it is the standing element's.
+        self.words: list[str] = []
         self._open: list[Element] = []
         self._count = 0
 
@@ -209,21 +214,27 @@ class _Builder:
             raise RemoteManscdpError("xml_deep")
         if len(attributes) > MAX_ATTRIBUTES or len(name) > MAX_NAME_CHARACTERS or ":" in name or "xmlns" in attributes:
             raise RemoteManscdpError("xml_element")
-        made = Element(name)
+        made = Element(name.lower())
         if self._open:
-            self._open[-1].children.append(made)
+            self._keep_words(self._open[-1])
+            self._open[-1].add(made)
         else:
             self.root = made
         self._open.append(made)
 
     def end(self, name: str) -> None:
-        self._open.pop()
+        self._keep_words(self._open.pop())
 
-    def text(self, text: str) -> None:
-        element = self._open[-1]
-        if len(element.text) + len(text) > MAX_TEXT_CHARACTERS:
-            raise RemoteManscdpError("xml_text_long")
+    def _keep_words(self, element: Element) -> None:
+        if not self.words:
+            return
+        text = "".join(self.words)
+        self.words.clear()
+        if text.isspace():
+            return
         element.text += text
+        if len(element.text) > MAX_TEXT_CHARACTERS:
+            raise RemoteManscdpError("xml_text_long")
 
     def doctype(self, *_: object) -> None:
         raise RemoteManscdpError("xml_doctype")

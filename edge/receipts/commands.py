@@ -116,6 +116,7 @@ def newest(paths: list[Path], count: int) -> list[bytes]:
 
 _EVENTS = {
     "opened": ("opened", "开始"), "ended": ("ended", "结束"), "refused": ("refused", "拒绝"),
+    "ordered": ("ordered", "指令"),
     "read": ("receipts read", "查阅回执"), "restarted": ("ferry restarted", "重新启动"), "started": ("begun", "开始记录"),
     "torn": ("torn octets cut off", "截去残缺字节"), "counted": ("only counted", "仅计数"),
     "turned": ("oldest overwritten", "覆盖最早记录"), "resumed": ("disk took lines again", "恢复写盘"),
@@ -127,8 +128,9 @@ def _told(said: dict[str, Any], language: Any) -> str:
     parts = [str(said["sequence"]), str(said["time"]), event]
     if "viewer" in said:
         parts += [str(said[name]) for name in ("viewer", "organisation", "level", "channel", "kind")]
-        if said["event"] != "opened":
-            parts += [str(said["bytes"]), str(said["result"]), words.reason(str(said["reason"]), language)]
+        parts += [str(said[name]) for name in ("action", "bytes") if name in said and said["event"] != "opened"]
+        if said.get("reason"):
+            parts += [str(said["result"]), words.reason(str(said["reason"]), language)]
     else:
         hidden = {"sequence", "boot", "monotonic", "time", "event", "previous", "hash"}
         parts += [f"{name}={value}" for name, value in said.items() if name not in hidden]

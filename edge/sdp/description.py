@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 MAX_SDP_BYTES = 4096
 MAX_LINES = 64
+MAX_ABOUT = 64
 _CODE = re.compile(r"[0-9A-Za-z_.\-]{1,32}", re.ASCII)
 _RTPMAP = re.compile(r"rtpmap:([0-9]{1,3}) ([A-Za-z0-9\-]{1,16}/[0-9]{1,6}(?:/[0-9])?)", re.ASCII)
 _MEDIA = re.compile(r"(video|audio) ([0-9]{1,5}) ([A-Z/0-9]{1,24})((?: [0-9]{1,3}){1,16})\s*", re.ASCII)
@@ -23,11 +24,12 @@ NAMES = {8: "PCMA/8000", 96: "PS/90000", 97: "MPEG4/90000", 98: "H264/90000"}
 
 
 class RemoteSdpError(Exception):
-    """They sent what is no usable description; ``rule`` names why."""
+    """They sent what is no usable description; ``rule`` names why, ``about`` is the line that is at fault, if one is."""
 
-    def __init__(self, rule: str) -> None:
+    def __init__(self, rule: str, about: str = "") -> None:
         super().__init__(rule)
         self.rule = rule
+        self.about = about[:MAX_ABOUT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +199,15 @@ def _address(values: list[tuple[str, str]]) -> str:
     """Return the unicast IPv4 address of the connection line; every such line must say the same one."""
     named = {value.strip() for key, value in values if key == "c"}
     if len(named) != 1:
-        raise RemoteSdpError("sdp_connection")
-    parts = named.pop().split(" ")
+        raise RemoteSdpError("sdp_connection", ", ".join(sorted(named)))
+    line = named.pop()
+    parts = line.split(" ")
     try:
         address = IPv4Address(parts[2]) if parts[:2] == ["IN", "IP4"] and len(parts) == 3 else None
     except ValueError:
         address = None
     if address is None or any(address in network for network in _NOT_UNICAST):
-        raise RemoteSdpError("sdp_connection")
+        raise RemoteSdpError("sdp_connection", line)
     return str(address)
 
 

@@ -39,6 +39,8 @@ _VIA = re.compile(
     r"SIP\s*/\s*2\.0\s*/\s*(?:UDP|TCP)\s+(?P<sent>[A-Za-z0-9.\-]{1,128}(?:\s*:\s*[0-9]{1,5})?)\s*(?P<params>(?:;[^,;\"]*)*)",
     re.ASCII | re.IGNORECASE,
 )
+#: What an element that takes a message off the wire writes into its Via (RFC 3261 18.2.1, RFC 3581), and nobody else.
+_MARKS = re.compile(r";\s*(?:received|rport)\s*(?:=[^;,]*)?", re.IGNORECASE)
 
 
 class TransactionKey(NamedTuple):
@@ -141,6 +143,7 @@ class Endpoint:
 
     def __init__(self, local: Address, chance: Chance, user_agent: str) -> None:
         self._local = local
+        self._sent_by = str(local)
         self._chance = chance
         self._user_agent = user_agent
         self._transactions: dict[TransactionKey, _Transaction] = {}
@@ -236,7 +239,7 @@ class Endpoint:
         if len(self._transactions) >= MAX_TRANSACTIONS:
             raise LocalSipError("too many transactions")
         kind = Kind.CLIENT_INVITE if request.method == "INVITE" else Kind.CLIENT
-        key = TransactionKey(kind, branch, str(self._local), request.method)
+        key = TransactionKey(kind, branch, self._sent_by, request.method)
         stamped = self._stamp(request, branch, to)
         transaction = _Transaction(key, to, stamped, FIRST_STATE[kind], last=bytes(stamped))
         self._transactions[key] = transaction
@@ -246,9 +249,10 @@ class Endpoint:
         return key
 
     def _stamp(self, request: Request, branch: str, to: Address) -> Request:
-        via = ("Via", f"SIP/2.0/{to.transport.upper()} {self._local};rport;branch={branch}")
-        kept = request.headers.without("via", "max-forwards", "user-agent")
-        return request.with_headers(Headers((via, *kept, ("Max-Forwards", "70"), ("User-Agent", self._user_agent))))
+        via = ("Via", f"SIP/2.0/{to.transport.upper()} {self._sent_by};rport;branch={branch}")
+        return request.with_headers(
+            Headers((via, *request.headers, ("Max-Forwards", "70"), ("User-Agent", self._user_agent)))
+        )
 
     def send_ack(self, key: TransactionKey, ack: Request, to: Address, now: float) -> None:
         """Acknowledge the 2xx of an INVITE; it is sent again whenever the 2xx comes again (RFC 3261 13.2.2.4)."""
@@ -281,12 +285,11 @@ class Endpoint:
         if transaction is None:
             self.counters["response_late"] += 1
             return
-        data = bytes(response.with_headers(response.headers.with_("User-Agent", self._user_agent)))
         event = response_event(response.status)
         if event not in TABLES[key.kind].get(transaction.state, {}):
             self.counters["response_late"] += 1
             return
-        transaction.last = data
+        transaction.last = self._signed(response)
         self._step(transaction, event, now)
 
     def turn_away(self, key: TransactionKey, response: Response) -> None:
@@ -296,8 +299,10 @@ class Endpoint:
         """
         transaction = self._transactions.pop(key, None)
         if transaction is not None:
-            data = bytes(response.with_headers(response.headers.with_("User-Agent", self._user_agent)))
-            self._out.append((data, transaction.peer))
+            self._out.append((self._signed(response), transaction.peer))
+
+    def _signed(self, response: Response) -> bytes:
+        return response.wire(("User-Agent", self._user_agent))
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
@@ -495,7 +500,7 @@ def _top_via(message: Request | Response) -> _Via:
     branch = params.get("branch", "")
     if len(branch) > 128:
         raise RemoteSipError("via_branch", 400)
-    sent_by = re.sub(r"\s", "", found["sent"]).lower()
+    sent_by = "".join(found["sent"].split()).lower()
     if not branch.startswith(MAGIC):
         # RFC 3261 17.2.3 for RFC 2543 elements: what makes the request, since its branch does not.
         branch = f"{message.call_id}|{message.cseq.number}|{message.from_.tag}"
@@ -504,13 +509,10 @@ def _top_via(message: Request | Response) -> _Via:
 
 def _mark_via(request: Request, source: Address, rport: bool) -> Request:
     """Note where the request really came from, for whoever reads the answer (RFC 3581)."""
-    done, fields = False, []
-    for name, value in request.headers:
-        if name.lower() == "via" and not done:
-            done = True
-            value = re.sub(r";\s*(?:received|rport)\s*(?:=[^;,]*)?", "", value, flags=re.IGNORECASE)
-            value += f";received={source.host}" + (f";rport={source.port}" if rport else "")
-        fields.append((name, value))
+    fields = list(request.headers)
+    at = next(at for at, (name, _) in enumerate(fields) if name.lower() == "via")
+    value = _MARKS.sub("", fields[at][1])
+    fields[at] = ("Via", f"{value};received={source.host}" + (f";rport={source.port}" if rport else ""))
     return request.with_headers(Headers(tuple(fields)))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from edge.sip.errors import RemoteSipError
 from edge.sip.uri import NameAddr, SipUri
@@ -17,12 +18,14 @@ MAX_MESSAGE_BYTES = 65535
 MAX_HEADERS = 64
 MAX_LINE_BYTES = 4096
 MAX_METHOD_CHARACTERS = 32
-_TOKEN = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]{1,64}")
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,64}", re.ASCII)
 _NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
-_STATUS = re.compile(rb"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?")
+_LENGTH = re.compile(r"[0-9]{1,5}", re.ASCII)
+_STATUS = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.ASCII)
 _COMPACT = {
     "v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "c": "content-type",
-    "l": "content-length", "s": "subject", "k": "supported", "e": "content-encoding", "o": "event",
+    "l": "Content-Length", "s": "subject", "k": "supported", "e": "content-encoding", "o": "event",
+    "content-length": "Content-Length",
 }  # fmt: skip
 #: Headers that two readers would read differently if they stood twice.
 _ONCE = frozenset(
@@ -40,29 +43,28 @@ class Headers:
     """Header fields in order; names compare without case."""
 
     fields: tuple[tuple[str, str], ...] = ()
+    #: The values of each name, in lower case; filled when first asked for.
+    _values: dict[str, tuple[str, ...]] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return iter(self.fields)
 
     def get(self, name: str) -> str | None:
         """Return the first value, or None."""
-        wanted = name.lower()
-        for key, value in self.fields:
-            if key.lower() == wanted:
-                return value
-        return None
+        values = self.by_name().get(name.lower())
+        return values[0] if values is not None else None
 
     def all(self, name: str) -> tuple[str, ...]:
-        wanted = name.lower()
-        return tuple(value for key, value in self.fields if key.lower() == wanted)
+        return self.by_name().get(name.lower(), ())
 
-    def without(self, *names: str) -> Headers:
-        unwanted = [name.lower() for name in names]
-        return Headers(tuple([item for item in self.fields if item[0].lower() not in unwanted]))
-
-    def with_(self, name: str, value: str) -> Headers:
-        """Return headers in which ``name`` stands once, at the end, with ``value``."""
-        return Headers((*self.without(name).fields, (name, value)))
+    def by_name(self) -> dict[str, tuple[str, ...]]:
+        """Return the values of each name, in lower case."""
+        values = self._values
+        if not values:
+            for name, value in self.fields:
+                lowered = name.lower()
+                values[lowered] = (*values[lowered], value) if lowered in values else (value,)
+        return values
 
     def first(self, name: str, value: str) -> Headers:
         """Return headers with one more field in front."""
@@ -76,6 +78,19 @@ class CSeq:
 
     def __str__(self) -> str:
         return f"{self.number} {self.method}"
+
+    @staticmethod
+    @lru_cache(1024)
+    def parse(text: str) -> CSeq:
+        """Read a header value.
+
+        Raises:
+            RemoteSipError: ``cseq``.
+        """
+        number, _, method = text.partition(" ")
+        if not _NUMBER.fullmatch(number) or int(number) > 0x7FFFFFFF or not method:
+            raise RemoteSipError("cseq", 400)
+        return CSeq(int(number), method.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +106,7 @@ class _Message:
 
     @property
     def cseq(self) -> CSeq:
-        number, _, method = (self.headers.get("cseq") or "").partition(" ")
-        if not _NUMBER.fullmatch(number) or int(number) > 0x7FFFFFFF or not method:
-            raise RemoteSipError("cseq", 400)
-        return CSeq(int(number), method.strip())
+        return CSeq.parse(self.headers.get("cseq") or "")
 
     @property
     def from_(self) -> NameAddr:
@@ -122,9 +134,9 @@ class _Message:
             raise RemoteSipError(f"{name}_number", 400)
         return int(value)
 
-    def _wire(self, start: str) -> bytes:
+    def _wire(self, start: str, more: Iterable[tuple[str, str]]) -> bytes:
         lines = [start]
-        lines += [f"{name}: {value}" for name, value in self.headers if name.lower() != "content-length"]
+        lines += [f"{name}: {value}" for name, value in (*self.headers, *more) if name != "Content-Length"]
         lines.append(f"Content-Length: {len(self.body)}")
         return "\r\n".join(lines).encode("utf-8") + b"\r\n\r\n" + self.body
 
@@ -135,7 +147,7 @@ class Request(_Message):
     uri: SipUri = SipUri("", "invalid")
 
     def __bytes__(self) -> bytes:
-        return self._wire(f"{self.method} {self.uri} SIP/2.0")
+        return self._wire(f"{self.method} {self.uri} SIP/2.0", ())
 
     def with_headers(self, headers: Headers) -> Request:
         return Request(headers, self.body, method=self.method, uri=self.uri, deviations=self.deviations)
@@ -147,10 +159,11 @@ class Response(_Message):
     reason: str = ""
 
     def __bytes__(self) -> bytes:
-        return self._wire(f"SIP/2.0 {self.status} {self.reason}")
+        return self.wire()
 
-    def with_headers(self, headers: Headers) -> Response:
-        return Response(headers, self.body, status=self.status, reason=self.reason, deviations=self.deviations)
+    def wire(self, *more: tuple[str, str]) -> bytes:
+        """Return the response as octets, with more header fields at the end."""
+        return self._wire(f"SIP/2.0 {self.status} {self.reason}", more)
 
 
 def parse(data: bytes, *, forgive_length: bool = False) -> Request | Response:
@@ -166,10 +179,10 @@ def parse(data: bytes, *, forgive_length: bool = False) -> Request | Response:
         raise RemoteSipError("message_long", 513)
     deviations: list[str] = []
     head, rest = _parts(data, deviations)
-    start, *lines = head.split(b"\r\n")
+    start, *lines = _lines(head)
     if len(lines) > MAX_HEADERS:
         raise RemoteSipError("headers_many", 400)
-    headers = Headers(tuple(_field(line) for line in lines))
+    headers = Headers(tuple([_field(line) for line in lines]))
     _once(headers)
     try:
         _judge_length(headers, rest, deviations)
@@ -198,7 +211,7 @@ def _parts(data: bytes, deviations: list[str]) -> tuple[bytes, bytes]:
 
 def _missing(head: bytes, message: Request | Response) -> Iterator[str]:
     """What RFC 3261 and GB/T 28181 (chapter 6, annex K) want beside what is needed."""
-    if not _is_utf8(head):
+    if not head.isascii() and not _is_utf8(head):
         yield "header_charset"
     if isinstance(message, Request):
         if message.headers.get("max-forwards") is None:
@@ -219,36 +232,54 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
-def _start(line: bytes, headers: Headers, body: bytes) -> Request | Response:
+def _start(line: str, headers: Headers, body: bytes) -> Request | Response:
     status = _STATUS.fullmatch(line)
     if status is not None:
-        return Response(headers, body, status=int(status[1]), reason=_text(status[2] or b""))
-    parts = line.split(b" ")
-    if len(line) > MAX_LINE_BYTES or len(parts) != 3 or not _TOKEN.fullmatch(parts[0]):
+        return Response(headers, body, status=int(status[1]), reason=status[2] or "")
+    parts = line.split(" ")
+    if len(parts) != 3 or not _TOKEN.fullmatch(parts[0]):
         raise RemoteSipError("start_line", 400)
-    if parts[2] != b"SIP/2.0":
+    if parts[2] != "SIP/2.0":
         raise RemoteSipError("sip_version", 505)
     if len(parts[0]) > MAX_METHOD_CHARACTERS:
         raise RemoteSipError("method_long", 405)
-    return Request(headers, body, method=parts[0].decode("ascii"), uri=SipUri.parse(_text(parts[1])))
+    return Request(headers, body, method=parts[0], uri=SipUri.parse(parts[1]))
 
 
-def _field(line: bytes) -> tuple[str, str]:
-    if len(line) > MAX_LINE_BYTES:
-        raise RemoteSipError("header_long", 400)
-    name, colon, value = line.partition(b":")
-    if not colon or not _TOKEN.fullmatch(name):
+def _lines(head: bytes) -> list[str]:
+    """Return the start line and the header lines as text."""
+    raw = head.split(b"\r\n")
+    if len(head) > MAX_LINE_BYTES:
+        if len(raw[0]) > MAX_LINE_BYTES:
+            raise RemoteSipError("start_line", 400)
+        if max(map(len, raw)) > MAX_LINE_BYTES:
+            raise RemoteSipError("header_long", 400)
+    if not head.isascii():
+        return [_text(line) for line in raw]
+    if _CONTROL.search(head.replace(b"\r\n", b"")):
+        raise RemoteSipError("control_character", 400)
+    return head.decode("ascii").split("\r\n")
+
+
+def _field(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon:
         raise RemoteSipError("header_name", 400)
-    text = name.decode("ascii")
-    return _COMPACT.get(text.lower(), text), _text(value).strip(" \t")
+    return _name(name), value.strip(" \t")
+
+
+@lru_cache(1024)
+def _name(name: str) -> str:
+    """Return a header's name, the compact form written out; the length's, which is ours to write, in one spelling."""
+    if not _TOKEN.fullmatch(name):
+        raise RemoteSipError("header_name", 400)
+    return _COMPACT.get(name.lower(), name)
 
 
 def _text(raw: bytes) -> str:
     """Decode a line: UTF-8, else GB18030, which old recorders use in display names."""
     if _CONTROL.search(raw):
         raise RemoteSipError("control_character", 400)
-    if raw.isascii():
-        return raw.decode("ascii")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -262,22 +293,19 @@ def _text(raw: bytes) -> str:
 
 
 def _once(headers: Headers) -> None:
-    seen: set[str] = set()
-    for name, _ in headers:
-        lowered = name.lower()
-        if lowered in _ONCE and lowered in seen:
-            raise RemoteSipError("header_twice", 400)
-        seen.add(lowered)
+    values = headers.by_name()
     for name in _NEEDED:
-        if name not in seen:
+        if name not in values:
             raise RemoteSipError(f"no_{name}", 400)
+    if len(values) < len(headers.fields) and any(len(told) > 1 for name, told in values.items() if name in _ONCE):
+        raise RemoteSipError("header_twice", 400)
 
 
 def _judge_length(headers: Headers, rest: bytes, deviations: list[str]) -> None:
     length = headers.get("content-length")
     if length is None:
         deviations.append("no_content_length")
-    elif not re.fullmatch(r"[0-9]{1,5}", length, re.ASCII) or int(length) != len(rest):
+    elif not _LENGTH.fullmatch(length) or int(length) != len(rest):
         raise RemoteSipError("content_length", 400)
 
 

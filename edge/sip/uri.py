@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edge.sip.errors import RemoteSipError
 
 MAX_URI_CHARACTERS = 256
+#: What is asked many times over for one message, and comes again in the next, is read once (``lru_cache``).
 _URI = re.compile(
     r"sips?:(?:(?P<user>[A-Za-z0-9\-_.!~*'()%&=+$,?/]{1,64})@)?(?P<host>[A-Za-z0-9.\-]{1,128})"
     r"(?::(?P<port>[0-9]{1,5}))?(?P<params>(?:;[^;<>\"\s?]*)*)(?:\?[^<>\s]*)?",
     re.ASCII,
 )
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 _TAG = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]{1,128}", re.ASCII)
 
 
@@ -29,8 +32,9 @@ class SipUri:
         port = f":{self.port}" if self.port is not None else ""
         return f"sip:{at}{self.host}{port}"
 
-    @classmethod
-    def parse(cls, text: str) -> SipUri:
+    @staticmethod
+    @lru_cache(1024)
+    def parse(text: str) -> SipUri:
         """Read a URI.
 
         Raises:
@@ -42,7 +46,7 @@ class SipUri:
         port = found["port"]
         if port is not None and not 0 < int(port) < 65536:
             raise RemoteSipError("uri_port", 400)
-        return cls(found["user"] or "", found["host"], int(port) if port is not None else None)
+        return SipUri(found["user"] or "", found["host"], int(port) if port is not None else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,9 @@ class NameAddr:
         expires = f";expires={self.expires}" if self.expires is not None else ""
         return f"<{self.uri}>{tag}{expires}"
 
-    @classmethod
-    def parse(cls, text: str) -> NameAddr:
+    @staticmethod
+    @lru_cache(1024)
+    def parse(text: str) -> NameAddr:
         """Read a header value with or without angle brackets.
 
         Raises:
@@ -81,6 +86,6 @@ class NameAddr:
                 if tag is not None or not _TAG.fullmatch(value):
                     raise RemoteSipError("name_addr_tag", 400)
                 tag = value
-            elif name.lower() == "expires" and re.fullmatch(r"[0-9]{1,9}", value, re.ASCII):
+            elif name.lower() == "expires" and _NUMBER.fullmatch(value):
                 expires = int(value)
-        return cls(SipUri.parse(uri.strip()), tag, expires)
+        return NameAddr(SipUri.parse(uri.strip()), tag, expires)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from edge.faults.noted import Noted
 from edge.gb28181.kept import NotKept
 from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed, PlaybackAnswered
 from edge.gb28181.orders import control_of
@@ -64,7 +65,11 @@ from netconf.model import Channel, Site
 ANSWER_SECONDS = 10.0
 #: A recorder that answered and sends nothing usable for this long ends the view (ARCHITECTURE 6, step 4).
 FIRST_PACKET_SECONDS = 10.0
+#: A city that hangs up sooner has changed its mind; later, it has waited for a picture in vain.
+PATIENCE_SECONDS = 3.0
 PS_PAYLOAD_TYPE = 96
+#: Refusals of a REGISTER that tell why a recorder of ours is not registered.
+_TURNED_AWAY = ("wrong_password", "digest_malformed", "password_locked", "unknown_address", "unknown_device")
 #: What a view's kind is called in SDP, and the first digit of its SSRC (2016 annex F).
 _SESSIONS = {"live": ("Play", 0), "playback": ("Playback", 1), "download": ("Download", 1)}
 
@@ -149,6 +154,8 @@ class SiteSide:
         self._commands: list[Command] = []
         #: Calls of the process before us that the ferry has not yet spoken of.
         self._doubtful: set[int] = set()
+        #: What kept recorders from registering, by recorder, and views from showing a picture, by channel, of late.
+        self._turned_away, self._troubles = Noted(), Noted()
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
         self._orders = SiteOrders(platform, self._send, self.counters)
@@ -222,6 +229,7 @@ class SiteSide:
         elif isinstance(record, PinOpened):
             self._invite(record.call, now)
         elif isinstance(record, CloseMedia):
+            self._given_up(record, now)
             self._close(record.call, now)
         elif isinstance(record, PlaybackControl):
             self._steer(record, now)
@@ -312,10 +320,12 @@ class SiteSide:
         """Take one event of the platform role."""
         if isinstance(event, DeviceOnline):
             self._online.add(event.id)
+            self._turned_away.clear(event.id)
             self._commands.append(Say("recorder_online", event.id))
             self._tell_states(event.id)
         elif isinstance(event, DeviceOffline):
             self._online.discard(event.id)
+            self._turned_away.put(event.id, now, recorder=event.id, rule=f"lost_{event.cause}", source="", id="")
             self._commands.append(Say("recorder_offline", event.id))
             self._faulty.pop(event.id, None)
             self._tell_states(event.id)
@@ -324,6 +334,8 @@ class SiteSide:
         elif isinstance(event, CallAnswered):
             self._answered(event, now)
         elif isinstance(event, CallFailed):
+            self._note(event.call, "answer_refused" if event.rule else "recorder_refused", now, status=event.status,
+                       about=event.about or event.rule or event.cause)  # fmt: skip
             self._leg_gone(event.call, event.status, "recorder_refused", now)
         elif isinstance(event, CallEnded):
             talk = self._talks.leg_ended(event.call)
@@ -343,6 +355,29 @@ class SiteSide:
             return
         elif isinstance(event, Refused):
             self._commands.append(Say(event.rule, event.about or str(event.source)))
+            self._turn_away(event, now)
+
+    def _turn_away(self, refused: Refused, now: float) -> None:
+        """Keep what a recorder of ours, by its id or by its address, was refused for when it registered."""
+        host, known = refused.source.host, self._recorders
+        by_address = next((r.id for r in known.values() if str(r.address) == host), "")
+        recorder = refused.about if refused.about in known else by_address
+        if refused.rule in _TURNED_AWAY and recorder and recorder not in self._online:
+            # Whoever is locked out is so for his wrong passwords.
+            rule = "wrong_password" if refused.rule == "password_locked" else refused.rule
+            self._turned_away.put(recorder, now, recorder=recorder, rule=rule, source=host, id=refused.about)
+
+    def _note(self, leg: str, reason: str, now: float, status: int = 0, about: str = "") -> None:
+        """Keep why the view of a leg shows no picture."""
+        view = self.views.get(self._by_leg.get(leg, -1))
+        key = (view.request.recorder, view.request.channel) if view is not None else ("", "")
+        if view is None or key not in self._shared:
+            return
+        on = self._is_on(key) if key in self._items else 0
+        agreed = [str(address) for address in self._recorders[key[0]].media_addresses]
+        facts: dict[str, str | int] = {"recorder": key[0], "channel": key[1], "name": self._shared[key].name}
+        facts |= {"reason": reason, "status": status, "about": about, "port": view.port, "online": on}
+        self._troubles.put(key, now, agreed=agreed, **facts)
 
     def _catalog(self, recorder: str, entries: Iterable[CatalogEntry]) -> None:
         for entry in entries:
@@ -406,6 +441,8 @@ class SiteSide:
         if answer.address not in sources or answer.transport != "RTP/AVP" or not answer.port:
             reason = "media_address_foreign" if answer.address not in sources else "sdp_unacceptable"
             self._commands.append(Say(reason, view.request.recorder))
+            told = answer.address if reason == "media_address_foreign" else f"{answer.transport} {answer.port}"
+            self._note(view.leg, reason, now, about=told)
             self._refuse(call, 488, reason)
             self._drop(call, now)
             return
@@ -419,6 +456,7 @@ class SiteSide:
         if view is None or view.state is not State.WATCHING:
             return
         view.state, view.since = State.PASSED, now
+        self._troubles.clear((view.request.recorder, view.request.channel))
         self._commands.append(PassPort(call, MediaReady(call, ssrc, payload_type)))
 
     def _leg_gone(self, leg: str, status: int, reason: str, now: float) -> None:
@@ -442,10 +480,12 @@ class SiteSide:
         for call, view in list(self.views.items()):
             if view.state is State.INVITED and now - view.since > ANSWER_SECONDS:
                 self._commands.append(Say("recorder_no_answer", view.request.recorder))
+                self._note(view.leg, "recorder_no_answer", now)
                 self._refuse(call, 408, "recorder_no_answer")
                 self._drop(call, now)
             elif view.state is State.WATCHING and now - view.since > FIRST_PACKET_SECONDS:
                 self._commands.append(Say("no_media", view.request.recorder))
+                self._note(view.leg, "no_media", now)
                 self._send(CloseMedia(call, "no_media"))
                 self._drop(call, now)
 
@@ -454,6 +494,17 @@ class SiteSide:
         view = self.views[call]
         if not view.leg:
             self._forget(call)
+
+    def _given_up(self, close: CloseMedia, now: float) -> None:
+        """Note what a view that is closed had waited for."""
+        view = self.views.get(close.call)
+        if view is None:
+            return
+        waited = {State.INVITED: "recorder_no_answer", State.WATCHING: "no_media"}.get(view.state)
+        if close.reason in ("media_stopped", "media_foreign"):
+            self._note(view.leg, close.reason, now)
+        elif waited is not None and now - view.since > PATIENCE_SECONDS:
+            self._note(view.leg, waited, now)
 
     def _close(self, call: int, now: float) -> None:
         if call in self.views:
@@ -493,4 +544,7 @@ class SiteSide:
             "counters": dict(sorted((self.counters + Counter(self._platform.counters)).items())),
             "deviations": {peer: dict(sorted(seen.items())) for peer, seen in self._platform.deviations.items()},
             "editions": {recorder: self._platform.edition_of(recorder) for recorder in sorted(self._online)},
+            "listed": {r.id: [str(r.address), r.mac] for r in self._recorders.values()},
+            "turned_away": self._turned_away.told(),
+            "troubles": self._troubles.told(),
         }

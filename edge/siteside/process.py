@@ -47,6 +47,8 @@ class Process:
         self._udp.lines = self._lines
         self._status = StatusFile(where.run, "siteside")
         self._outlives = Outlives(where.run, "siteside")
+        self._loop = asyncio.get_running_loop()
+        self._settling = False
 
     async def run(self, confirmed: Confirmed, supervisor: Supervisor) -> None:
         """Serve until the confirmed configuration changes."""
@@ -124,6 +126,13 @@ class Process:
                 self._ports.release(command.call)
             elif isinstance(command, Say):
                 self._log.say(command.code, command.about)
+        if not self._settling:
+            self._settling = True
+            self._loop.call_soon(self._settle)
+
+    def _settle(self) -> None:
+        """Keep and send what came of all that happened at once: of a flood's thousand events, once."""
+        self._settling = False
         self._outlives.write(self._core.kept())
         self._udp.flush()
 

@@ -134,7 +134,7 @@ def run_doctor(args: argparse.Namespace) -> int:
     found = doctor.examine(doctor.look(args.run, args.state, args.secrets))
     if args.json:
         print(json.dumps([{"code": f.code, "path": f.path, "args": dict(f.args), "text": words.sentence(f, args.language),
-                           "advice": words.advice(f, args.language)} for f in found], ensure_ascii=False, indent=1))  # fmt: skip
+                           "evidence": words.evidence(f, args.language), "advice": words.advice(f, args.language)} for f in found], ensure_ascii=False, indent=1))  # fmt: skip
     else:
         well = "Everything is well." if args.language == "en" else "一切正常。"
         print("\n".join(words.report(found, args.language)) or well)

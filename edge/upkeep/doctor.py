@@ -16,14 +16,14 @@ from typing import Any
 
 from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import ControlError, Status, StatusReport
+from edge.faults.causes import causes
+from edge.faults.evidence import read
 from edge.io import status as status_file
 from netconf import clock, secrets
 from netconf.finding import Finding, Severity, finding
 
 PROGRAMS = ("siteside", "cityside", "ferry", "uplink", "agent")
 SUPERVISED = ("site", "city")
-#: WireGuard shakes hands every two minutes while its keepalive runs; after three it fails.
-OLD_HANDSHAKE_SECONDS = 180
 LEAST_FREE = 0.05
 MAX_BYTES = 1 << 20
 
@@ -40,6 +40,8 @@ class Facts:
     now: float
     floor: float
     damaged_secrets: tuple[str, ...] = ()
+    #: The clock that the programs write their moments by.
+    monotonic: float = 0.0
 
 
 def look(run: Path, state: Path, hidden: Path) -> Facts:
@@ -55,6 +57,7 @@ def look(run: Path, state: Path, hidden: Path) -> Facts:
         now=time.time(),
         floor=clock.read_floor(state / "keeper" / "clock-floor"),
         damaged_secrets=_damaged(hidden),
+        monotonic=time.monotonic(),
     )
 
 
@@ -160,25 +163,9 @@ def _kept(facts: Facts) -> Iterator[Finding]:
         yield finding("change_waits", severity=Severity.WARNING)
 
 
-def _tunnels(facts: Facts) -> Iterator[Finding]:
-    tunnels = (facts.keeper or {}).get("tunnels") or {}
-    ages = {name: each.get("handshake_age_seconds") for name, each in tunnels.items()}
-    for name, age in ages.items():
-        if age is None:
-            yield finding("tunnel_never", name=name)
-        elif age > OLD_HANDSHAKE_SECONDS:
-            yield finding("tunnel_old", name=name, seconds=age)
-
-
-def _city(facts: Facts) -> Iterator[Finding]:
-    if facts.said.get("cityside", {}).get("registered") is False:
-        yield finding("city_not_registered")
-
-
-def _recorders(facts: Facts) -> Iterator[Finding]:
-    for name, online in (facts.said.get("siteside", {}).get("recorders") or {}).items():
-        if not online:
-            yield finding("recorder_silent", name=name)
+def _faults(facts: Facts) -> Iterator[Finding]:
+    """Why the city has no registration or no picture; what hides what is known there."""
+    yield from causes(read(facts.said | {"keeper": facts.keeper or {}}, facts.monotonic))
 
 
 def _receipts(facts: Facts) -> Iterator[Finding]:
@@ -201,9 +188,7 @@ CHECKS: dict[Callable[[Facts], Iterator[Finding]], tuple[Callable[[Facts], Itera
     _keeper_away: (),
     _programs: (),
     _kept: (),
-    _tunnels: (),
-    _city: (_tunnels, _keeper_away),
-    _recorders: (),
+    _faults: (),
     _receipts: (_disk,),
     _drift: (),
 }
@@ -212,9 +197,10 @@ CHECKS: dict[Callable[[Facts], Iterator[Finding]], tuple[Callable[[Facts], Itera
 def examine(facts: Facts) -> tuple[Finding, ...]:
     """Return what is wrong, causes first; facts that are not of the form that ours have count as none."""
     found: dict[Callable[[Facts], Iterator[Finding]], tuple[Finding, ...]] = {}
-    for check, causes in CHECKS.items():
+    for check, hiders in CHECKS.items():
         try:
-            found[check] = () if any(found[cause] for cause in causes) else tuple(check(facts))
+            found[check] = () if any(found[hider] for hider in hiders) else tuple(check(facts))
         except (TypeError, ValueError, AttributeError):
             found[check] = (finding("facts_odd", what=check.__name__.strip("_")),)
-    return tuple(each for check in CHECKS for each in found[check])
+    # A clock that is behind is found by itself, and as what keeps a tunnel down.
+    return tuple(dict.fromkeys(each for check in CHECKS for each in found[check]))

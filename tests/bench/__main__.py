@@ -13,7 +13,14 @@ from tests.bench import relay, street
 
 OUT = Path("build/bench.json")
 #: The first writes the figures anew, each other one adds its own.
-ROOMS = ("tests.bench", "tests.bench.gaps", "tests.bench.messages", "tests.bench.catalog", "tests.bench.flood")
+ROOMS = (
+    "tests.bench",
+    "tests.bench.gaps",
+    "tests.bench.messages",
+    "tests.bench.catalog",
+    "tests.bench.flood",
+    "tests.bench.powercut",
+)
 
 
 def table(measured: dict[str, Any]) -> list[str]:

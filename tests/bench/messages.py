@@ -89,23 +89,12 @@ def _serve_ours(ready: int) -> None:
         platform.forward = lambda body: None
         register(Device(device_config, SystemChance()), platform, (signals.GENERATOR, OURS), time.monotonic())
         device = Device(configs(FORWARDING, signals.SINK)[0], SystemChance())
-        shells = [
-            UdpShell(platform, OURS, lambda event, now: None), UdpShell(device, FORWARDING, lambda event, now: None)
-        ]  # fmt: skip
-        loop, waiting = asyncio.get_running_loop(), []
-
-        def flush() -> None:
-            waiting.clear()
-            shells[1].flush()
-
-        def forward(body: Message) -> None:
-            device._send_message(CITY_ID, signals.SINK, body, time.monotonic())
-            if not waiting:
-                waiting.append(loop.call_soon(flush))
-
-        platform.forward = forward
-        for shell in shells:
-            await shell.start()
+        upward = UdpShell(device, FORWARDING, lambda event, now: None)
+        # Each body is told as an event, too: what it caused is sent then, as the product's sides do after every event.
+        downward = UdpShell(platform, OURS, lambda event, now: upward.flush())
+        platform.forward = lambda body: device._send_message(CITY_ID, signals.SINK, body, time.monotonic())
+        await upward.start()
+        await downward.start()
         os.write(ready, b"1")
         await asyncio.Event().wait()
 

@@ -14,10 +14,11 @@ from edge.lab import topology
 from edge.lab.orders import order
 from edge.lab.street import RUN, STATE, Street, eventually
 from tests.browser.conftest import HOME, Browser, open_page
+from tests.conftest import whole
 
 ORDERS = RUN / "city.sock"
 NEW = "192.168.1.3"
-PAGES = {"overview": "/", "cameras": "/cameras", "viewers": "/viewers", "changes": "/changes"}
+PAGES = {"overview": "/", "cameras": "/cameras", "peers": "/peers", "viewers": "/viewers", "changes": "/changes"}
 #: Where the screenshots go; into docs/pages when somebody wants to look at them.
 SHOTS = Path(os.environ.get("SNOWGATE_SHOTS", "build/pages"))
 
@@ -100,6 +101,59 @@ def test_the_sharing_switch_reaches_the_city(street: Street, inside_page: Browse
         eventually(lambda expected=expected: shown() is expected, 60, f"shared: {expected}")
 
 
+def allowed(channel: str) -> list[str]:
+    channels = json.loads((RUN / "keeper" / "site.json").read_bytes())["channel"]
+    return next(list(each["allow"]) for each in channels if each["id"] == channel)
+
+
+def switch_live(street: Street, browser: Browser, channel: str) -> None:
+    """Press the box before "live", save, and wait until every program lives with it."""
+    programs = ("siteside", "cityside", "ferry")
+    starts = {name: street.starts(name) for name in programs}
+    browser.do("goto", url=f"{HOME}/cameras")
+    form = f"form[action='/cameras/rights']:has([name=id][value='{channel}'])"
+    browser.do("click", selector=f"details.rights:has([name=id][value='{channel}']) summary")
+    browser.do("click", selector=f"{form} [value=live]")
+    browser.do("click", selector=f"{form} button")
+    browser.do("wait", selector="[data-change=kept]", seconds=50)
+    eventually(lambda: all(street.starts(name) > starts[name] for name in programs), 60, "each has begun anew")
+    eventually(lambda: whole(street), 90, "the whole street")
+
+
+def test_a_right_taken_away_refuses_the_citys_view(street: Street, inside_page: Browser, channel: str) -> None:
+    """The owner's half of the two keys, at one camera that stays shared."""
+    shared = next(c for c in street.site.channel if c.share) if street.site else None
+    assert shared is not None
+    before = allowed(shared.id)
+    assert "live" in before
+    switch_live(street, inside_page, shared.id)
+    try:
+        assert allowed(shared.id) == [right for right in before if right != "live"]
+        order(ORDERS, f"play {channel}")
+        eventually(lambda: order(ORDERS, "facts")["status"] == 403, 20, "the city is refused")
+        eventually(lambda: street.said("ferry")["counters"].get("right_not_allowed") == 1, 10, "by this rule")
+
+        def told() -> bool:
+            inside_page.do("goto", url=f"{HOME}/viewers")
+            return "业主未允许在该摄像机上进行此操作。" in inside_page.do("text", selector="main")
+
+        eventually(told, 20, "the refusal among the receipts")
+    finally:
+        switch_live(street, inside_page, shared.id)
+    assert sorted(allowed(shared.id)) == sorted(before)
+
+
+def test_who_is_connected_and_how_it_speaks_is_shown(street: Street, inside_page: Browser) -> None:
+    def shown() -> str:
+        inside_page.do("goto", url=f"{HOME}/peers")
+        return str(inside_page.do("text", selector="main"))
+
+    eventually(lambda: "已注册" in shown() and "在线" in shown(), 60, "both sides of the box")
+    text = shown()
+    assert "GB/T 28181-2016" in text
+    assert "与国标不符之处" in text
+
+
 def test_a_camera_inside_the_premises_has_no_switch(street: Street, inside_page: Browser) -> None:
     inside_page.do("goto", url=f"{HOME}/cameras")
     text = inside_page.do("text", selector="main")
@@ -112,7 +166,9 @@ def test_what_is_broken_is_named(street: Street, inside_page: Browser) -> None:
     eventually(lambda: "一切正常" in verdict(inside_page), 60, "all is well")
     street.stop_program("city")
     try:
-        eventually(lambda: "与市级平台的注册已断开" in verdict(inside_page), 90, "the city is named")
+        eventually(lambda: "市级平台的 SIP 地址无服务监听" in verdict(inside_page), 90, "the city is named")
+        assert "拒绝连接" in verdict(inside_page), "the evidence"
+        assert "请市级平台检查 SIP 服务是否运行" in verdict(inside_page), "the next step"
         path = inside_page.do("text", selector="ol.path li.bad")
         assert "市级平台" in path
         assert "异常" in path

@@ -334,3 +334,27 @@ def test_what_a_role_does_not_take_is_refused_and_no_200_promises_it() -> None:
     wire.carry()
     assert any(data.startswith(b"SIP/2.0 403") for data in wire.sent)
     assert [r.rule for r in wire.of(Refused)] == ["control_denied"]
+
+
+def test_notices_follow_one_another_and_wait_for_who_reads_slowly() -> None:
+    wire = Wire().registered()
+    wire.platform.watch(NVR_ID, "Catalog", wire.now)
+    wire.wait(1)
+    wire.sent.clear()
+    wire.lose = lambda data: data.startswith(b"SIP/2.0 200") and b" NOTIFY\r\n" in data
+    wire.device.set_catalog([CatalogEntry(f"3402000000131{at:07d}") for at in range(1000)], wire.now)
+    wire.wait(2)
+    assert len({data for data in wire.sent if data.startswith(b"NOTIFY")}) == 4
+    wire.lose = lambda data: False
+    wire.wait(10)
+    assert len({data for data in wire.sent if data.startswith(b"NOTIFY")}) == 10
+
+
+def test_who_saw_an_empty_catalog_hears_of_the_first_channel() -> None:
+    wire = Wire().registered()
+    wire.platform.watch(NVR_ID, "Catalog", wire.now)
+    wire.wait(10)
+    wire.heard.clear()
+    wire.device.set_catalog([CatalogEntry(CAMERA, status="ON")], wire.now)
+    wire.wait(5)
+    assert [event.items[0].device_id for event in wire.heard if isinstance(event, CatalogReceived)] == [CAMERA]

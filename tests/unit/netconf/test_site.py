@@ -265,15 +265,6 @@ def test_every_field_says_whose_it_is() -> None:
     walk(Site)
 
 
-def test_every_code_in_the_source_has_words() -> None:
-    used: set[str] = set()
-    for room in ("netconf", "edge", "firewall"):
-        for path in (ROOT / room).rglob("*.py"):
-            used |= set(re.findall(r'finding\(\s*"([a-z_0-9]+)"', path.read_text(encoding="utf-8")))
-    assert used
-    assert used <= words.TABLE.keys()
-
-
 def test_what_a_file_says_cannot_forge_a_line_or_move_the_cursor() -> None:
     _, found = read_site(GOOD.replace("[lan]", '[lan]\n"\\u001b[2J\\nall is well" = 1'))
     (line,) = words.report(found)
