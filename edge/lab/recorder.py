@@ -10,6 +10,7 @@ another of its addresses; ``refuse STATUS`` how it answers invitations (0: as it
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import sys
 import threading
@@ -26,6 +27,7 @@ from edge.io.chance import SystemChance
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.lab import orders as orders_of
+from edge.lab.capture import MARKER_BYTES, PREFIX
 from edge.lab.topology import LAN_IP, NVR_IP
 from edge.lab.video import RATE, Camera
 from edge.manscdp.catalog import CatalogEntry
@@ -77,7 +79,7 @@ class Sender:
         sequence = 0
         for number, unit in enumerate(camera.units()):
             pts = number * CLOCK // RATE
-            for packet in packetise(mux(unit, pts), pts, sequence, self._ssrc):
+            for packet in packetise(laden(unit, pts, self._how()), pts, sequence, self._ssrc):
                 sequence += 1
                 if self._stopped:
                     return
@@ -108,12 +110,44 @@ class Sender:
         self._socket.close()
 
 
+def mark(how: str) -> bytes:
+    """Return the octets that a recorder of this kind puts where they do not belong."""
+    return (PREFIX + how.encode("ascii")).ljust(MARKER_BYTES, b"_")[:MARKER_BYTES]
+
+
+def laden(unit: bytes, pts: int, how: str) -> bytes:
+    """Return a picture's program stream with something beside the picture in it."""
+    more = mark(how) * 300
+    if how == "sei":
+        return mux(b"\0\0\0\1\x06\x05" + more + b"\x80" + unit, pts)
+    if how == "filler":
+        return mux(b"\0\0\0\1\x0c" + more + b"\x80" + unit, pts)
+    if how == "behind":
+        return mux(unit + b"\0\0\0\1\x0c" + more + b"\x80", pts)
+    stream = {"private": 0xBD, "private2": 0xBF, "padding": 0xBE, "unmapped": 0xE5}.get(how)
+    if stream is None:
+        return mux(unit, pts)
+    return mux(unit, pts) + b"\0\0\1" + bytes((stream,)) + (len(more) + 3).to_bytes(2, "big") + b"\x80\0\0" + more
+
+
+#: What is no media at all, in good RTP.
+CONTENTS = {"tls": b"\x17\x03\x03\x04\x00", "http": b"HTTP/1.1 200 OK\r\n\r\n", "zip": b"PK\x03\x04", "noise": b""}
+
+
 def spoilt(packet: bytes, how: str) -> bytes:
     """Return a packet as a recorder of this kind sends it; b"" for not at all."""
     if how == "nothing":
         return b""
     if how == "large":
         return packet + bytes(3000)
+    if how in CONTENTS:
+        return packet[:12] + CONTENTS[how] + mark(how) + os.urandom(1200)
+    if how == "extension":
+        return bytes([packet[0] | 0x10]) + packet[1:12] + b"\xbe\xde\0\2" + mark(how) + packet[12:]
+    if how == "sources":
+        return bytes([packet[0] | 2]) + packet[1:12] + mark(how) + packet[12:]
+    if how == "padded":
+        return bytes([packet[0] | 0x20]) + packet[1:] + mark(how) + b"\x09"
     return packet[:1] + bytes([int(how) | packet[1] & 0x80]) + packet[2:] if how.isdigit() else packet
 
 
