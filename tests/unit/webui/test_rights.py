@@ -214,7 +214,7 @@ def test_a_playback_says_which_hours_and_a_talk_has_no_amount(page: Page) -> Non
     ended = LINE | {"event": "ended", "result": "viewed", "reason": "ended_normally", "bytes": 5_000_000, "packets": 1}
     page.history = [ended | {"kind": "playback", "start": 1_790_000_000, "end": 1_790_003_600}]
     shown = page.get("/viewers", "en")
-    assert "2026-09-21 22:13:20 – 2026-09-21 23:13:20" in shown
+    assert '2026-09-21 22:13:20 –</span> <span class="whole">2026-09-21 23:13:20' in shown
     assert "5.0 MB" in shown
     page.history = [ended | {"kind": "talk", "bytes": 0}]
     shown = page.get("/viewers", "en")
