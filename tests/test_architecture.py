@@ -79,5 +79,12 @@ def test_nothing_is_caught_blindly_and_no_shell_is_used() -> None:
             assert not (isinstance(node, ast.keyword) and node.arg == "shell"), f"{path}: shell="
 
 
+def test_no_two_files_of_tests_that_run_together_have_one_name() -> None:
+    """pytest tells modules apart by their names alone; streets and foreign peers run each in a session of their own."""
+    together = [path for path in (ROOT / "tests").rglob("test_*.py") if not {"streets", "interop"} & set(path.parts)]
+    names = [path.name for path in together]
+    assert sorted(set(names)) == sorted(names)
+
+
 def test_the_keeper_stays_small() -> None:
     assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in (ROOT / "edge/keeper").glob("*.py")) <= 1300
