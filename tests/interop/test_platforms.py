@@ -162,7 +162,7 @@ def tell(transport: str) -> None:
         assert line.recv(65536).startswith(b"SIP/2.0 200")
 
 
-@both
+@pytest.mark.parametrize("transport", ["udp"])
 def test_sipp_as_a_city_admits_the_box_reads_its_catalog_and_watches_a_camera(
     street: Street, tmp_path: Path, transport: str
 ) -> None:
