@@ -153,6 +153,8 @@ class Uplink(_Part):
     mode: Literal["dhcp", "static", "pppoe", "4g"] = _owned("owner", default="static")
     address: Interface | None = _owned("owner", default=None)
     gateway: Address | None = _owned("owner", default=None)
+    #: What the line carries toward the Internet; views that would exceed it are refused. Without it nothing is counted.
+    mbit_up: int | None = _owned("owner", default=None, ge=1, le=10_000, strict=True)
     ntp: tuple[Address, ...] = _owned("owner", default=(), max_length=4)
     dns: tuple[Address, ...] = _owned("owner", default=(), max_length=4)
 

@@ -70,6 +70,10 @@ class CallRefused(Exception):
         self.rule = f"call_{event}_in_{state}"
 
 
+#: A main stream of 1080p, until the view has run for a while.
+ASSUMED_RATE = 4e6
+
+
 @dataclass(slots=True)
 class View:
     """One viewer: whom it is for, where it goes, and what is stamped into it. The ferry owns the sink's descriptor."""
@@ -85,6 +89,9 @@ class View:
     joined: bool = False
     packets: int = 0
     octets: int = 0
+    #: How much it takes of the uplink, bits a second: what is assumed until it is measured.
+    rate: float = ASSUMED_RATE
+    measured_at: float = 0.0
 
 
 @dataclass(slots=True)

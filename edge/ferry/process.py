@@ -362,7 +362,7 @@ class Process:
                 self._core.media.on_stream(self._streams[told.stream], time.monotonic())
             else:
                 self._viewers[told.call] = told
-                self._core.media.on_viewer(told.call, *self._relays.viewer(told))
+                self._core.media.on_viewer(told.call, *self._relays.viewer(told), time.monotonic())
 
     def _read_notice(self) -> bool:
         """A worker died and another is in its place: it is told that worker's calls. Without the nursery we begin anew."""

@@ -188,6 +188,13 @@ def viewer(declared: str) -> dict[str, Value]:
     }
 
 
+def rank(declared: str) -> int:
+    """Return how high the level stands that a viewer declares: 0 for none, then township to province."""
+    levels = [name for _, name in reversed(_LEVELS)]
+    level = str(viewer(declared)["level"])
+    return 1 + levels.index(level) if level in levels else 0
+
+
 def _level(code: str) -> str:
     return next(level for digits, level in _LEVELS if not code[digits:8].strip("0"))
 

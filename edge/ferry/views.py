@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from ipaddress import IPv4Address
 
-from edge.access import Access
+from edge.access import Access, Refusal
 from edge.control.wire import ClosePin, FerryRequest, OpenIn, OpenOut, RenewPin
 from edge.ferry.calls import Event, PassedSocket, Pull, State, View
 from edge.ferry.commands import (
@@ -25,6 +25,7 @@ from edge.ferry.commands import (
     StopRelay,
     WriteReceipt,
 )
+from edge.ferry.receipts import rank
 from edge.ferry.relay import StreamTold
 from edge.ferry.verify import VerifyRefused
 from edge.records.types import (
@@ -52,6 +53,8 @@ PAUSE_SECONDS = 600.0
 FOREIGN_SECONDS = 1.5
 #: The keeper's rate for one pin: 8 Mbit/s main stream, doubled for key frame bursts.
 PIN_KBYTES_PER_SECOND = 2048
+#: A view's rate follows its pictures this slowly: some groups of pictures.
+RATE_SECONDS = 8.0
 #: What recorders are asked for (GB/T 28181-2016 annex F).
 PS_PAYLOAD_TYPE = 96
 #: IPv4 and UDP headers.
@@ -109,7 +112,7 @@ class Views:
         view = View(request, sink, stamp, request.call, now)
         refusal = self._access.refuses_view(
             request.platform, request.recorder, request.channel, request.kind, len(self.views)
-        )
+        ) or self._crowded(view, now)
         if refusal is not None:
             self._counters[refusal.reason] += 1
             self._emit(CloseDescriptor(sink.descriptor))
@@ -125,6 +128,23 @@ class Views:
             self._emit(Send(Party.SITE, request))
         self.pulls[view.pull].views.add(request.call)
         self._ask_out(request.call, view)
+
+    def _crowded(self, view: View, now: float) -> Refusal | None:
+        """Make room on the uplink for a view by ending those of lower levels, the lowest and youngest first."""
+        budget = self._site.uplink.mbit_up
+        if budget is None:
+            return None
+        mine = rank(view.request.viewer)
+        lower = [each for each in self.views.values() if rank(each.request.viewer) < mine]
+        room = budget * 1e6 - sum(each.rate for each in self.views.values())
+        if room + sum(each.rate for each in lower) < view.rate:
+            return Refusal(486, "uplink_full")
+        for each in sorted(lower, key=lambda each: (rank(each.request.viewer), -each.began)):
+            if room >= view.rate:
+                break
+            room += each.rate
+            self.end(each.request.call, "uplink_yielded", now)
+        return None
 
     def _shared(self, request: OpenMedia) -> int | None:
         """The pull that a view may join: the same camera's, live."""
@@ -236,11 +256,15 @@ class Views:
         if pull.foreign_since is not None and now - pull.foreign_since >= FOREIGN_SECONDS:
             self._end_pull(told.stream, "media_foreign", now)
 
-    def on_viewer(self, call: int, packets: int, octets: int) -> None:
-        """Take how much a viewer has had so far."""
+    def on_viewer(self, call: int, packets: int, octets: int, now: float) -> None:
+        """Take how much a viewer has had so far; its rate follows what is measured."""
         view = self.views.get(call)
-        if view is not None:
-            view.packets, view.octets = packets, octets
+        if view is None:
+            return
+        if view.measured_at and now > view.measured_at:
+            seconds = now - view.measured_at
+            view.rate += (8 * (octets - view.octets) / seconds - view.rate) * min(1.0, seconds / RATE_SECONDS)
+        view.measured_at, view.packets, view.octets = now, packets, octets
 
     # -- forward -------------------------------------------------------------------------------------------------
 

@@ -112,6 +112,8 @@ REASONS = (
     "sdp_unacceptable",
     "side_lost",
     "too_many_calls",
+    "uplink_full",
+    "uplink_yielded",
 )
 #: What may be viewed: now, what was recorded, and what was recorded as fast as it goes.
 KINDS = ("live", "playback", "download")

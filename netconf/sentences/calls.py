@@ -149,6 +149,18 @@ CALLS = {
         "收到未注册方的请求。",
         "请查明来源。",
     ),
+    "uplink_full": Words(
+        "The site's line has no room for another view.",
+        "Close a view, or raise uplink.mbit_up if the line carries more.",
+        "站点上行带宽已满，无法再开一路。",
+        "请关闭一路，或在线路允许时调高 uplink.mbit_up。",
+    ),
+    "uplink_yielded": Words(
+        "The view made room for one of a higher level.",
+        "It can be opened again when the line has room.",
+        "该路已让位于更高级别的观看者。",
+        "线路空闲后可重新打开。",
+    ),
     "view_established": Words("The city is watching.", "", "市级平台正在观看。", ""),
     "wrong_password": Words(
         "A recorder registered with a wrong password.",

@@ -102,7 +102,7 @@ class Script:
     def traffic(self, packets: int, octets: int, later: float = 0.0, stream: int = 7, **dropped: int) -> None:
         """A worker reports."""
         self.ferry.media.on_stream(StreamTold(stream, packets, 0, False, {}, dropped), self.now + later)
-        self.ferry.media.on_viewer(7, packets, octets)
+        self.ferry.media.on_viewer(7, packets, octets, self.now + later)
 
     def wait(self, seconds: float) -> list[object]:
         self.now += seconds
@@ -463,3 +463,44 @@ def test_what_is_no_program_stream_is_cut_off_by_name() -> None:
     assert script.now - began <= FOREIGN_SECONDS + 0.5
     assert Send(Party.CITY, CloseMedia(7, "media_foreign")) in done
     assert Send(Party.SITE, CloseMedia(7, "media_foreign")) in done
+
+
+def narrow(mbit: int) -> Script:
+    """A ferry whose site's line carries so much."""
+    assert SITE is not None
+    script = Script()
+    script.ferry = Ferry(SITE.model_copy(update={"uplink": SITE.uplink.model_copy(update={"mbit_up": mbit})}))
+    return script
+
+
+CITY_LEVEL, COUNTY_LEVEL = "34020000002000000001", "34020200002000000001"
+
+
+def test_over_the_lines_budget_a_view_is_refused() -> None:
+    script = narrow(5).flowing()
+    script.says(Party.CITY, MediaSink(8, 1, 96), SECOND)
+    refused = script.says(Party.CITY, replace(OPEN, call=8))
+    assert Send(Party.CITY, MediaRefused(8, 486, "uplink_full")) in refused
+    assert list(script.ferry.media.views) == [7]
+    assert join(narrow(8).flowing()), "the control"
+
+
+def test_what_a_view_really_takes_is_what_counts() -> None:
+    script = narrow(5).flowing()
+    for second in range(60):
+        script.traffic(100 * second, 100_000 * second, later=second)
+    assert 0.7e6 < script.ferry.media.views[7].rate < 0.9e6
+    assert [done for done in join(script) if isinstance(done, JoinRelay)]
+
+
+def test_a_viewer_of_a_higher_level_goes_first() -> None:
+    script = narrow(5)
+    script.says(Party.CITY, MediaSink(7, 200001, 96), SINK)
+    script.says(Party.CITY, replace(OPEN, viewer=COUNTY_LEVEL))
+    script.says(Party.CITY, MediaSink(8, 1, 96), SECOND)
+    done = script.says(Party.CITY, replace(OPEN, call=8, viewer=CITY_LEVEL))
+    assert Send(Party.CITY, MediaRefused(7, 480, "uplink_yielded")) in done
+    assert list(script.ferry.media.views) == [8]
+    script.says(Party.CITY, MediaSink(9, 1, 96), replace(SECOND, descriptor=21))
+    equal = script.says(Party.CITY, replace(OPEN, call=9, viewer=CITY_LEVEL))
+    assert Send(Party.CITY, MediaRefused(9, 486, "uplink_full")) in equal, "its equal does not"
