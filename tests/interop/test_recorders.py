@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge.lab import private, recorder, topology
-from edge.lab.city import order
+from edge.lab.orders import order
 from edge.lab.street import SECRETS, Street, eventually
 from edge.rtp.packet import RtpPacket
 from netconf.secrets import read_password
