@@ -14,6 +14,7 @@ from edge.lab import private, recorder, topology
 from edge.lab.orders import order
 from edge.lab.street import SECRETS, Street, eventually
 from edge.rtp.packet import RtpPacket
+from edge.rtp.ps import mux
 from netconf.secrets import read_password
 from tests.conftest import ORDERS
 from tests.interop import peers
@@ -21,6 +22,8 @@ from tests.interop import peers
 ONE, TWO = recorder.CHANNELS
 #: Not what our offer's y= says: recorders ignore it, and so does this one.
 SSRC = 0x0BADCAFE
+#: A key picture, as far as anybody looks who does not decode it.
+PICTURE = b"\0\0\0\1\x67\x42\0\x1f\0\0\0\1\x68\xce\0\0\0\1\x65" + b"\x5a" * 100
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +52,7 @@ def sipp(folder: Path, password: str, transport: str = "udp") -> peers.Sipp:
     """Start the recorder of the two scenarios."""
     peers.need("sipp", "sip-tester")
     pcap = folder / "stream.pcap"
-    packets = [bytes(RtpPacket(96, at & 0xFFFF, at * 3600, SSRC, bytes(200))) for at in range(1500)]
+    packets = [bytes(RtpPacket(96, at, at * 3600, SSRC, mux(PICTURE, at * 3600), True)) for at in range(1500)]
     peers.write_pcap(pcap, packets, 0.04)
     keys: dict[str, str | bytes] = {
         "id": recorder.ID, "box": recorder.BOX_ID, "domain": recorder.DOMAIN,
