@@ -45,7 +45,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class OpenIn:
-    """Let media in from a recorder's media addresses to ``lan_port``.
+    """Let media in from a recorder's media addresses to ``lan_port``, by "udp" or "tcp".
 
     The keeper looks the recorder's addresses up itself, in the confirmed configuration.
     """
@@ -56,11 +56,12 @@ class OpenIn:
     payload_type: int
     max_kbytes_per_second: int
     ttl_seconds: int
+    transport: str = "udp"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenOut:
-    """Let media out to the city, from ``local_port`` of the tunnel's address."""
+    """Let media out to the city, from ``local_port`` of the tunnel's address, by "udp" or "tcp"."""
 
     pin: str
     address: str
@@ -68,6 +69,7 @@ class OpenOut:
     local_port: int
     max_kbytes_per_second: int
     ttl_seconds: int
+    transport: str = "udp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -379,6 +381,8 @@ def _bounds(request: Request) -> None:
         raise ControlError("request_ttl")
     if isinstance(request, OpenIn | OpenOut) and not 1 <= request.max_kbytes_per_second <= 20_000:
         raise ControlError("request_range")
+    if isinstance(request, OpenIn | OpenOut) and request.transport not in ("udp", "tcp"):
+        raise ControlError("request_transport")
     if isinstance(request, OpenIn):
         good = 1024 <= request.lan_port <= 65535 and 96 <= request.payload_type <= 127
         if not good or not _CODE.fullmatch(request.recorder):

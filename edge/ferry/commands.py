@@ -26,12 +26,13 @@ class AskKeeper:
 
 @dataclass(frozen=True, slots=True)
 class StartRelay:
-    """Let a worker read the packets of a pull from ``source``."""
+    """Let a worker read the packets of a pull from ``source``, each behind ``prefix`` octets of framing."""
 
     pull: int
     source: int
     ssrc: int
     payload_type: int
+    prefix: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class StopRelay:
 
 @dataclass(frozen=True, slots=True)
 class CloseDescriptor:
+    """Let a passed socket go; a connection is ended for whoever else still holds it."""
+
     descriptor: int
 
 

@@ -47,7 +47,7 @@ from edge.ferry.commands import (
     WriteReceipt,
 )
 from edge.ferry.core import Ferry
-from edge.ferry.descriptor import BadDescriptor, addresses, receive
+from edge.ferry.descriptor import BadDescriptor, addresses, let_go, receive
 from edge.ferry.ledger import Ledger, Tools
 from edge.ferry.receipts import Head, Moment
 from edge.ferry.relays import Relays
@@ -248,7 +248,7 @@ class Process:
         self._core.on_record(side, data, tuple(sockets), time.monotonic())
 
     def _passed(self, side: Party, descriptor: int) -> PassedSocket:
-        """Return what came, if it is a connected UDP socket of the side's own namespace.
+        """Return what came, if it is a connected socket of the side's own namespace.
 
         Raises:
             BadDescriptor: it is not, or the keeper has not yet told which namespace is whose.
@@ -256,8 +256,7 @@ class Process:
         if self._hello is None:
             raise BadDescriptor("keeper_away")
         cookie = self._hello.lan_cookie if side is Party.SITE else self._hello.vpn_cookie
-        local, peer = addresses(descriptor, cookie)
-        return PassedSocket(descriptor, local, peer)
+        return PassedSocket(descriptor, *addresses(descriptor, cookie))
 
     def _lose_side(self, side: Party) -> None:
         line = self._sides.pop(side, None)
@@ -362,7 +361,7 @@ class Process:
                 self._core.media.on_stream(self._streams[told.stream], time.monotonic())
             else:
                 self._viewers[told.call] = told
-                self._core.media.on_viewer(told.call, *self._relays.viewer(told), time.monotonic())
+                self._core.media.on_viewer(told.call, *self._relays.viewer(told), told.gone, time.monotonic())
 
     def _read_notice(self) -> bool:
         """A worker died and another is in its place: it is told that worker's calls. Without the nursery we begin anew."""
@@ -387,7 +386,7 @@ class Process:
         elif isinstance(command, StartRelay | JoinRelay | LeaveRelay | StopRelay):
             self._relays.do(command)
         elif isinstance(command, CloseDescriptor):
-            os.close(command.descriptor)
+            let_go(command.descriptor)
         elif isinstance(command, WriteReceipt):
             self._receipts.view(command.event, command.call, command.told)
         elif isinstance(command, DropSide):
@@ -439,7 +438,8 @@ class Process:
             "pull": view.pull,
             "lan_port": pull.lan_port,
             "source": list(pull.source.peer) if pull.source else None,
-            "sink": [list(view.sink.local), list(view.sink.peer)],
+            "sink": [list(view.way.local), list(view.way.peer)],
+            "transport": [pull.source.transport if pull.source else "", view.way.transport],
         }
 
 

@@ -13,14 +13,20 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from edge.rtp.inspection import PsInspection
 from edge.rtp.packet import RemoteRtpError, RtpPacket
+
+if TYPE_CHECKING:
+    from edge.ferry.framed import FramedViewer
 
 #: RFC 3550 A.1: what may be lost, and how late a packet may come before its number is a jump.
 MAX_DROPOUT, MAX_MISORDER = 3000, 100
 #: Longer packets take the careful way.
 FAST_BYTES = 2048
+#: Packet types of RTCP (RFC 5761 4): on a media port they are no media.
+RTCP = range(192, 224)
 _HEADER = struct.Struct("!HHII")
 _unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
 _DONTWAIT = socket.MSG_DONTWAIT
@@ -30,6 +36,7 @@ _DONTWAIT = socket.MSG_DONTWAIT
 class Viewer:
     """Where one copy goes, and what is stamped into it. ``most`` is the longest packet that its tunnel takes whole."""
 
+    framed: ClassVar[bool] = False
     call: int
     sink: socket.socket
     ssrc: int
@@ -94,11 +101,16 @@ class Stream:
     payload_type: int
     inspection: PsInspection
     viewers: tuple[Viewer, ...] = ()
+    #: Those of them that are reached over a connection.
+    framed: tuple[FramedViewer, ...] = ()
     receive: Callable[[bytearray, int, int], int] = field(init=False)
     heads: frozenset[int] = field(init=False)
     #: Octets of payload that may go on unseen, and the longest packet that goes to every viewer as it is.
     left: int = 0
     most: int = 0
+    longest: int = FAST_BYTES
+    #: The recorder has closed the connection, or what comes on it is no stream.
+    ended: bool = False
     last: int = -1
     probation: int = -1
     settled: bool = False
@@ -112,16 +124,22 @@ class Stream:
 
     def join(self, viewer: Viewer) -> None:
         """Send to one more from now on."""
-        self.viewers = (*self.viewers, viewer)
-        self.most = min(FAST_BYTES, *(each.most for each in self.viewers))
+        self._set((*self.viewers, viewer))
+
+    def _set(self, viewers: tuple[Viewer, ...]) -> None:
+        self.viewers = viewers
+        self.framed = tuple(cast("FramedViewer", each) for each in viewers if each.framed)
+        self.most = min((self.longest, *(each.most for each in viewers))) if viewers else 0
 
     def leave(self, call: int) -> None:
         """Send to one less."""
         for viewer in self.viewers:
             if viewer.call == call:
                 viewer.sink.close()
-        self.viewers = tuple(viewer for viewer in self.viewers if viewer.call != call)
-        self.most = min((FAST_BYTES, *(each.most for each in self.viewers))) if self.viewers else 0
+        self._set(tuple(viewer for viewer in self.viewers if viewer.call != call))
+
+    def beat(self) -> None:
+        """Twice a second."""
 
     def close(self) -> None:
         self.source.close()
@@ -156,7 +174,7 @@ class Stream:
             left = self.left + 12 - size
             if left >= 0:
                 self.left = left
-            elif not self._walk(buffer, size, head):
+            elif not self.walk(buffer, 0, size, head):
                 continue
             self.last = sequence
             self.packets += 1
@@ -177,15 +195,15 @@ class Stream:
                 viewer.packets += 1
                 viewer.octets += size
 
-    def _walk(self, buffer: bytearray, size: int, head: int) -> bool:
-        """Look into a packet that follows; False when it does not go on as it now is, and is done with."""
+    def walk(self, buffer: bytearray, at: int, size: int, head: int) -> bool:
+        """Look into the packet at ``at``, which follows; False when it does not go on as it is, and is done with."""
         inspection = self.inspection
         inspection.left = self.left
-        said = inspection.take(buffer, 12, size, bool(head & 0x80), False)
+        said = inspection.take(buffer, at + 12, at + size, bool(head & 0x80), False)
         self.left = inspection.left
         if said is None:
             return True
-        _, sequence, timestamp, _ = _unpack(buffer)
+        _, sequence, timestamp, _ = _unpack(buffer, at)
         self.last = sequence
         self._give(RtpPacket(0, sequence, timestamp, 0, said, bool(head & 0x80)))
         return False
@@ -218,6 +236,9 @@ class Stream:
 
     def pass_carefully(self, data: bytes) -> None:
         """Any shape of packet: what of its payload may go on does, or the rule that it breaks is counted."""
+        if len(data) > 1 and data[0] >> 6 == 2 and data[1] in RTCP:
+            self.dropped["rtcp"] += 1
+            return
         try:
             packet = RtpPacket.parse(data)
             gap = self._judge(packet)

@@ -94,7 +94,10 @@ class Pins:
 
 
 def _pin(asked: Asked, site: Site) -> Pin:
+    rate, outward = asked.max_kbytes_per_second, pins.outward_framed if asked.transport == "tcp" else pins.outward
     if isinstance(asked, OpenOut):
-        return pins.outward(IPv4Address(asked.address), asked.port, asked.local_port, asked.max_kbytes_per_second)
-    recorder = next(r for r in site.recorder if r.id == asked.recorder)
-    return pins.inward(recorder.media_addresses, asked.lan_port, asked.payload_type, asked.max_kbytes_per_second)
+        return outward(IPv4Address(asked.address), asked.port, asked.local_port, rate)
+    sources = next(r for r in site.recorder if r.id == asked.recorder).media_addresses
+    if asked.transport == "tcp":
+        return pins.inward_framed(sources, asked.lan_port, rate)
+    return pins.inward(sources, asked.lan_port, asked.payload_type, rate)

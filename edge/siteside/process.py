@@ -105,8 +105,8 @@ class Process:
         self._core.on_event(event, now)
         self._act()
 
-    def _first_packet(self, call: int, ssrc: int, payload_type: int) -> None:
-        self._core.on_first_packet(call, ssrc, payload_type, time.monotonic())
+    def _first_packet(self, call: int, ssrc: int, payload_type: int, framing: str) -> None:
+        self._core.on_first_packet(call, ssrc, payload_type, framing, time.monotonic())
         self._act()
 
     def _act(self) -> None:
@@ -114,10 +114,10 @@ class Process:
             if isinstance(command, SendRecord):
                 self._line.send(encode(command.record))
             elif isinstance(command, ReservePort):
-                self._core.on_port(command.call, self._ports.reserve(command.call), time.monotonic())
+                self._core.on_port(command.call, self._ports.reserve(command.call, command.media), time.monotonic())
                 self._act()
             elif isinstance(command, WatchPort):
-                self._ports.watch(command.call, command.sources, command.payload_type)
+                self._ports.watch(command.call, command.sources, command.payload_type, command.dial)
             elif isinstance(command, PassPort):
                 descriptor = self._ports.descriptor(command.call)
                 self._line.send(encode(command.record), [descriptor])

@@ -24,6 +24,7 @@ _FORM = {
     ),
     "request_pin": inside("A request names something that is no view.", "请求中的观看编号无效。"),
     "request_token": inside("A request names something that is no change.", "请求中的变更编号无效。"),
+    "request_transport": inside("A pin was asked for neither UDP nor TCP.", "请求放行的既非 UDP 也非 TCP。"),
     "request_ttl": inside("A pin was asked for too long a time.", "请求的放行时间过长。"),
     "answer_unknown": inside("The keeper's answer cannot be read.", "守护进程的应答无法解析。"),
     "report_unsigned": inside("A report of the box is not signed by its key.", "设备报告未经其密钥签名。"),

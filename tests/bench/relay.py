@@ -98,7 +98,7 @@ def _relay(lines: traffic.Lines) -> tuple[int, socket.socket]:
     pid = traffic.child(work, traffic.MEASURED)
     theirs.close()
     for at, (source, sink) in enumerate(zip(lines.sources, lines.sinks, strict=True)):
-        relay.open_stream(control, at, source.fileno(), traffic.SSRC_BASE + at, traffic.PAYLOAD_TYPE, {0xE0: 0x1B})
+        relay.open_stream(control, at, source.fileno(), traffic.SSRC_BASE + at, traffic.PAYLOAD_TYPE, 0, {0xE0: 0x1B})
         relay.join(control, at, at, sink.fileno(), relay.Stamp(at, 98, 7, 7, 1400))
     taken: set[int] = set()
     while len(taken) < len(lines.sources):
