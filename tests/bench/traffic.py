@@ -92,6 +92,8 @@ class Generator:
         self._first = ctypes.create_string_buffer(b"".join(payloads), len(payloads) * _ROOM)
         order = list(_order(len(targets), [len(each) for each in pictures], pattern))
         self._size = len(order)
+        first = {call: at for at, (call, _, _) in reversed(list(enumerate(order)))}
+        self._all_begun = max(first.values()) + 1
         self._payload_of = [payload for _, payload, _ in order]
         self._lay_out(order, targets, payloads)
         self._at = self._round = 0
@@ -120,8 +122,8 @@ class Generator:
             numbers[call] += 1
 
     def warm(self) -> None:
-        """Send two rounds' begin of each call and let it pass: what happens once in a call is not measured."""
-        self.send(self._size, RATE)
+        """Send until every call had a packet, and let them pass: what happens once in a call is not measured."""
+        self.send(self._all_begun, RATE)
         time.sleep(0.1)
 
     def send(self, packets: int, rate: int, stamped: bool = False) -> float:
