@@ -181,10 +181,11 @@ class FramedStream(Stream):
             return
         self.unframed = 0
         left = self.left + 12 - size
-        if left >= 0:
+        if left < 0 and (self.left or (left := self.quick(kept, at + 12, at + size)) < 0):
+            if not self.walk(kept, at, size, head):
+                return
+        else:
             self.left = left
-        elif not self.walk(kept, at, size, head):
-            return
         self.last = sequence
         self.packets += 1
         packet = self.view[at : at + size]

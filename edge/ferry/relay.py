@@ -48,6 +48,7 @@ RULES = (
 )  # fmt: skip
 #: number, packets, lost, protected, ended, stream types, then a count a rule.
 _STREAM = struct.Struct(f"!IQIBB{_MAP_BYTES}s{len(RULES)}I")
+_NONE_DROPPED = (0,) * len(RULES)
 #: number, packets, octets, failed, re-cut, sequence offset, why it is over.
 _VIEWER = struct.Struct("!IQQIIHB")
 #: Why a viewer's connection is over.
@@ -351,8 +352,11 @@ class _Worker:
 
     def _stream_line(self, stream: Stream) -> bytes:
         seen = stream.inspection
-        counts = (stream.dropped[rule] + seen.counters[rule] for rule in RULES)
-        dropped = (min(count, 0xFFFFFFFF) for count in counts)
+        if stream.dropped or seen.counters:
+            counts = (stream.dropped.get(rule, 0) + seen.counters.get(rule, 0) for rule in RULES)
+            dropped = tuple(min(count, 0xFFFFFFFF) for count in counts)
+        else:  # nearly always; with a thousand streams the sums were a tenth of the worker's time
+            dropped = _NONE_DROPPED
         lost = min(stream.lost, 0xFFFFFFFF)
         types = _map_out(seen.types)
         return _STREAM.pack(stream.number, stream.packets, lost, seen.protected, stream.ended, types, *dropped)

@@ -105,6 +105,7 @@ class Stream:
     framed: tuple[FramedViewer, ...] = ()
     receive: Callable[[bytearray, int, int], int] = field(init=False)
     heads: frozenset[int] = field(init=False)
+    quick: Callable[[bytearray, int, int], int] = field(init=False)
     #: Octets of payload that may go on unseen, and the longest packet that goes to every viewer as it is.
     left: int = 0
     most: int = 0
@@ -120,6 +121,7 @@ class Stream:
 
     def __post_init__(self) -> None:
         self.receive = self.source.recv_into
+        self.quick = self.inspection.quick
         self.heads = frozenset((0x8000 | self.payload_type, 0x8080 | self.payload_type))
 
     def join(self, viewer: Viewer) -> None:
@@ -172,10 +174,12 @@ class Stream:
                 self.pass_carefully(bytes(buffer[:size]))
                 continue
             left = self.left + 12 - size
-            if left >= 0:
+            # Most pictures begin alike: that costs one call, what else a packet may hold costs several.
+            if left < 0 and (self.left or (left := self.quick(buffer, 12, size)) < 0):
+                if not self.walk(buffer, 0, size, head):
+                    continue
+            else:
                 self.left = left
-            elif not self.walk(buffer, 0, size, head):
-                continue
             self.last = sequence
             self.packets += 1
             for viewer in self.viewers:
