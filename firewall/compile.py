@@ -26,6 +26,9 @@ _OPENS, _ANSWERS = "tcp flags & (syn | ack) == syn", "tcp flags & (syn | ack) !=
 PAGE_PORT = 443
 _LAN_MEDIA_KEY = "ip saddr . udp dport . @th,73,7"
 _VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
+_LAN_SOUND_KEY, _VPN_SOUND_KEY = "ip daddr . udp dport . udp sport", "ip saddr . udp sport . udp dport"
+#: G.711 A-law, at most 120 ms of it: what goes to a loudspeaker (``edge.rtp.sound``).
+_SOUND = "udp length > 20 udp length <= 980 @th,64,2 2 @th,73,7 8"
 _LAN_FRAMED_KEY, _VPN_FRAMED_KEY = "ip saddr . tcp dport", "ip daddr . tcp dport . tcp sport"
 #: A TCP segment that carries nothing: its datagram is as long as both headers, whatever options the second has. (The
 #: header's length as an octet: nft 1.0.6 dies when it lists ``tcp doff`` in a concatenation.)
@@ -101,12 +104,18 @@ def _lan(site: Site) -> Ruleset:
         frame = f"ether daddr {recorder.mac} ip saddr {own} ip daddr {recorder.address}"
         egress += [Rule(f"{frame} {match}", "accept", peer) for match in (f"udp sport {sip}", answers)]
         frame = f"ether daddr {recorder.mac} ip saddr {own} ip daddr {{ {own_ones} }} tcp sport {media_ports}"
+        if recorder.id in site.spoken_to:
+            sound = frame.replace("tcp sport", "udp sport") + f" {_SOUND}"
+            egress.append(Rule(sound, "accept", f"sound to {recorder.id}"))
         egress.append(Rule(f"{frame} {_EMPTY}", "accept", f"word to {recorder.id} that its media has come"))
     input_.append(Rule(f"{_RTP} {_LAN_MEDIA_KEY} @media", "accept", "media of open views"))
     input_.append(Rule(f"{_LAN_FRAMED_KEY} @media_tcp", "accept", "media of open views, by TCP"))
     # One way: what we send on such a connection has no content.
     word = f'oifname "{port}" ip daddr . tcp sport @media_tcp {_EMPTY}'
     output.append(Rule(word, "accept", "word that media has come, by TCP"))
+    if site.spoken_to:
+        sound = f'oifname "{port}" {_SOUND} {_LAN_SOUND_KEY} @sound'
+        output.append(Rule(sound, "accept", "sound of open talks"))
     input_.append(Rule(stray, "drop", "media of no view, noted"))
     if site.lan.owner_networks:
         owners = _networks(site.lan.owner_networks)
@@ -121,8 +130,8 @@ def _lan(site: Site) -> Ruleset:
         output.append(Rule(f'oifname "{port}" ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}', "accept", page))
         egress.append(Rule(f"ip saddr {own} ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}", "accept", page))
     notes = (_STRAYS, _FRAGMENTS, _MOVED) if known else (_STRAYS,)
-    keys = (_LAN_MEDIA_KEY, _LAN_FRAMED_KEY)
-    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), keys, port, tuple(egress), notes)
+    pins = (("media", _LAN_MEDIA_KEY), ("media_tcp", _LAN_FRAMED_KEY), ("sound", _LAN_SOUND_KEY))
+    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), pins, port, tuple(egress), notes)
 
 
 def _vpn(site: Site) -> Ruleset:
@@ -140,14 +149,16 @@ def _vpn(site: Site) -> Ruleset:
     answer = f"ip saddr . tcp sport . tcp dport @media_tcp {_ANSWERS}"
     input_.append(Rule(answer, "accept", "word that media has come, by TCP"))
     output.append(Rule(f"{out} {_VPN_FRAMED_KEY} @media_tcp", "accept", "media of open views, by TCP"))
+    if site.spoken_to:
+        input_.append(Rule(f"{_SOUND} {_VPN_SOUND_KEY} @sound", "accept", "sound of open talks"))
     if site.control is not None:
         # We call, it answers: a segment that would open a connection to us is no answer.
         host, port, policy = site.control.address, site.control.port, "reports to the city's control"
         input_.append(Rule(f"ip saddr {host} tcp sport {port} {_ANSWERS}", "accept", policy))
         output.append(Rule(f"{out} ip daddr {host} tcp dport {port}", "accept", policy))
     input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
-    keys = (_VPN_MEDIA_KEY, _VPN_FRAMED_KEY)
-    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), keys, notes=(_REFUSALS,))
+    pins = (("media", _VPN_MEDIA_KEY), ("media_tcp", _VPN_FRAMED_KEY), ("sound", _VPN_SOUND_KEY))
+    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), pins, notes=(_REFUSALS,))
 
 
 def _doors(platform: Platform) -> list[tuple[IPv4Address, int]]:

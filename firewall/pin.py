@@ -43,6 +43,16 @@ def outward_framed(address: IPv4Address, port: int, local_port: int, kbytes_per_
     return Pin("vpn", "media_tcp", (f"{address} . {port} . {local_port}",), kbytes_per_second)
 
 
+def sound_from(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
+    """Return what lets sound in from the city's port to ours."""
+    return Pin("vpn", "sound", (f"{address} . {port} . {local_port}",), kbytes_per_second)
+
+
+def sound_to(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
+    """Return what lets sound out from our port to a recorder's."""
+    return Pin("lan", "sound", (f"{address} . {port} . {local_port}",), kbytes_per_second)
+
+
 def opened(pin: Pin, ttl_seconds: int) -> dict[str, str]:
     """Return the script that opens or renews a pin, by its namespace."""
     rate = f"limit rate {pin.kbytes_per_second} kbytes/second burst {pin.kbytes_per_second} kbytes"

@@ -32,8 +32,8 @@ class Ruleset:
     raw: tuple[Rule, ...]
     input: tuple[Rule, ...]
     output: tuple[Rule, ...]
-    #: Keys of the sets ``media`` and ``media_tcp`` (``firewall.pin``).
-    media_keys: tuple[str, str] | tuple[()] = ()
+    #: Name -> key of the sets that pins are elements of (``firewall.pin``).
+    pins: tuple[tuple[str, str], ...] = ()
     egress_port: str = ""
     egress: tuple[Rule, ...] = ()
     #: Name -> key of the sets in which dropping rules write down whom they dropped (``noting``).
@@ -46,7 +46,7 @@ class Ruleset:
         policies leaks packets in every run).
         """
         lines = [f"# {self.namespace}", f"add table {TABLE}"]
-        for name, key in zip(("media", "media_tcp"), self.media_keys, strict=False):
+        for name, key in self.pins:
             lines.append(
                 f"add set {TABLE} {name} {{ typeof {key}; flags timeout; size 4096; limit rate 2048 kbytes/second burst 2048 kbytes; }}"
             )

@@ -331,6 +331,13 @@ class Site(_Part):
         return self.lan.mode == "one_arm" and self.lan.vlan is None
 
     @property
+    def spoken_to(self) -> frozenset[str]:
+        """The recorders that sound may go to: a platform has the right, and the owner allows it at a shared channel."""
+        if not any("talk" in platform.rights for platform in self.platform):
+            return frozenset()
+        return frozenset(channel.recorder for channel in self.channel if channel.share and "talk" in channel.allow)
+
+    @property
     def arm_mac(self) -> Mac:
         """The hardware address of a one-arm box in the LAN: the same after every start, and locally administered."""
         if self.lan.mac is not None:

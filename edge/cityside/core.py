@@ -11,7 +11,7 @@ from typing import Any
 from edge.access import Access
 from edge.cityside.issued import IssuedIds
 from edge.cityside.orders import CityOrders
-from edge.cityside.talks import CityTalks
+from edge.cityside.talks import CityTalks, PassTalk
 from edge.cityside.tree import Tree
 from edge.faults.noted import Noted
 from edge.gb28181.device import Device, OrderReceived, Redirected, Registered, RegistrationLost
@@ -142,7 +142,7 @@ class Dial:
 
 Command = (
     SendRecord | OpenSink | PassSink | HoldDial | DialSink | PassDialled | DropDial | Say | OpenTalkPort | CloseTalkPort
-    | Dial
+    | PassTalk | Dial
 )  # fmt: skip
 
 
@@ -169,7 +169,8 @@ class CitySide:
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
         self._orders = CityOrders(platform.id, device, issued, Access(site), chance, self._send)
-        self._talks = CityTalks(platform.id, device, issued, chance, str(site.tunnel[0].address.ip), self._send)
+        own = str(site.tunnel[0].address.ip)
+        self._talks = CityTalks(platform, device, issued, chance, own, self._send, self._commands.append)
         device.guard = self._guard
 
     def _guard(self, body: Message) -> str | None:
@@ -202,7 +203,7 @@ class CitySide:
             self._steer(event, now)
         elif isinstance(event, Redirected):
             self._commands.append(Dial(event.server))
-        elif (talk := self._talks.on_event(event)) is not None:
+        elif (talk := self._talks.on_event(event, now)) is not None:
             self._commands.append(CloseTalkPort(talk))
         elif isinstance(event, CallEnded):
             call = self._by_leg.pop(event.call, None)
@@ -474,7 +475,8 @@ class CitySide:
 
     def commands(self) -> list[Command]:
         """Return, once, what is to be done, in order."""
-        due, self._commands = self._commands, []
+        due = self._commands[:]
+        self._commands.clear()
         return due
 
     def status(self) -> dict[str, object]:

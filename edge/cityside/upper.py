@@ -25,6 +25,7 @@ from edge.cityside.core import (
     SendRecord,
 )
 from edge.cityside.issued import IssuedIds
+from edge.cityside.talks import PassTalk
 from edge.gb28181.device import Device, DeviceConfig
 from edge.gb28181.kept import NotKept
 from edge.io.chance import SystemChance
@@ -32,7 +33,7 @@ from edge.io.log import Log
 from edge.io.password import password
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
-from edge.records.types import Record
+from edge.records.types import CloseMedia, Record
 from edge.sip.address import Address
 from netconf.model import Platform, Site
 
@@ -128,6 +129,8 @@ class Upper:
             elif isinstance(command, OpenTalkPort):
                 self.core.on_talk_port(command.call, self._open_talk_port(command.call), time.monotonic())
                 self.act()
+            elif isinstance(command, PassTalk):
+                self._pass_talk(command)
             elif isinstance(command, CloseTalkPort):
                 if (port := self._talk_ports.pop(command.call, None)) is not None:
                     port.close()
@@ -193,6 +196,19 @@ class Upper:
             connected = False
         self.core.on_dialled(call, connected, time.monotonic())
         self.act()
+
+    def _pass_talk(self, command: PassTalk) -> None:
+        port = self._talk_ports.pop(command.call, None)
+        if port is None:
+            return
+        with port:
+            try:
+                port.connect((command.city.host, command.city.port))
+            except OSError:
+                self._send(CloseMedia(command.call, "city_unreached"), ())
+                return
+            port.setblocking(False)
+            self._send(command.record, (port.fileno(),))
 
     def _open_talk_port(self, call: int) -> int | None:
         """Return a port of the tunnel's address that is held for a talk; None when there is none."""

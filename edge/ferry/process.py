@@ -279,7 +279,7 @@ class Process:
             if not self._greeted:
                 self._hello, self._greeted = decode_hello(data), True
                 self._log.say("keeper_connected")
-                self._core.media.on_keeper_up()
+                self._core.on_keeper_up()
                 return
             number, answer = decode_answer(data)
         except (OSError, ControlError):
@@ -289,7 +289,7 @@ class Process:
         if isinstance(asked, ReceiptHead):
             self._take_head(answer.rule if isinstance(answer, Refusal) else "")
         elif asked is not None:
-            self._core.media.on_pin(asked, isinstance(answer, Done), time.monotonic())
+            self._core.on_pin(asked, isinstance(answer, Done), time.monotonic())
 
     def _lose_keeper(self) -> None:
         if self._keeper is None:
@@ -298,7 +298,7 @@ class Process:
         self._keeper.close()
         self._keeper, self._head_told, self._head_due = None, Head(), 0.0
         self._asked.clear()
-        self._core.media.on_keeper_lost(time.monotonic())
+        self._core.on_keeper_lost(time.monotonic())
 
     def _ask(self, request: FerryRequest) -> None:
         number, self._next_id = self._next_id, self._next_id + 1
@@ -308,7 +308,7 @@ class Process:
             self._keeper.send(encode_request(number, request))
         except OSError:
             if isinstance(request, PinRequest):
-                self._core.media.on_pin(request, False, time.monotonic())
+                self._core.on_pin(request, False, time.monotonic())
             return
         self._asked[number] = request
 
@@ -361,7 +361,7 @@ class Process:
                 self._core.media.on_stream(self._streams[told.stream], time.monotonic())
             else:
                 self._viewers[told.call] = told
-                self._core.media.on_viewer(told.call, *self._relays.viewer(told), told.gone, time.monotonic())
+                self._core.on_viewer(told.call, *self._relays.viewer(told), told.gone, time.monotonic())
 
     def _read_notice(self) -> bool:
         """A worker died and another is in its place: it is told that worker's calls. Without the nursery we begin anew."""
@@ -400,8 +400,9 @@ class Process:
         """Write into the file that was opened before the filter: truncate, then write from the start."""
         now = time.monotonic()
         media = self._core.media
-        self._streams = {number: told for number, told in self._streams.items() if number in media.pulls}
-        self._viewers = {number: told for number, told in self._viewers.items() if number in media.views}
+        talks = self._core.talks.talks
+        self._streams = {n: told for n, told in self._streams.items() if n in media.pulls or n in talks}
+        self._viewers = {n: told for n, told in self._viewers.items() if n in media.views or n in talks}
         facts = {
             "keeper": self._keeper is not None and self._greeted,
             "sides": sorted(side.value for side in self._sides),
@@ -409,6 +410,7 @@ class Process:
             "counters": dict(self._core.counters + self._receipts.counters),
             "findings": self._receipts.findings() + [f"receipt_{self._head_refused}"] * bool(self._head_refused),
             "receipts": self._receipts.facts(),
+            "talks": {str(number): self._talk(number) for number in talks},
             "views": {str(number): self._view(number, now) for number in media.views},
             "pid": os.getpid(),
         }
@@ -417,6 +419,19 @@ class Process:
             os.ftruncate(self._status, 0)
             os.pwrite(self._status, text.encode("utf-8") + b"\n", 0)
             self._told = text
+
+    def _talk(self, number: int) -> dict[str, object]:
+        talk, stream = self._core.talks.talks[number], self._streams.get(number)
+        request = talk.request
+        return {
+            "recorder": request.recorder,
+            "channel": request.channel,
+            "viewer": request.viewer,
+            "platform": request.platform,
+            "flows": talk.flows,
+            "packets": talk.packets,
+            "dropped": stream.dropped if stream else {},
+        }
 
     def _view(self, number: int, now: float) -> dict[str, object]:
         view = self._core.media.views[number]

@@ -25,9 +25,10 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from edge.ferry.framed import FramedStream, FramedViewer
-from edge.ferry.stream import FAST_BYTES, Stream, Viewer, heads
+from edge.ferry.stream import FAST_BYTES, Inspection, Stream, Viewer, heads
 from edge.rtp.inspection import PsInspection
 from edge.rtp.packet import MAX_PACKET_BYTES
+from edge.rtp.sound import SoundInspection
 
 REPORT_SECONDS = 0.5
 _MOST_READY = 64
@@ -36,15 +37,16 @@ _MOST_READY = 64
 _FEW_READY, _LONG, _ONE = 2, range(64), range(1)
 _HIGHEST_DESCRIPTOR = 16_384
 _MAP_BYTES = 16
-#: kind, number, stream, SSRC, payload type, sequence and time stamp offset, longest packet (of a stream: octets before
+#: kind, content, number, stream, SSRC, payload type, sequence and time stamp offset, longest packet (of a stream: octets before
 #: each packet, 0 for datagrams), stream types.
-_ORDER = struct.Struct(f"!BIIIBHIH{_MAP_BYTES}s")
+_ORDER = struct.Struct(f"!BBIIIBHIH{_MAP_BYTES}s")
 _OPEN, _JOIN, _LEAVE, _CLOSE, _RESET = 1, 2, 3, 4, 5
+_CONTENTS = ("ps", "sound")
 RULES = (
     "rtp_short", "rtp_version", "rtp_payload_type", "rtp_ssrc", "rtp_sequence", "rtp_late", "rtp_extension",
     "rtp_padding", "rtp_source", "rtcp", "receive_failed", "frame_lost", "frame_stalled",
     "ps_unknown", "ps_start_code", "ps_mpeg1", "ps_header", "ps_map", "ps_no_map", "ps_stream", "ps_private", "ps_nal",
-    "ps_gap", "ps_cut_short", "sei_blanked",
+    "ps_gap", "ps_cut_short", "sei_blanked", "sound_long",
 )  # fmt: skip
 #: number, packets, lost, protected, ended, stream types, then a count a rule.
 _STREAM = struct.Struct(f"!IQIBB{_MAP_BYTES}s{len(RULES)}I")
@@ -143,34 +145,37 @@ def out_of_reach(opened: socket.socket, place: int) -> socket.socket:
 
 
 def open_stream(
-    control: socket.socket, stream: int, source: int, ssrc: int, payload_type: int, prefix: int, types: dict[int, int]
-) -> None:
+    control: socket.socket, stream: int, source: int, ssrc: int, payload_type: int, prefix: int, content: str,
+    types: dict[int, int],
+) -> None:  # fmt: skip
     """Order a stream read: its connected socket, what it bears and how it is framed, and its map if one is known."""
-    order = _ORDER.pack(_OPEN, stream, stream, ssrc, payload_type, 0, 0, prefix, _map_out(types))
+    order = _ORDER.pack(
+        _OPEN, _CONTENTS.index(content), stream, stream, ssrc, payload_type, 0, 0, prefix, _map_out(types)
+    )
     control.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [source]))])
 
 
 def join(control: socket.socket, stream: int, call: int, sink: int, stamp: Stamp) -> None:
     """Order a stream sent to one more."""
     order = _ORDER.pack(
-        _JOIN, call, stream, stamp.ssrc, stamp.payload_type, stamp.sequence, stamp.timestamp, stamp.most, b""
+        _JOIN, 0, call, stream, stamp.ssrc, stamp.payload_type, stamp.sequence, stamp.timestamp, stamp.most, b""
     )
     control.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sink]))])
 
 
 def leave(control: socket.socket, stream: int, call: int) -> None:
     """Order a viewer let go."""
-    control.send(_ORDER.pack(_LEAVE, call, stream, 0, 0, 0, 0, 0, b""))
+    control.send(_ORDER.pack(_LEAVE, 0, call, stream, 0, 0, 0, 0, 0, b""))
 
 
 def close_stream(control: socket.socket, stream: int) -> None:
     """Order a stream and all its viewers let go."""
-    control.send(_ORDER.pack(_CLOSE, stream, stream, 0, 0, 0, 0, 0, b""))
+    control.send(_ORDER.pack(_CLOSE, 0, stream, stream, 0, 0, 0, 0, 0, b""))
 
 
 def reset(control: socket.socket) -> None:
     """Order every stream let go: the worker is a new one, and what the one before was told is told again."""
-    control.send(_ORDER.pack(_RESET, 0, 0, 0, 0, 0, 0, 0, b""))
+    control.send(_ORDER.pack(_RESET, 0, 0, 0, 0, 0, 0, 0, 0, b""))
 
 
 def reports(data: bytes) -> Iterator[StreamTold | ViewerTold]:
@@ -244,11 +249,11 @@ class _Worker:
             came.frombytes(value)
         if len(data) != _ORDER.size or len(came) > 1:
             return False
-        kind, number, at, ssrc, payload_type, sequence, timestamp, most, types = _ORDER.unpack(data)
+        kind, content, number, at, ssrc, payload_type, sequence, timestamp, most, types = _ORDER.unpack(data)
         if kind in (_OPEN, _JOIN) and came:
             opened = socket.socket(fileno=came[0])
             if kind == _OPEN:
-                self._open(number, opened, ssrc, payload_type, most, _map_in(types))
+                self._open(number, opened, ssrc, payload_type, most, _inspection(content, types))
             else:
                 stamp = Stamp(ssrc, payload_type, sequence, timestamp, most)
                 self._join(number, at, opened, stamp)
@@ -263,7 +268,7 @@ class _Worker:
         return True
 
     def _open(
-        self, number: int, source: socket.socket, ssrc: int, payload_type: int, prefix: int, types: dict[int, int]
+        self, number: int, source: socket.socket, ssrc: int, payload_type: int, prefix: int, content: Inspection
     ) -> None:
         try:
             peer = source.getpeername()
@@ -271,9 +276,9 @@ class _Worker:
             source.close()
             return
         if source.type == socket.SOCK_STREAM:
-            stream: Stream = FramedStream(number, source, peer, ssrc, payload_type, PsInspection(types), prefix=prefix)
+            stream: Stream = FramedStream(number, source, peer, ssrc, payload_type, content, prefix=prefix)
         else:
-            stream = Stream(number, source, peer, ssrc, payload_type, PsInspection(types))
+            stream = Stream(number, source, peer, ssrc, payload_type, content)
         self._streams[number] = self.sources[source.fileno()] = stream
 
     def _join(self, call: int, number: int, sink: socket.socket, stamp: Stamp) -> None:
@@ -366,6 +371,10 @@ class _Worker:
         for at in range(0, len(lines) or 1, MAX_REPORTS):
             with contextlib.suppress(BlockingIOError):  # a parent that does not listen does not hold up the media
                 self._control.send(kind + b"".join(lines[at : at + MAX_REPORTS]), _DONTWAIT)
+
+
+def _inspection(content: int, types: bytes) -> Inspection:
+    return SoundInspection() if _CONTENTS[content] == "sound" else PsInspection(_map_in(types))
 
 
 def _gone(viewer: Viewer) -> int:

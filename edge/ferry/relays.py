@@ -116,7 +116,7 @@ class Relays:
     def _tell_pull(self, carried: _Carried) -> None:
         order, control = carried.order, self._controls[carried.place]
         types = carried.before.types if carried.before is not None else {}
-        facts = (order.ssrc, order.payload_type, order.prefix, types)
+        facts = (order.ssrc, order.payload_type, order.prefix, order.content, types)
         self._tell(lambda: relay.open_stream(control, order.pull, order.source, *facts))
         for viewer in carried.viewers.values():
             self._tell(

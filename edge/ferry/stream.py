@@ -13,9 +13,8 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
-from edge.rtp.inspection import PsInspection
 from edge.rtp.packet import RemoteRtpError, RtpPacket
 
 if TYPE_CHECKING:
@@ -80,6 +79,18 @@ class Viewer:
             self.octets += 12 + len(piece)
 
 
+class Inspection(Protocol):
+    """What judges the payloads of a stream (``edge.rtp.inspection``)."""
+
+    left: int
+    types: dict[int, int]
+    counters: Counter[str]
+    protected: bool
+
+    def take(self, data: bytearray, start: int, end: int, marker: bool, gap: bool) -> bytes | None: ...
+    def quick(self, data: bytearray, start: int, end: int) -> int: ...
+
+
 @functools.cache
 def heads(payload_type: int, out_payload_type: int) -> dict[int, int]:
     """Return the first two octets of a plain header, without and with marker, each with what is written instead.
@@ -97,9 +108,10 @@ class Stream:
     number: int
     source: socket.socket
     peer: tuple[str, int]
+    #: 0: that of the first packet.
     ssrc: int
     payload_type: int
-    inspection: PsInspection
+    inspection: Inspection
     viewers: tuple[Viewer, ...] = ()
     #: Those of them that are reached over a connection.
     framed: tuple[FramedViewer, ...] = ()
@@ -266,6 +278,8 @@ class Stream:
         """
         if packet.payload_type != self.payload_type:
             raise RemoteRtpError("rtp_payload_type")
+        if not self.ssrc and self.last < 0:
+            self.ssrc = packet.ssrc
         if packet.ssrc != self.ssrc:
             raise RemoteRtpError("rtp_ssrc")
         ahead = (packet.sequence - self.last) & 0xFFFF

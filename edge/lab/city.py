@@ -41,6 +41,7 @@ from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.lab import orders as orders_of
 from edge.lab.receiver import PAYLOAD_TYPE, Receiver
+from edge.lab.sound import PCMA, Speaker
 from edge.lab.topology import TUNNEL_IP
 from edge.manscdp.control import TeleBoot
 from edge.manscdp.device import PresetQuery, PresetResponse
@@ -54,6 +55,7 @@ from netconf.secrets import read_password
 ID, DOMAIN, BOX_ID = "34020000002000000001", "3402000000", "34020000002008000001"
 MEDIA_PORT = 40000
 SSRC = 200_004_321
+TALK_PORT = 41000
 
 
 #: What is said while nobody has called.
@@ -88,13 +90,14 @@ class City:
         self._udp.lines = self._lines
         self._calls: dict[str, Receiver] = {}
         self._port = MEDIA_PORT
-        self._talk = ""
+        self._talk, self._listener = "", ("", 0)
+        self._speaker: Speaker | None = None
         self._order = 0
         self._deaf, self._address = False, host
         self._right = known
         self._records: list[tuple[int | None, int | None]] = []
         self.facts: dict[str, Any] = {
-            "online": False, "channels": {}, "notices": [], "alarms": [], "positions": [], "faulty": [], "talk": "",
+            "online": False, "channels": {}, "notices": [], "alarms": [], "positions": [], "faulty": [], "talk": "", "answered": "",
             "presets": [],
         }  # fmt: skip
 
@@ -258,6 +261,7 @@ class City:
             _told(call.facts, event)
         elif isinstance(event, CallEnded) and leg == self._talk:
             self.facts["talk"] = "ended"
+            self._speak(on=False)
         elif isinstance(event, Answered):
             self._answered(event.body)
         elif isinstance(event, AskRefused):
@@ -268,10 +272,18 @@ class City:
             # The box asks for the sound that was announced.
             self._talk = event.call
             self.facts["talk"] = f"{event.offer.media} {event.offer.payload_types[0]}"
-            answer = event.offer.answer(origin_id=self._id, address=self._host, port=41000, payload_type=8, ssrc=SSRC)
+            self._listener = (event.offer.address, event.offer.port)
+            answer = event.offer.answer(origin_id=self._id, address=self._host, port=TALK_PORT, payload_type=PCMA,
+                                        ssrc=SSRC)  # fmt: skip
             self._platform.accept(event.call, answer, now)
         elif isinstance(event, CallEstablished):
             self.facts["talk"] = "established"
+            self._speak(on=True)
+
+    def _speak(self, on: bool) -> None:
+        if self._speaker is not None:
+            self._speaker.stop()
+        self._speaker = Speaker((self._host, TALK_PORT), self._listener, SSRC) if on else None
 
     def _answered(self, body: Any) -> None:
         if isinstance(body, RecordInfoResponse):

@@ -28,6 +28,7 @@ from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.lab import orders as orders_of
 from edge.lab.capture import MARKER_BYTES, PREFIX
+from edge.lab.sound import Ear
 from edge.lab.topology import LAN_IP, NVR_IP
 from edge.lab.video import RATE, Camera
 from edge.manscdp.catalog import CatalogEntry
@@ -44,7 +45,7 @@ from netconf.secrets import read_password
 
 ID, BOX_ID, DOMAIN = "34020000001180000001", "34020000002008000001", "3402000000"
 CHANNELS = {"34020000001310000001": "北门", "34020000001310000002": "值班室"}
-MEDIA_PORT = 15060
+MEDIA_PORT, EAR_PORT = 15060, 15062
 #: A little over two days (2026-11-01T00:00:00 in Beijing).
 FIRST_RECORDING, RECORDINGS = 1_793_462_400, 3000
 TRANSPORT = Path("/run/snowgate-recorder-speaks-tcp")
@@ -214,6 +215,7 @@ class Recorder:
         self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected)
         self._udp.lines = self._lines
         self._senders: dict[str, Sender] = {}
+        self._ear: Ear | None = None
         self._answer_with = b""
         self._how, self._refusal = "right", 0
         self._loop = asyncio.get_running_loop()
@@ -283,6 +285,7 @@ class Recorder:
                 ended.stop()
             else:
                 self.facts["talk"] = "ended"
+                self._listen(on=False)
         elif isinstance(event, PlaybackReceived):
             sender = self._senders.get(event.call)
             if sender is not None:
@@ -319,6 +322,13 @@ class Recorder:
         answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=port, payload_type=96, ssrc=ssrc)
         self._device.accept(event.call, _Raw(self._answer_with) if self._answer_with else answer, now)
 
+    def _listen(self, on: bool) -> None:
+        if self._ear is not None:
+            self._ear.close()
+        self._ear = Ear((NVR_IP, EAR_PORT)) if on else None
+        if self._ear is not None:
+            self.facts["heard"] = self._ear.facts
+
     def _end_of_file(self, channel: str) -> None:
         self._device.tell_end(channel, time.monotonic())
         self._udp.flush()
@@ -337,8 +347,9 @@ class Recorder:
             self._device.answer(PresetResponse(body.sn, body.device_id, 2, presets), now)
         elif isinstance(body, Broadcast):
             self._device.answer(BroadcastResponse(body.sn, body.target_id), now)
+            self._listen(on=True)
             offer = MediaDescription(
-                "Play", body.target_id, NVR_IP, MEDIA_PORT + 2, media="audio", payload_types=(8,), ssrc=1
+                "Play", body.target_id, NVR_IP, EAR_PORT, media="audio", payload_types=(8,), ssrc=1
             )
             self._device.invite(body.source_id, offer, now)
         else:

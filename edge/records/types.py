@@ -456,11 +456,11 @@ class TalkAnswered:
 
 @dataclass(frozen=True, slots=True)
 class TalkReady:
-    """The city's source of sound has answered."""
+    """The city's source of sound has answered: with it the socket connected to it. The site hears the word alone."""
 
     number: ClassVar[int] = 26
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
-    descriptors: ClassVar[int] = 0
+    descriptors: ClassVar[int] = 1
     call: CallNumber
 
 
@@ -499,6 +499,17 @@ class MediaDialled:
     call: CallNumber
 
 
+@dataclass(frozen=True, slots=True)
+class TalkSink:
+    """The recorder waits for the sound: the socket connected to it, and what it wants in the packets."""
+
+    number: ClassVar[int] = 30
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.SITE, Party.FERRY),)
+    descriptors: ClassVar[int] = 1
+    call: CallNumber
+    ssrc: Ssrc
+
+
 Record = (
     CatalogItem
     | ChannelState
@@ -529,6 +540,7 @@ Record = (
     | WantKeyFrame
     | MediaDial
     | MediaDialled
+    | TalkSink
 )
 
 REGISTRY: tuple[type[Record], ...] = (
@@ -561,6 +573,7 @@ REGISTRY: tuple[type[Record], ...] = (
     WantKeyFrame,
     MediaDial,
     MediaDialled,
+    TalkSink,
 )
 
 

@@ -58,7 +58,7 @@ from edge.sdp.description import FRAMED, MediaDescription
 from edge.sip.chance import Chance
 from edge.siteside.labels import clean
 from edge.siteside.orders import SiteOrders
-from edge.siteside.talks import SiteTalks
+from edge.siteside.talks import PassTalkPort, SiteTalks
 from netconf.model import Channel, Site
 
 #: A recorder that has not answered an INVITE after this long is taken as not answering (ARCHITECTURE 6, step 2).
@@ -137,7 +137,7 @@ class Say:
     about: str
 
 
-Command = SendRecord | ReservePort | WatchPort | PassPort | ReleasePort | Say
+Command = SendRecord | ReservePort | WatchPort | PassPort | PassTalkPort | ReleasePort | Say
 
 
 class SiteSide:
@@ -163,7 +163,7 @@ class SiteSide:
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
         self._orders = SiteOrders(platform, self._send, self.counters)
-        self._talks = SiteTalks(platform, site.site.id, str(site.lan.address.ip), self._send)
+        self._talks = SiteTalks(site, platform, self._send, self._commands.append)
 
     # -- from the ferry ------------------------------------------------------------------------------------------
 
@@ -540,7 +540,8 @@ class SiteSide:
 
     def commands(self) -> list[Command]:
         """Return, once, what is to be done, in order."""
-        due, self._commands = self._commands, []
+        due = self._commands[:]
+        self._commands.clear()
         return due
 
     def status(self) -> dict[str, object]:

@@ -100,6 +100,14 @@ class MediaPorts:
         self._sockets[call] = taken
         self._on_first_packet(call, ssrc, payload_type, framing)
 
+    def connect(self, call: int, ear: tuple[str, int]) -> bool:
+        """Connect the call's socket with where its sound goes; False when there is no way to it."""
+        try:
+            self._sockets[call].connect(ear)
+        except (KeyError, OSError):
+            return False
+        return True
+
     def descriptor(self, call: int) -> int:
         return self._sockets[call].fileno()
 

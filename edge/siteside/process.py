@@ -23,6 +23,7 @@ from edge.records.codec import encode
 from edge.sip.address import Address
 from edge.siteside.core import PassPort, ReleasePort, ReservePort, Say, SendRecord, SiteSide, WatchPort
 from edge.siteside.ports import MediaPorts
+from edge.siteside.talks import PassTalkPort
 from netconf.model import Site
 
 TICK_SECONDS = 0.25
@@ -121,6 +122,10 @@ class Process:
             elif isinstance(command, PassPort):
                 descriptor = self._ports.descriptor(command.call)
                 self._line.send(encode(command.record), [descriptor])
+                self._ports.release(command.call)
+            elif isinstance(command, PassTalkPort):
+                if self._ports.connect(command.call, command.ear):
+                    self._line.send(encode(command.record), [self._ports.descriptor(command.call)])
                 self._ports.release(command.call)
             elif isinstance(command, ReleasePort):
                 self._ports.release(command.call)

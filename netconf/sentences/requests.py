@@ -42,6 +42,12 @@ _PINS = {
     "pin_city_address": inside(
         "A pin was asked to an address outside the city's media networks.", "请求放行的地址不在市级媒体网段内。"
     ),
+    "pin_recorder_address": inside(
+        "A pin for sound was asked to an address that is none of the recorder's.", "请求放行的语音地址不属于该录像机。"
+    ),
+    "pin_talk": inside(
+        "A pin for sound was asked where nobody may speak to a camera.", "未授权语音广播，却请求放行语音。"
+    ),
     "pin_rate": inside("A pin was asked for a higher rate than any view needs.", "请求放行的速率过高。"),
     "pin_count": inside("More pins were asked for than there may be views.", "请求的放行数超过允许的观看路数。"),
 }
