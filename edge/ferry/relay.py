@@ -19,6 +19,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -33,8 +34,13 @@ from edge.rtp.sound import SoundInspection
 REPORT_SECONDS = 0.5
 _MOST_READY = 64
 #: Packets read of one stream a wake. A read that finds nothing costs a third of a packet, so one is read and the next
-#: wake awaited; only when the same one or two streams are ready again is a burst there, and read to its end.
-_FEW_READY, _LONG, _ONE = 2, range(64), range(1)
+#: wake awaited; only when the same one or two streams are ready again may a burst be there: it is read to its end. Where
+#: none was, as with a single stream that comes evenly, it is looked for more and more seldom.
+_FEW_READY, _LONG, _ONE, _MOST_PATIENCE = 2, range(64), range(1), 63
+#: With so many streams packets come one by one, each with a wake of its own, which costs as much as a third of a packet:
+#: a worker that has done all there is pauses, and takes at once what has come meanwhile. A thousandth of a second is a
+#: fortieth of a picture's time; fewer streams are not worth it.
+_CROWD, GATHER_SECONDS = 256, 0.001
 _HIGHEST_DESCRIPTOR = 16_384
 _MAP_BYTES = 16
 #: kind, content, number, stream, SSRC, payload type, sequence and time stamp offset, longest packet (of a stream: octets before
@@ -220,10 +226,18 @@ class _Worker:
         views = [memoryview(buffer)[:size] for size in range(FAST_BYTES + 1)]
         poll, sources, control = self._poll.poll, self.sources, self._control.fileno()
         before: list[tuple[int, int]] = []
+        wait, same, patience = -1, 0, 0
         while True:
-            ready = poll(-1, _MOST_READY)
-            turns = _LONG if len(ready) <= _FEW_READY and ready == before else _ONE
+            ready = poll(wait, _MOST_READY)
+            if not ready:
+                time.sleep(GATHER_SECONDS)
+                wait = -1
+                continue
+            wait = -1 if len(sources) < _CROWD else 0
+            same = same + 1 if len(ready) <= _FEW_READY and ready == before else 0
             before = ready
+            turns = _LONG if same > patience else _ONE
+            had = self._packets(ready) if turns is _LONG else 0
             for descriptor, _ in ready:
                 stream = sources.get(descriptor)
                 if stream is not None:
@@ -237,6 +251,12 @@ class _Worker:
                         return
                 elif descriptor in self._sinks:
                     self._hear(self._sinks[descriptor])
+            if turns is _LONG:
+                found = self._packets(ready) - had > len(ready)
+                same, patience = (same, 0) if found else (0, min(2 * patience + 1, _MOST_PATIENCE))
+
+    def _packets(self, ready: list[tuple[int, int]]) -> int:
+        return sum(stream.packets for descriptor, _ in ready if (stream := self.sources.get(descriptor)))
 
     def _take_order(self) -> bool:
         """Do what the parent says; False when it is gone or says what it cannot say."""

@@ -116,7 +116,7 @@ class Stream:
     #: Those of them that are reached over a connection.
     framed: tuple[FramedViewer, ...] = ()
     receive: Callable[[bytearray, int, int], int] = field(init=False)
-    heads: frozenset[int] = field(init=False)
+    heads: dict[int, int] = field(init=False)
     quick: Callable[[bytearray, int, int], int] = field(init=False)
     #: Octets of payload that may go on unseen, and the longest packet that goes to every viewer as it is.
     left: int = 0
@@ -134,7 +134,7 @@ class Stream:
     def __post_init__(self) -> None:
         self.receive = self.source.recv_into
         self.quick = self.inspection.quick
-        self.heads = frozenset((0x8000 | self.payload_type, 0x8080 | self.payload_type))
+        self.heads = heads(self.payload_type, self.payload_type)
 
     def join(self, viewer: Viewer) -> None:
         """Send to one more from now on."""

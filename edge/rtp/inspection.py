@@ -10,6 +10,7 @@ What is *not* looked at: the coded pictures and sounds themselves, and NAL units
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections import Counter
 
@@ -36,6 +37,12 @@ _TIMES = {0x00: 0, 0x80: 5, 0xC0: 10}
 EMPTY = b"\x00\x00\x01\xbe\x00\x02\xff\xff"
 
 
+@functools.lru_cache(maxsize=64)
+def _slices(types: tuple[tuple[int, int], ...]) -> dict[int, frozenset[int]]:
+    """Return by a PES packet's start code what a slice in it begins with; all streams of a kind share it."""
+    return {0x100 | stream: _SLICES[codec] for stream, codec in types if codec in _SLICES}
+
+
 class PsInspection:
     """A program stream over RTP. ``left`` octets may go on unseen while no packet is lost.
 
@@ -45,8 +52,8 @@ class PsInspection:
 
     # With a thousand streams each memory line more is a cache miss a packet.
     __slots__ = (
-        "_codec", "_cut", "_cut_rule", "_doubt", "_heads", "_held", "_kept", "_more", "_open", "_plain", "_seeking",
-        "_slices", "counters", "left", "protected", "types",
+        "_codec", "_cut", "_cut_rule", "_doubt", "_heads", "_held", "_kept", "_more", "_open", "_plain", "_saving",
+        "_seeking", "_slices", "counters", "left", "protected", "types",
     )  # fmt: skip
 
     def __init__(self, types: dict[int, int] | None = None) -> None:
@@ -66,11 +73,13 @@ class PsInspection:
         self._seeking, self._doubt = True, False
         #: Nothing but ``left`` says where we are.
         self._plain = False
+        #: The budget of supplemental information is not full.
+        self._saving = False
 
     def _carry(self, types: dict[int, int]) -> None:
         """Let these streams pass from now on."""
         self.types = types
-        self._slices = {0x100 | stream: _SLICES[codec] for stream, codec in types.items() if codec in _SLICES}
+        self._slices = _slices(tuple(types.items()))
 
     def take(self, data: bytearray, start: int, end: int, marker: bool, gap: bool) -> bytes | None:
         """Judge the payload ``data[start:end]``, which may be changed in place.
@@ -97,6 +106,7 @@ class PsInspection:
         self._plain = not (self._doubt or self._open or self._heads.busy or self._held or self._seeking or self._cut)
         if self._plain:
             self.left, self._more = self._more, 0
+            self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
         if data is given and self._kept == [whole]:
             return None
         out = b"".join([bytes(data[a:b]) for a, b in self._kept])
@@ -125,8 +135,9 @@ class PsInspection:
         left: int = length - 3 - size - (end - body)
         if begin != 1 or unit not in slices or left < 0:
             return -1
-        if self._heads.budget < SEI_BYTES_AT_ONCE:
+        if self._saving:
             self._heads.pass_over()
+            self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
         return left
 
     def _keep(self, start: int, end: int) -> None:

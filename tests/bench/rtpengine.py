@@ -97,8 +97,9 @@ class Daemon:
             raise RuntimeError(f"rtpengine: {answer!r}")
         return answer
 
-    def open_call(self, at: int, source: tuple[str, int], sink: tuple[str, int], payload_type: int) -> int:
+    def open_call(self, source: tuple[str, int], sink: tuple[str, int], payload_type: int) -> int:
         """Have it relay from ``source`` to ``sink``; return the port that the source sends to."""
+        at = self.asked
         call = {"call-id": f"call-{at}", "from-tag": f"from-{at}"}
         common = {"replace": ["origin", "session-connection"], "ICE": "remove", "rtcp-mux": ["demux"]}
         self.ask(command="offer", sdp=_sdp(source, payload_type, "sendonly"), **call, **common)
