@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from netconf.finding import Finding
+from netconf.finding import Finding, finding
 
 #: Shorter, and a browser that loads the new page over a slow phone is not back in time: a good change is undone.
 LEAST_SECONDS = 10
@@ -278,6 +278,8 @@ class Commit:
         Raises:
             ChangeRefused: it was refused or undone; or it is not this caller's, or not the last one.
         """
+        if not self._asked[0]:  # we were started again since
+            raise self._refusal or ChangeRefused("nothing_pending")
         if (token, caller) != self._asked:
             raise ChangeRefused("not_your_change")
         if self._refusal is not None:
@@ -337,6 +339,8 @@ class Commit:
         if self.state in waits and self.pending is not None and now >= self.pending.until:
             self._reason = waits[self.state]
             self._on(Event.TIMEOUT)
+            if self._reason == "proof_missing":
+                self._refusal = ChangeRefused(self._reason, (finding(self._reason, what="a verdict in time"),))
         elif self.state is State.REVERTING:
             self._on(Event.TIMEOUT)
 

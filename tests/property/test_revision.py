@@ -328,6 +328,10 @@ def test_a_death_while_it_is_proven_ends_on_the_confirmed_revision() -> None:
     commit = start(disk)
     assert disk.kernel == disk.published == b"good 1"
     assert [(one.number, one.reason) for one in commit.journal.failed] == [(2, "power_lost")]
+    with pytest.raises(ChangeRefused, match="power_lost"):
+        commit.outcome("whatever it was", "web")
+    with pytest.raises(ChangeRefused, match="nothing_pending"):
+        start(disk).outcome("whatever it was", "web")
     with pytest.raises(ChangeRefused, match="verdict_stale"):
         commit.prove((), 1.0)
 
