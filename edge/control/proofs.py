@@ -13,8 +13,6 @@ from netconf.learned import Learned
 from netconf.model import Site
 from netconf.revision import ChangeRefused
 
-#: A proof takes seconds, on a busy small box a minute. Longer, and an owner thinks that the page hangs.
-PROOF_SECONDS = 90.0
 #: The prover asks each half second, and one that was killed is there again soon. The keeper looks each two seconds; it
 #: counts its looks, not the time: one that stood still itself blames nobody.
 MOST_LOOKS = 8

@@ -21,6 +21,8 @@ MAX_SERVERS = 4
 MAX_LEASE_SECONDS = 7 * 86_400
 #: How a field of several texts is written in a request's class.
 _TEXTS = "tuple[str, ...]"
+#: A proof takes seconds, on a busy small box a minute. Longer, and an owner thinks that the page hangs.
+PROOF_SECONDS = 90.0
 #: Of what a proof found red, so many cases are named.
 MAX_CASES = 8
 RULESETS = 3

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edge.control.proofs import PROOF_SECONDS, Proofs
+from edge.control.proofs import Proofs
 from edge.control.wire import (
+    PROOF_SECONDS,
     Answer,
     Apply,
     CityAnswer,

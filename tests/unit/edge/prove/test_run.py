@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -131,3 +132,19 @@ def test_a_job_whose_texts_are_not_its_digests_is_none() -> None:
     assert whole(JOB)
     assert not whole(Job(7, "{}", (*TEXTS[:2], "# wan: another\n"), JOB.digests))
     assert not whole(Job(7, "{}", TEXTS[:2], JOB.digests[:2]))
+
+
+def test_a_prover_that_is_killed_leaves_no_runner_behind(tmp_path: Path) -> None:
+    beat = tmp_path / "beat"
+    runner = f"import time\nwhile True: open({str(beat)!r}, 'a').write('x'); time.sleep(0.02)"
+    code = (
+        "import sys, time; from pathlib import Path; from edge.prove.run import Run; from edge.control.wire import Job;"
+        f"here = Path({str(tmp_path)!r}); job = Job(7, '', ('', '', ''), ('', '', ''));"
+        f"Run(job, [sys.executable, '-c', {runner!r}], here / 'job', here / 'pages', 0.0); time.sleep(99)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code]) as prover:
+        try:
+            eventually(lambda: beat.exists() and beat.stat().st_size > 3, 20, "the runner at work")
+        finally:
+            prover.kill()
+    eventually(lambda: _still(beat), 5, "its end")
