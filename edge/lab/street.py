@@ -220,7 +220,7 @@ class Street:
         path.write_text(text, encoding="utf-8")
         eventually(socket_path(RUN, "operator").exists, 20, "the keeper")
         command = [sys.executable, "-m", "edge.cli", "apply", "--run", str(RUN), str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
         if done.returncode:
             raise topology.LabBroken(done.stderr.strip())
 
