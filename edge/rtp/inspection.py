@@ -10,10 +10,11 @@ What is *not* looked at: the coded pictures and sounds themselves, and NAL units
 
 from __future__ import annotations
 
+import functools
 import struct
 from collections import Counter
 
-from edge.rtp.nal import Heads, Kind, kind_of
+from edge.rtp.nal import SEI_BYTES_AT_ONCE, Heads, Kind, kind_of
 from edge.rtp.psm import H264, H265, MAX_MAP_BYTES, VIDEO_TYPES, read_map
 
 MAX_SYSTEM_BYTES = 6 + 6 + 3 * 16
@@ -21,13 +22,25 @@ MAX_SYSTEM_BYTES = 6 + 6 + 3 * 16
 MAX_OPEN_BYTES = 4 << 20
 _PACK, _SYSTEM, _MAP, _END = 0xBA, 0xBB, 0xBC, 0xB9
 _PACK_START = b"\x00\x00\x01\xba"
-#: A picture's usual first octets: pack header without stuffing, PES header up to its length.
-_PICTURE = struct.Struct("!IB8xBIHBBB")
+#: A picture's usual first octets: pack header without stuffing, PES header up to its length; then a slice's start.
+_PICTURE, _SLICE = struct.Struct("!IB8xBIHHB"), struct.Struct("!IB")
 _QUICK_BYTES = _PICTURE.size + 10 + 6
+#: What such a PES header's flags may be (aligned or not), and how many octets of times they announce.
+_QUICK_FLAGS = {first << 8 | times: size for first in (0x80, 0x84) for times, size in ((0, 0), (0x80, 5), (0xC0, 10))}
+#: The first octets of slices, by codec.
+_SLICES = {
+    codec: frozenset(octet for octet in range(256) if kind_of(codec, octet) is Kind.SLICE) for codec in (H264, H265)
+}
 #: Octets of times behind a PES header, by its PTS_DTS_flags; 01 is forbidden (2.4.3.7).
 _TIMES = {0x00: 0, 0x80: 5, 0xC0: 10}
 #: Carries the marker of a picture whose last octets were cut out: a padding PES packet of two octets.
 EMPTY = b"\x00\x00\x01\xbe\x00\x02\xff\xff"
+
+
+@functools.lru_cache(maxsize=64)
+def _slices(types: tuple[tuple[int, int], ...]) -> dict[int, frozenset[int]]:
+    """Return by a PES packet's start code what a slice in it begins with; all streams of a kind share it."""
+    return {0x100 | stream: _SLICES[codec] for stream, codec in types if codec in _SLICES}
 
 
 class PsInspection:
@@ -37,9 +50,15 @@ class PsInspection:
     ``counters`` count octets that did not go on as they came, by rule.
     """
 
+    # With a thousand streams each memory line more is a cache miss a packet.
+    __slots__ = (
+        "_codec", "_cut", "_cut_rule", "_doubt", "_heads", "_held", "_kept", "_more", "_open", "_plain", "_saving",
+        "_seeking", "_slices", "counters", "left", "protected", "types",
+    )  # fmt: skip
+
     def __init__(self, types: dict[int, int] | None = None) -> None:
         self.left = 0
-        self.types = types or {}
+        self._carry(types or {})
         self.counters: Counter[str] = Counter()
         #: Whether some of it is signed or encrypted (GB 35114 levels B and C).
         self.protected = False
@@ -54,6 +73,13 @@ class PsInspection:
         self._seeking, self._doubt = True, False
         #: Nothing but ``left`` says where we are.
         self._plain = False
+        #: The budget of supplemental information is not full.
+        self._saving = False
+
+    def _carry(self, types: dict[int, int]) -> None:
+        """Let these streams pass from now on."""
+        self.types = types
+        self._slices = _slices(tuple(types.items()))
 
     def take(self, data: bytearray, start: int, end: int, marker: bool, gap: bool) -> bytes | None:
         """Judge the payload ``data[start:end]``, which may be changed in place.
@@ -61,7 +87,8 @@ class PsInspection:
         Returns what goes on instead, b"" for nothing, None for the payload as it now is. ``gap``: a packet before it
         did not come.
         """
-        if self._plain and not self.left and not gap and self._quick(data, start, end):
+        if not self.left and not gap and (left := self.quick(data, start, end)) >= 0:
+            self.left = left
             return None
         self._more, self.left = self._more + self.left, 0
         given, whole = data, [start, end]
@@ -79,33 +106,39 @@ class PsInspection:
         self._plain = not (self._doubt or self._open or self._heads.busy or self._held or self._seeking or self._cut)
         if self._plain:
             self.left, self._more = self._more, 0
+            self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
         if data is given and self._kept == [whole]:
             return None
         out = b"".join([bytes(data[a:b]) for a, b in self._kept])
         return EMPTY if marker and not out and not self._seeking else out
 
-    def _quick(self, data: bytearray, start: int, end: int) -> bool:
-        """Take what most pictures begin with, and need no change of: a pack header, a PES header with times, a slice."""
-        if end - start < _QUICK_BYTES:
-            return False
-        pack, first, stuffing, pes, length, flags, times, size = _PICTURE.unpack_from(data, start)
+    def quick(self, data: bytearray, start: int, end: int) -> int:
+        """Judge what most pictures begin with, and need no change of: a pack header, a PES header with times, a slice.
+
+        It may be asked when nothing is ``left`` and no packet is missing. Returns how many octets are left then, -1 when
+        ``take`` must look.
+        """
+        if not self._plain or end - start < _QUICK_BYTES:
+            return -1
+        pack, first, stuffing, pes, length, flags, size = _PICTURE.unpack_from(data, start)
+        slices = self._slices.get(pes)
         if (
             pack != 0x1BA
+            or slices is None
             or stuffing != 0xF8
-            or flags & ~0x04 != 0x80
-            or _TIMES.get(times) != size
+            or _QUICK_FLAGS.get(flags) != size
             or first & 0xC0 != 0x40
         ):
-            return False
-        codec, body = self.types.get(pes - 0x100), start + _PICTURE.size + size
-        left = length - 3 - size - (end - body)
-        if codec not in (H264, H265) or left < 0 or data[body : body + 4] != b"\x00\x00\x00\x01":
-            return False
-        if kind_of(codec, data[body + 4]) is not Kind.SLICE:
-            return False
-        self._heads.pass_over()
-        self.left = left
-        return True
+            return -1
+        body = start + 23 + size
+        begin, unit = _SLICE.unpack_from(data, body)
+        left: int = length - 3 - size - (end - body)
+        if begin != 1 or unit not in slices or left < 0:
+            return -1
+        if self._saving:
+            self._heads.pass_over()
+            self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
+        return left
 
     def _keep(self, start: int, end: int) -> None:
         if self._kept and self._kept[-1][1] == start:
@@ -245,7 +278,8 @@ class PsInspection:
             read = read_map(bytes(data[at : at + size]))
             if read is None:
                 return self._lose("ps_map", at)
-            self.types, kept = read.types, len(read.clean)
+            self._carry(read.types)
+            kept = len(read.clean)
             data[at : at + kept] = read.clean
             if kept < size:
                 self.counters["ps_private"] += size - kept

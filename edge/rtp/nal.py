@@ -56,26 +56,31 @@ def kind_of(codec: int, first: int) -> Kind | None:
 
 
 class Heads:
-    """The heads of one stream's pictures. ``busy`` from a picture's begin until its first slice."""
+    """The heads of one stream's pictures. ``busy`` from a picture's begin until its first slice.
+
+    ``budget``: octets of supplemental information that may still pass.
+    """
+
+    __slots__ = ("_blanking", "_counters", "_kind", "_seen", "budget", "busy", "protected")
 
     def __init__(self, counters: Counter[str]) -> None:
         self.busy = False
         #: Whether a unit says that it is signed or encrypted (GB 35114 levels B and C in SVAC).
         self.protected = False
         self._counters = counters
-        self._budget = SEI_BYTES_AT_ONCE
+        self.budget = SEI_BYTES_AT_ONCE
         self._seen = 0
         self._kind = Kind.OTHER
         self._blanking = False
 
     def begin(self) -> None:
         """A picture begins."""
-        self._budget = min(SEI_BYTES_AT_ONCE, self._budget + SEI_BYTES_A_PICTURE)
+        self.budget = min(SEI_BYTES_AT_ONCE, self.budget + SEI_BYTES_A_PICTURE)
         self._seen, self._kind, self._blanking, self.busy = 0, Kind.OTHER, False, True
 
     def pass_over(self) -> None:
         """A picture that begins with a slice saves its budget up."""
-        self._budget = min(SEI_BYTES_AT_ONCE, self._budget + SEI_BYTES_A_PICTURE)
+        self.budget = min(SEI_BYTES_AT_ONCE, self.budget + SEI_BYTES_A_PICTURE)
 
     def leave(self) -> None:
         """Whatever it was, it is over."""
@@ -115,8 +120,8 @@ class Heads:
         octets = stop - begun
         if self._kind not in (Kind.SEI, Kind.FILLER) or octets <= 0:
             return
-        if self._kind is Kind.SEI and not self._blanking and octets <= self._budget:
-            self._budget -= octets
+        if self._kind is Kind.SEI and not self._blanking and octets <= self.budget:
+            self.budget -= octets
             return
         self._counters["sei_blanked"] += octets
         head = b"" if self._blanking else _FILLER[codec][:octets]

@@ -1,15 +1,20 @@
-"""Many RTP streams on loopback: a sender, and a sink that counts in a process of its own."""
+"""Many recorders at once: program streams with groups of pictures, sent at a rate, by one process without a copy.
+
+All packets of a round are laid out once, as the kernel takes them (``sendmmsg``); between two rounds only numbers and
+time stamps change. So the generator costs little more than the kernel's own work, and can outrun what is measured.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
 import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from edge.rtp.ps import mux
 
@@ -17,156 +22,165 @@ PAYLOAD_TYPE = 96
 SSRC_BASE = 0x10000000
 #: What recorders send.
 PACKET_BYTES = 1400
-#: The measured process has the first processor; sender and sink share the last.
+#: 300 Mbit/s of such packets, in all calls together.
+RATE = 26_800
+PICTURES_A_SECOND = 25
+#: A camera of 6 Mbit/s; a stream that is faster than that has more pictures, not larger ones.
+MOST_PICTURE_PACKETS = 24
+#: A group of pictures is a second; its first is so many times larger.
+KEY_TIMES = 4
+#: The measured process has the first processor; generator and sink share the last.
 MEASURED, OTHERS = 0, -1
+#: Whoever was kept from running for a while does not make up for it in one burst.
+MOST_AT_ONCE = 64
+TICK_SECONDS = 0.00005
 _HEADER = struct.Struct("!BBHII")
+_NUMBERS = struct.Struct("!HI")
+_STAMP = struct.Struct("=Q")
 _ROOM = PACKET_BYTES - _HEADER.size
-_BUFFER_BYTES = 4 << 20
-_SO_RCVBUFFORCE = 33
+#: struct mmsghdr, struct iovec and struct sockaddr_in of 64-bit Linux.
+_MESSAGE, _VECTOR, _ADDRESS = struct.Struct("=QIxxxxQQQQixxxxIxxxx"), struct.Struct("=QQQQ"), struct.Struct("=H")
+_PR_SET_TIMERSLACK = 29
+_libc = ctypes.CDLL(None, use_errno=True)
 
 
 @dataclass(frozen=True, slots=True)
 class Pattern:
-    """How packets follow one another: ``frame_packets`` of one call, then the next call's."""
+    """How the calls' packets follow one another: a picture in one go (``whole``), or all calls' packets in turn."""
 
     name: str
-    frame_packets: int
+    whole: bool
 
 
-#: A picture at a time, as a recorder of 2 Mbit/s and 25 pictures sends it; and each packet alone, the worst case.
-PATTERNS = (Pattern("frames", 7), Pattern("single", 1))
+#: A recorder that sends a picture as fast as its line takes it; recorders that pace, or whose lines cross on the way.
+BURSTS, SPREAD = Pattern("bursts", True), Pattern("spread", False)
 
 
-def picture(packets: int) -> list[bytes]:
+def patterns(calls: int) -> tuple[Pattern, ...]:
+    """Return the patterns that differ with so many calls."""
+    return (BURSTS, SPREAD) if calls > 1 else (SPREAD,)
+
+
+def picture(packets: int, key: bool = False) -> list[bytes]:
     """Return the payloads of a program stream's picture that fills so many packets to the last octet."""
-    empty = mux(b"\x00\x00\x00\x01\x41", 0)
-    unit = mux(b"\x00\x00\x00\x01\x41" + b"\xa5" * (packets * _ROOM - len(empty)), 0)
-    return [unit[at : at + _ROOM] for at in range(0, len(unit), _ROOM)]
+    start = b"\x00\x00\x00\x01"
+    head = start + b"\x41"
+    if key:
+        sets = start + b"\x67" + b"\x4d" * 24 + start + b"\x68" + b"\xee" * 4
+        head = sets + start + b"\x06\x05\x10" + b"\x5a" * 16 + b"\x80" + start + b"\x65"
+    wanted = packets * _ROOM
+    fill = wanted - len(mux(head, 0))
+    fill -= len(mux(head + b"\xa5" * fill, 0)) - wanted  # a long picture has more than one PES packet
+    unit = mux(head + b"\xa5" * fill, 0)
+    return [unit[at : at + _ROOM] for at in range(0, wanted, _ROOM)]
 
 
-@dataclass(frozen=True, slots=True)
-class Lines:
-    """The sockets of a measured process, and the one that feeds them."""
-
-    sources: tuple[socket.socket, ...]
-    sinks: tuple[socket.socket, ...]
-    sender: socket.socket
-    ports: tuple[int, ...]
-
-    def hand_over(self) -> None:
-        """Close our copies of what the measured process holds by now."""
-        for opened in (*self.sources, *self.sinks):
-            opened.close()
+def group(calls: int) -> list[list[bytes]]:
+    """Return a second of one of so many calls: a key picture and what follows it."""
+    size = max(1, min(MOST_PICTURE_PACKETS, round(RATE / calls / PICTURES_A_SECOND)))
+    return [picture(size * KEY_TIMES, True), *[picture(size)] * (PICTURES_A_SECOND - 1)]
 
 
-def lines(calls: int, sink: tuple[str, int]) -> Lines:
-    """Open and connect the sockets of ``calls`` calls that end at ``sink``."""
-    sender = _loopback()
-    sources, sinks = [], []
-    for _ in range(calls):
-        sources.append(_loopback(max(_BUFFER_BYTES // calls, 1 << 18)))
-        sources[-1].connect(sender.getsockname())
-        sinks.append(_loopback())
-        sinks[-1].connect(sink)
-    for opened in (*sources, *sinks):
-        opened.setblocking(False)
-    return Lines(tuple(sources), tuple(sinks), sender, tuple(opened.getsockname()[1] for opened in sources))
+class Generator:
+    """Feeds the calls of one contender: ``targets`` from ``sender``; each call's numbers go on from turn to turn."""
 
+    def __init__(self, sender: socket.socket, targets: Sequence[tuple[str, int]], pattern: Pattern) -> None:
+        self._descriptor = sender.fileno()
+        pictures = group(len(targets))
+        payloads = [payload for each in pictures for payload in each]
+        self._round_packets = len(payloads)
+        self._first = ctypes.create_string_buffer(b"".join(payloads), len(payloads) * _ROOM)
+        order = list(_order(len(targets), [len(each) for each in pictures], pattern))
+        self._size = len(order)
+        first = {call: at for at, (call, _, _) in reversed(list(enumerate(order)))}
+        self._all_begun = max(first.values()) + 1
+        self._payload_of = [payload for _, payload, _ in order]
+        self._lay_out(order, targets, payloads)
+        self._at = self._round = 0
+        self.sent = 0
+        self.cpu_seconds = 0.0
 
-def _loopback(buffer_bytes: int = 0) -> socket.socket:
-    opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    if buffer_bytes:
-        try:
-            opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_bytes)
-        except PermissionError:  # then it is as large as it may be
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
-    opened.bind(("127.0.0.1", 0))
-    return opened
-
-
-class Sender:
-    """Feeds the calls of one measured process; each call's numbers go on from block to block."""
-
-    def __init__(self, lines: Lines) -> None:
-        self._socket = lines.sender
-        self._targets = [("127.0.0.1", port) for port in lines.ports]
-        self._sequences = [0] * len(self._targets)
-        self._at = 0
-        self._pictures = {
-            packets: picture(packets) for packets in {1, *(pattern.frame_packets for pattern in PATTERNS)}
-        }
+    def _lay_out(
+        self, order: list[tuple[int, int, bool]], targets: Sequence[tuple[str, int]], payloads: list[bytes]
+    ) -> None:
+        names = bytearray()
+        for host, port in targets:
+            names += _ADDRESS.pack(socket.AF_INET) + struct.pack("!H4s8x", port, socket.inet_aton(host))
+        self._names = ctypes.create_string_buffer(bytes(names), len(names))
+        self._headers = ctypes.create_string_buffer(_HEADER.size * self._size)
+        self._vectors = ctypes.create_string_buffer(_VECTOR.size * self._size)
+        self._messages = ctypes.create_string_buffer(_MESSAGE.size * self._size)
+        name, header, vector, first = map(ctypes.addressof, (self._names, self._headers, self._vectors, self._first))
+        numbers = [0] * len(targets)
+        self._numbers: list[int] = []
+        for at, (call, payload, marker) in enumerate(order):
+            second = PAYLOAD_TYPE | (0x80 if marker else 0)
+            _HEADER.pack_into(self._headers, at * 12, 0x80, second, 0, 0, SSRC_BASE + call)
+            _VECTOR.pack_into(self._vectors, at * 32, header + at * 12, 12, first + payload * _ROOM, _ROOM)
+            _MESSAGE.pack_into(self._messages, at * 64, name + call * 16, 16, vector + at * 32, 2, 0, 0, 0, 0)
+            self._numbers.append(numbers[call])
+            numbers[call] += 1
 
     def warm(self) -> None:
-        """Send each call's first packet and let it pass: what happens once in a call is not measured."""
-        for at in range(len(self._targets)):
-            self._frame(at, 1)
-        time.sleep(0.2)
+        """Send until every call had a packet, and let them pass: what happens once in a call is not measured."""
+        self.send(self._all_begun, RATE)
+        time.sleep(0.1)
 
-    def send(self, pattern: Pattern, packets: int, rate: int) -> None:
-        """Send ``packets``, ``rate`` a second, and give the last the time to pass."""
+    def send(self, packets: int, rate: int, stamped: bool = False) -> float:
+        """Send ``packets``, ``rate`` a second or as fast as they go; return the seconds it took.
+
+        ``stamped``: the last octets of each are the time when it was sent.
+        """
         os.sched_setaffinity(0, {core(OTHERS)})
-        began, sent = time.monotonic(), 0
+        _libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
+        cpu, began, sent = time.thread_time(), time.monotonic(), 0
         while sent < packets:
-            due = min(packets, int((time.monotonic() - began) * rate))
-            while sent < due:
-                self._frame(self._at, pattern.frame_packets)
-                sent += pattern.frame_packets
-                self._at = (self._at + 1) % len(self._targets)
-            time.sleep(0.001)
+            due = min(packets, int((time.monotonic() - began) * rate) + 1, sent + MOST_AT_ONCE)
+            if due > sent:
+                sent += self._some(due - sent, stamped)
+            if sent > (time.monotonic() - began) * rate:
+                time.sleep(TICK_SECONDS)
+        seconds = time.monotonic() - began
+        self.cpu_seconds += time.thread_time() - cpu
+        self.sent += sent
         time.sleep(0.01)
+        return seconds
 
-    def _frame(self, at: int, packets: int) -> None:
-        for number, payload in enumerate(self._pictures[packets], 1):
-            self._sequences[at] = (self._sequences[at] + 1) & 0xFFFF
-            second = PAYLOAD_TYPE | (0x80 if number == packets else 0)
-            header = _HEADER.pack(0x80, second, self._sequences[at], self._sequences[at] // 7, SSRC_BASE + at)
-            self._socket.sendto(header + payload, self._targets[at])
-
-
-@dataclass(frozen=True, slots=True)
-class Sink:
-    """Where all packets end, and its count."""
-
-    address: tuple[str, int]
-    tally: socket.socket
-
-    def count(self) -> int:
-        """Return how many packets came."""
-        self.tally.send(b"?")
-        return int.from_bytes(self.tally.recv(8), "big")
-
-
-@contextmanager
-def sink() -> Iterator[Sink]:
-    """Open a sink in a process of its own."""
-    receiver = _loopback(_BUFFER_BYTES)
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = child(lambda: _empty(receiver, theirs), core=OTHERS)
-    theirs.close()
-    address = receiver.getsockname()
-    receiver.close()
-    try:
-        yield Sink(address, ours)
-    finally:
-        stop(pid)
-        ours.close()
+    def _some(self, packets: int, stamped: bool) -> int:
+        begin = self._at
+        end = min(begin + packets, self._size)
+        ahead, headers, pack = self._round * self._round_packets, self._headers, _NUMBERS.pack_into
+        for at in range(begin, end):
+            number = self._numbers[at] + ahead
+            pack(headers, at * 12 + 2, number & 0xFFFF, number * 90 & 0xFFFFFFFF)
+        if stamped:
+            now = time.clock_gettime_ns(time.CLOCK_REALTIME)
+            for payload in self._payload_of[begin:end]:
+                _STAMP.pack_into(self._first, (payload + 1) * _ROOM - _STAMP.size, now)
+        address = ctypes.addressof(self._messages) + begin * 64
+        done = int(_libc.sendmmsg(self._descriptor, ctypes.c_void_p(address), end - begin, 0))
+        if done < 0:
+            raise OSError(ctypes.get_errno(), "sendmmsg")
+        self._at += done
+        if self._at == self._size:
+            self._at, self._round = 0, self._round + 1
+        return done
 
 
-def _empty(receiver: socket.socket, tally: socket.socket) -> None:
-    buffer = bytearray(2048)
-    receiver.settimeout(0.1)
-    tally.setblocking(False)
-    packets = 0
-    while True:
-        try:
-            receiver.recv_into(buffer)
-            packets += 1
-        except TimeoutError:
-            try:
-                tally.recv(1)
-            except BlockingIOError:
-                continue
-            tally.send(packets.to_bytes(8, "big"))
+def _order(calls: int, sizes: list[int], pattern: Pattern) -> list[tuple[int, int, bool]]:
+    """Return a round in the order of sending: call, which payload, whether it ends its picture.
+
+    Each call begins at another picture: key pictures do not come all at once.
+    """
+    begins = [sum(sizes[:at]) for at in range(len(sizes))]
+    own: list[list[list[tuple[int, int, bool]]]] = []
+    for call in range(calls):
+        turned = [(call * 7 + at) % len(sizes) for at in range(len(sizes))]
+        own.append([[(call, begins[at] + n, n + 1 == sizes[at]) for n in range(sizes[at])] for at in turned])
+    if pattern.whole:
+        return [packet for at in range(len(sizes)) for call in own for packet in call[at]]
+    flat = [[packet for each in call for packet in each] for call in own]
+    return [call[at] for at in range(sum(sizes)) for call in flat]
 
 
 def core(which: int) -> int:
@@ -196,6 +210,6 @@ def stop(pid: int) -> None:
 
 
 def cpu_ns(pid: int) -> int:
-    """Return the time that a process ran so far, user and kernel, in nanoseconds."""
-    with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
-        return int(file.read().split()[0])
+    """Return the time that a process' threads ran so far, user and kernel, in nanoseconds."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((task / "schedstat").read_text(encoding="ascii").split()[0]) for task in tasks)
