@@ -17,7 +17,7 @@ PREFIX := /opt/snowgate
 SECONDS := 60
 FUZZ := build/fuzz-venv
 
-UNITS := snowgate-closed snowgate-keeper snowgate-uplink snowgate-ferry snowgate-site snowgate-city
+UNITS := snowgate-closed snowgate-keeper snowgate-uplink snowgate-prove snowgate-ferry snowgate-site snowgate-city
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages tools demo test check bench bench-peers fuzz install uninstall clean

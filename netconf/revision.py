@@ -1,7 +1,8 @@
 """Confirmed commit: a change proves itself or is undone. A table, the journal behind it, and the machine. Pure.
 
 A proposal is journalled, then applied, then read back. If it holds, it waits for the word of the party whose reach is at
-stake; without that word, or when it does not hold, or when the power goes, the confirmed revision is applied again. The
+stake; without that word, or when it does not hold, or when the power goes, the confirmed revision is applied again. One
+whose rules are new is journalled and waits for their proof first: nothing of it is applied before that is green. The
 journal is written before anything is done, and its one durable write is the moment at which a revision becomes
 confirmed. So whatever happens, and whenever, the box comes back on a confirmed revision: pulling the plug is a rollback.
 
@@ -10,6 +11,7 @@ A cell says where to go and what to do, in order. An event without a cell is ref
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import hashlib
 import json
@@ -17,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Protocol
 
-from netconf.finding import Finding
+from netconf.finding import Finding, finding
 
 #: Shorter, and a browser that loads the new page over a slow phone is not back in time: a good change is undone.
 LEAST_SECONDS = 10
@@ -29,6 +31,7 @@ MAX_JOURNAL_BYTES = 1 << 16
 
 class State(enum.StrEnum):
     STEADY = "steady"
+    PROVING = "proving"
     APPLYING = "applying"
     WAITING = "waiting"
     REVERTING = "reverting"
@@ -36,6 +39,10 @@ class State(enum.StrEnum):
 
 class Event(enum.StrEnum):
     PROPOSE = "propose"
+    #: Its rules are none that were proven.
+    PROPOSE_UNPROVEN = "propose_unproven"
+    PROOF_GREEN = "proof_green"
+    PROOF_FAILED = "proof_failed"
     HOLDS = "holds"
     HOLDS_NOT = "holds_not"
     CONFIRM = "confirm"
@@ -57,10 +64,20 @@ class Action(enum.StrEnum):
 
 _S, _E, _A = State, Event, Action
 _BACK = (_S.REVERTING, (_A.JOURNAL_FAILED, _A.APPLY_CONFIRMED))
+#: Nothing of it was applied: what is confirmed holds all the while.
+_DROPPED = (_S.STEADY, (_A.JOURNAL_FAILED,))
 TABLE: dict[State, dict[Event, tuple[State, tuple[Action, ...]]]] = {
     _S.STEADY: {
         _E.PROPOSE: (_S.APPLYING, (_A.JOURNAL_PENDING, _A.APPLY_PENDING)),
+        _E.PROPOSE_UNPROVEN: (_S.PROVING, (_A.JOURNAL_PENDING,)),
         _E.LOST: (_S.REVERTING, (_A.APPLY_CONFIRMED,)),
+    },
+    _S.PROVING: {
+        _E.PROOF_GREEN: (_S.APPLYING, (_A.APPLY_PENDING,)),
+        _E.PROOF_FAILED: _DROPPED,
+        _E.REJECT: _DROPPED,
+        _E.TIMEOUT: _DROPPED,
+        _E.LOST: _BACK,
     },
     _S.APPLYING: {
         _E.HOLDS: (_S.WAITING, (_A.PUBLISH_PENDING,)),
@@ -105,7 +122,8 @@ class Failed:
 class Journal:
     """What must survive. ``confirmed``, ``previous`` and ``pending`` are (number, digest) of documents; number 0 is none.
 
-    ``highest`` is the highest (epoch, revision) of a city layer that was ever tried: it only rises.
+    ``highest`` is the highest (epoch, revision) of a city layer that was ever tried: it only rises. ``unproven`` are the
+    last numbers of what root applied without a proof.
     """
 
     serial: int = 0
@@ -116,6 +134,7 @@ class Journal:
     pending_caller: str = ""
     highest: tuple[int, int] = (0, 0)
     failed: tuple[Failed, ...] = ()
+    unproven: tuple[int, ...] = ()
 
     def encode(self) -> bytes:
         body = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
@@ -131,6 +150,7 @@ class Journal:
                 return None
             facts = json.loads(body)
             pairs = {name: tuple(facts[name]) for name in ("confirmed", "previous", "pending", "highest")}
+            pairs["unproven"] = tuple(facts.get("unproven", ()))  # older journals have none
             return cls(**facts | pairs | {"failed": tuple(Failed(**one) for one in facts["failed"])})
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
@@ -160,7 +180,7 @@ class Box(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """A change that waits: who may confirm it, with which token, until when (monotonic)."""
+    """A change that waits, for its proof or its word: who may confirm it, with which token, until when (monotonic)."""
 
     number: int
     token: str
@@ -181,6 +201,11 @@ class Commit:
         self._document = b""
         self._reason = ""
         self._caller = ""
+        self._seconds = 0
+        self._waived = False
+        #: Whose the last proposal was, and why it came to nothing.
+        self._asked = ("", "")
+        self._refusal: ChangeRefused | None = None
 
     def restore(self) -> None:
         """At a start: what was confirmed holds again; what was pending is remembered as failed."""
@@ -198,9 +223,13 @@ class Commit:
         return None
 
     def propose(
-        self, document: bytes, caller: str, seconds: int, now: float, mark: tuple[int, int] | None = None
-    ) -> Pending | None:
+        self, document: bytes, caller: str, seconds: int, now: float, mark: tuple[int, int] | None = None, *,
+        proof_seconds: float = 0.0, waived: bool = False,
+    ) -> Pending | None:  # fmt: skip
         """Apply ``document``; return what waits for a word, or None when ``seconds`` is 0 and it is confirmed.
+
+        With ``proof_seconds`` it is not applied, but waits so long for ``prove``. ``waived``: it should, and root wills
+        that it does not; this is journalled.
 
         Raises:
             ChangeRefused: ``change_pending``, or it did not hold and was undone (with the findings).
@@ -210,18 +239,62 @@ class Commit:
         if seconds and not LEAST_SECONDS <= seconds <= MOST_SECONDS:
             raise ChangeRefused("confirm_seconds_range")
         self._document, self._reason, self._caller = document, "", caller
+        self._seconds, self._waived = seconds, waived
+        self._asked, self._refusal = (self._token(), caller), None
         self._mark = max(self.journal.highest, mark or (0, 0))
         try:
-            self._on(Event.PROPOSE)
+            self._on(Event.PROPOSE_UNPROVEN if proof_seconds else Event.PROPOSE)
         except OSError:
             self.state = State.STEADY
             raise ChangeRefused("disk_refuses") from None
+        if proof_seconds:
+            self._wait(now + proof_seconds)
+        else:
+            self._applied(now)
+        return self.pending
+
+    def prove(self, found: tuple[Finding, ...], now: float) -> None:
+        """Take the verdict on the change that waits for its proof: nothing found, and it is applied.
+
+        What became of it then is ``outcome``'s to say.
+
+        Raises:
+            ChangeRefused: ``verdict_stale``, nothing waits for one.
+        """
+        if self.state is not State.PROVING:
+            raise ChangeRefused("verdict_stale")
+        if found:
+            self._reason = found[0].code
+            self._on(Event.PROOF_FAILED)
+            self._refusal = ChangeRefused(self._reason, found)
+            return
+        self._on(Event.PROOF_GREEN)
+        with contextlib.suppress(ChangeRefused):
+            self._applied(now)
+
+    def outcome(self, token: str, caller: str) -> Pending | None:
+        """Return what waits of the proposal of ``token``; None when it is confirmed.
+
+        Raises:
+            ChangeRefused: it was refused or undone; or it is not this caller's, or not the last one.
+        """
+        if not self._asked[0]:  # we were started again since
+            raise self._refusal or ChangeRefused("nothing_pending")
+        if (token, caller) != self._asked:
+            raise ChangeRefused("not_your_change")
+        if self._refusal is not None:
+            raise self._refusal
+        return self.pending
+
+    def _applied(self, now: float) -> None:
         if not self.journal.pending[0]:
             raise ChangeRefused("change_undone", self.findings)
-        self.pending = Pending(self.journal.pending[0], self._token(), caller, now + seconds)
-        if seconds == 0:
+        self._wait(now + self._seconds)
+        if self._seconds == 0:
             self._confirm()
-        return self.pending
+
+    def _wait(self, until: float) -> None:
+        self.pending = Pending(self.journal.pending[0], self._asked[0], self._caller, until)
 
     def confirm(self, token: str, caller: str) -> None:
         """Keep the pending change.
@@ -230,6 +303,8 @@ class Commit:
             ChangeRefused: nothing is pending, or it is not this caller's, or not its token.
         """
         self._holder(token, caller)
+        if self.state is State.PROVING:
+            raise ChangeRefused("proof_running")
         self._confirm()
 
     def _confirm(self) -> None:
@@ -259,10 +334,13 @@ class Commit:
             raise ChangeRefused("not_your_change")
 
     def tick(self, now: float) -> None:
-        """Undo what was not confirmed in time; go on undoing what could not be undone."""
-        if self.state is State.WAITING and self.pending is not None and now >= self.pending.until:
-            self._reason = "not_confirmed"
+        """Undo what was not proven or confirmed in time; go on undoing what could not be undone."""
+        waits = {State.PROVING: "proof_missing", State.WAITING: "not_confirmed"}
+        if self.state in waits and self.pending is not None and now >= self.pending.until:
+            self._reason = waits[self.state]
             self._on(Event.TIMEOUT)
+            if self._reason == "proof_missing":
+                self._refusal = ChangeRefused(self._reason, (finding(self._reason, what="a verdict in time"),))
         elif self.state is State.REVERTING:
             self._on(Event.TIMEOUT)
 
@@ -284,6 +362,7 @@ class Commit:
             pending=(number, _digest(self._document)),
             pending_caller=self._caller,
             highest=self._mark,
+            unproven=(*self.journal.unproven, *([number] if self._waived else ()))[-MAX_FAILED:],
         )
         self._write(journal)
 
@@ -295,6 +374,7 @@ class Commit:
     def _journal_failed(self) -> None:
         journal = self.journal
         failed = Failed(*journal.pending, self._reason or "not_held", self._caller)
+        self._refusal = ChangeRefused(self._reason or "change_undone", () if self._reason else self.findings)
         kept = (*journal.failed, failed)[-MAX_FAILED:]
         self.pending = None
         try:
@@ -344,6 +424,7 @@ class Commit:
                 "seconds_left": max(0, round(self.pending.until - now)),
             },
             "failed": [asdict(one) for one in self.journal.failed],
+            "unproven": list(self.journal.unproven),
         }
 
 

@@ -19,6 +19,7 @@ from netconf.sentences.form import Words
 from netconf.sentences.lab import LAB
 from netconf.sentences.pages import PAGES
 from netconf.sentences.processes import PROCESSES
+from netconf.sentences.proofs import PROOFS
 from netconf.sentences.receipts import RECEIPTS
 from netconf.sentences.requests import REQUESTS
 from netconf.sentences.rights import RIGHTS
@@ -41,6 +42,7 @@ TABLE: dict[str, Words] = (
     | CROSSING
     | REQUESTS
     | CHANGES
+    | PROOFS
     | PAGES
     | UPLINK
     | RECEIPTS

@@ -12,7 +12,7 @@ from flask import Flask, Response, abort, g, make_response, redirect, render_tem
 from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
-from edge.control.wire import Propose
+from edge.control.wire import PROOF_SECONDS, Propose
 from netconf import layers, words
 from netconf.model import Right, Site
 from webui import guard
@@ -225,7 +225,8 @@ def _changing(app: Flask, box: Box, changes: Changes, say: Callable[[str, str], 
         where = f"https://{address}"
         secret = changes.begin(Propose(revision, json.dumps(parts, ensure_ascii=False), CONFIRM_SECONDS), where)
         say("page_change_asked", ", ".join(sorted(parts)))
-        return render_template("applying.html", secret=secret, where=where, seconds=CONFIRM_SECONDS)
+        return render_template("applying.html", secret=secret, where=where, seconds=CONFIRM_SECONDS,
+                               proof_seconds=round(PROOF_SECONDS))  # fmt: skip
 
     _allowing(app, box, propose)
 
@@ -328,7 +329,8 @@ def who(said: dict[str, Any]) -> str:
 
 def _told(asked: Any) -> Reply:
     state = asked.state if asked is not None else "unknown"
-    body = json.dumps({"state": state, "text": " ".join(_lines(asked))}, ensure_ascii=False)
+    seconds = asked.seconds if asked is not None else 0
+    body = json.dumps({"state": state, "text": " ".join(_lines(asked)), "seconds": seconds}, ensure_ascii=False)
     return Response(body, 200 if asked is not None else 404, mimetype="application/json")
 
 

@@ -14,6 +14,8 @@ from edge.control.wire import (
     ControlError,
     Done,
     HandOver,
+    Outcome,
+    Proving,
     Refusal,
     Status,
     StatusReport,
@@ -55,6 +57,8 @@ class Agent:
         self._supervisor = supervisor
         self._status = StatusFile(where.run, "agent")
         self.nonce = ""
+        #: Of a layer that the keeper has proven before it applies it; asked after until there is a nonce, or a refusal.
+        self.proving = ""
 
     def move(self, site: Site, control: Control) -> None:
         """Go on with another configuration."""
@@ -62,6 +66,10 @@ class Agent:
 
     def turn(self) -> None:
         """Report once, and do what the city answers."""
+        if self.proving:
+            self._tell(Outcome(self.proving))
+            if self.proving:
+                return
         try:
             answer = self._post(self._report())
         except (OSError, http.client.HTTPException, ValueError) as wrong:
@@ -74,9 +82,10 @@ class Agent:
         elif isinstance(answer.get("layer"), str) and not self.nonce:
             self._tell(HandOver(answer["layer"]))
 
-    def _tell(self, request: HandOver | CityAnswer) -> None:
+    def _tell(self, request: HandOver | Outcome | CityAnswer) -> None:
         self._supervisor.beat()
         answer = ask(self._run, request, "agent", CHANGE_SECONDS)
+        self.proving = answer.token if isinstance(answer, Proving) else ""
         if isinstance(answer, Waiting):
             self.nonce = answer.token
         elif isinstance(answer, Done):
@@ -126,7 +135,7 @@ class Agent:
 
     def pause_seconds(self) -> float:
         """Return how long to wait: jitter keeps a city's boxes from speaking all at once."""
-        if self.nonce:
+        if self.nonce or self.proving:
             return WAITING_SECONDS
         return self._control.interval_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
 
@@ -148,7 +157,7 @@ def _serve(where: Places, log: Log, supervisor: Supervisor) -> None:
             supervisor.beat()
             if confirmed.changed():
                 moved = confirmed.read()
-                if moved is None or moved.control is None or not agent.nonce:
+                if moved is None or moved.control is None or not (agent.nonce or agent.proving):
                     return
                 # A change that waits is ours to see through, at the address that it names.
                 agent.move(moved, moved.control)

@@ -8,13 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from edge.control.client import ask
+from edge.control.client import ask, settled
 from edge.control.wire import (
     Apply,
     Confirm,
     ControlError,
     Plan,
     Planned,
+    Proving,
     Refusal,
     Reject,
     Request,
@@ -47,6 +48,8 @@ def add_apply(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("file", type=Path, metavar="FILE", help="a site file (TOML)")
     parser.add_argument("--confirm", type=int, default=0, metavar="SECONDS",
                         help="undo it unless `snowgate confirm` comes within so many seconds (10 to 600)")  # fmt: skip
+    parser.add_argument("--without-proof", action="store_true",
+                        help="do not wait for the proof of its rules; that is journalled")  # fmt: skip
     _language(parser)
     _run(parser)
 
@@ -106,7 +109,7 @@ def apply(args: argparse.Namespace) -> int:
     if text is None:
         _print(found, args.language)
         return 1
-    answer, found = _asked(args, Apply(text, args.confirm))
+    answer, found = _asked(args, Apply(text, args.confirm, with_proof=not args.without_proof))
     _print(found, args.language)
     if isinstance(answer, Waiting):
         english = f"Applied for {answer.seconds} seconds. To keep it: snowgate confirm {answer.token}"
@@ -138,6 +141,12 @@ def _word(args: argparse.Namespace, request: Request, said: tuple[str, str]) -> 
 def _asked(args: argparse.Namespace, request: Request) -> tuple[object, tuple[Finding, ...]]:
     try:
         answer = ask(args.run, request)
+        if isinstance(answer, Proving):
+            said = (
+                "The rules are being proven, at most {} s." if args.language == "en" else "正在验证规则，最多 {} 秒。"
+            )
+            print(said.format(answer.seconds), file=sys.stderr)
+        answer = settled(args.run, answer)
     except (OSError, ControlError):
         return None, (finding("keeper_away"),)
     return answer, answer.findings or (finding(answer.rule),) if isinstance(answer, Refusal) else ()

@@ -21,6 +21,12 @@ MAX_SERVERS = 4
 MAX_LEASE_SECONDS = 7 * 86_400
 #: How a field of several texts is written in a request's class.
 _TEXTS = "tuple[str, ...]"
+#: A proof takes seconds, on a busy small box a minute. Longer, and an owner thinks that the page hangs.
+PROOF_SECONDS = 90.0
+#: Of what a proof found red, so many cases are named.
+MAX_CASES = 8
+RULESETS = 3
+_CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._:/-]{0,79}", re.ASCII)
 _PIN = re.compile(r"(in|out|from|to)-[0-9]{1,10}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CODE = re.compile(r"[0-9]{20}", re.ASCII)
@@ -155,10 +161,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Apply:
-    """Make this site file the configuration; it is undone without a Confirm in time, unless the seconds are 0."""
+    """Make this site file the configuration; it is undone without a Confirm in time, unless the seconds are 0.
+
+    Without ``with_proof`` its rules need not be proven; this is journalled.
+    """
 
     site_text: str
     confirm_seconds: int
+    with_proof: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +192,35 @@ class CityAnswer:
     """The city's signed answer to the nonce of the pending change, which came through the new tunnel."""
 
     answer_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What has become of the proposal of this token? Changes nothing; answered as the proposal itself would be."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The prover lives and has the rules of this revision in hand, 0 for none; is there anything else to prove?"""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the proof of exactly these rulesets (lan, vpn, wan) found: "green", "red", or "none", it could not run.
+
+    ``count`` cases are red and ``cases`` the first of them; ``what`` is the page to read, or why it could not run.
+    """
+
+    revision: int
+    digests: tuple[str, ...]
+    result: str
+    count: int
+    cases: tuple[str, ...]
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +257,28 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True)
+class Proving:
+    """Its rules are being proven, for so many more seconds at most; nothing was changed yet. Ask for its ``Outcome``.
+
+    Toward the prover, which may do nothing with it, the token is empty.
+    """
+
+    revision: int
+    token: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """For the prover: a site (JSON), and the rulesets that it would have (lan, vpn, wan), with their digests."""
+
+    revision: int
+    site_text: str
+    texts: tuple[str, ...]
+    digests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """The steps, as the commands a person would type; and what else should be known."""
 
@@ -239,20 +300,22 @@ class StatusReport:
 
 PinRequest = OpenIn | OpenOut | OpenFrom | OpenTo | RenewPin | ClosePin
 FerryRequest = PinRequest | ReceiptHead
-OperatorRequest = Plan | Apply | Confirm | Reject | Status
-WebRequest = Propose | Confirm | Reject | Status
-AgentRequest = HandOver | CityAnswer | Status
+OperatorRequest = Plan | Apply | Outcome | Confirm | Reject | Status
+WebRequest = Propose | Outcome | Confirm | Reject | Status
+AgentRequest = HandOver | Outcome | CityAnswer | Status
 UplinkRequest = Lease | NoLease | Resolved | Stale
-Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest | UplinkRequest
-Answer = Done | Waiting | Planned | Refusal | StatusReport
+ProveRequest = Work | Verdict
+Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest | UplinkRequest | ProveRequest
+Answer = Done | Proving | Waiting | Job | Planned | Refusal | StatusReport
 
 #: Who may ask what: each caller has a socket of its own, ``keeper/CALLER/socket``, and this list.
 CALLERS: dict[str, tuple[type[Any], ...]] = {
     "ferry": (OpenIn, OpenOut, OpenFrom, OpenTo, RenewPin, ClosePin, ReceiptHead),
-    "operator": (Plan, Apply, Confirm, Reject, Status),
-    "web": (Propose, Confirm, Reject, Status),
-    "agent": (HandOver, CityAnswer, Status),
+    "operator": (Plan, Apply, Outcome, Confirm, Reject, Status),
+    "web": (Propose, Outcome, Confirm, Reject, Status),
+    "agent": (HandOver, Outcome, CityAnswer, Status),
     "uplink": (Lease, NoLease, Resolved, Stale),
+    "prove": (Work, Verdict),
 }
 
 
@@ -290,6 +353,9 @@ def decode_request(caller: str, data: bytes) -> tuple[int, Request]:
     raise ControlError("request_unknown")
 
 
+_PLAIN_ANSWERS: dict[str, type[Any]] = {"Proving": Proving, "Waiting": Waiting, "Job": Job}
+
+
 def encode_answer(number: int, answer: Answer) -> bytes:
     if isinstance(answer, Refusal):
         kept = [[f.code, f.path, str(f.severity), list(map(list, f.args))] for f in answer.findings[:MAX_FINDINGS]]
@@ -306,9 +372,9 @@ def decode_answer(data: bytes) -> tuple[int, Answer]:
     name, number, body = _load(data)
     if name == "Done":
         return number, Done()
-    if name == "Waiting":
-        waiting: Waiting = _make(Waiting, body)
-        return number, waiting
+    if name in _PLAIN_ANSWERS:
+        answer: Answer = _make(_PLAIN_ANSWERS[name], body)
+        return number, answer
     if name == "Planned" and isinstance(body.get("steps"), list):
         return number, Planned(tuple(str(step) for step in body["steps"]))
     if name == "StatusReport" and isinstance(body.get("facts"), dict):
@@ -392,13 +458,29 @@ def _uplink_bounds(request: Request) -> None:
         raise ControlError("request_range")
 
 
+def _prove_bounds(request: Work | Verdict) -> None:
+    if not 0 <= request.revision < 1 << 60:
+        raise ControlError("request_range")
+    if isinstance(request, Work):
+        return
+    if len(request.digests) != RULESETS or not all(map(_HASH.fullmatch, request.digests)):
+        raise ControlError("request_digest")
+    named = len(request.cases) <= MAX_CASES and all(map(_CASE.fullmatch, request.cases)) and len(request.what) <= 300
+    # Red is what names a case; what names none is not.
+    agrees = request.result in ("green", "red", "none") and (request.result == "red") is (request.count > 0)
+    if not (named and agrees and len(request.cases) == min(request.count, MAX_CASES)):
+        raise ControlError("request_verdict")
+
+
 def _bounds(request: Request) -> None:
     _uplink_bounds(request)
+    if isinstance(request, ProveRequest):
+        _prove_bounds(request)
     if isinstance(request, ReceiptHead) and not (1 <= request.sequence < 1 << 60 and _HASH.fullmatch(request.head)):
         raise ControlError("request_head")
     if isinstance(request, PinRequest) and not _PIN.fullmatch(request.pin):
         raise ControlError("request_pin")
-    if isinstance(request, Confirm | Reject) and not _TOKEN.fullmatch(request.token):
+    if isinstance(request, Outcome | Confirm | Reject) and not _TOKEN.fullmatch(request.token):
         raise ControlError("request_token")
     if isinstance(request, RenewPin | OpenIn | OpenOut | OpenFrom | OpenTo) and not 1 <= request.ttl_seconds <= 30:
         raise ControlError("request_ttl")

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edge.control.proofs import Proofs
 from edge.control.wire import (
+    PROOF_SECONDS,
     Answer,
     Apply,
     CityAnswer,
@@ -18,10 +20,13 @@ from edge.control.wire import (
     Done,
     HandOver,
     OperatorRequest,
+    Outcome,
     PinRequest,
     Plan,
     Planned,
     Propose,
+    ProveRequest,
+    Proving,
     ReceiptHead,
     Refusal,
     Reject,
@@ -31,6 +36,7 @@ from edge.control.wire import (
     UplinkRequest,
     Waiting,
     WebRequest,
+    Work,
 )
 from edge.keeper.hand import Hand, HandRefused, NotApplied
 from edge.keeper.heads import Heads
@@ -44,7 +50,7 @@ from netconf.check import read_site
 from netconf.clock import Floor
 from netconf.envelope import EnvelopeRefused, open_answer, open_layer
 from netconf.finding import Finding, finding
-from netconf.revision import ChangeRefused, Commit
+from netconf.revision import ChangeRefused, Commit, Pending, State
 
 #: Shorter, and a city over 4G with a new handshake is not back in time; longer, and a site that the city cut off stays
 #: dark for minutes. The tunnel's handshake takes seconds, the agent asks at once after a change.
@@ -79,6 +85,7 @@ class Keeper:
         self._damaged = not whole
         self._floor = Floor(folders.state / "clock-floor", time.monotonic())
         self._heads = Heads(folders.state / "receipt-head.json")
+        self._proofs = Proofs()
         self._applied_at = 0.0
         self._tunnels_moved = False
         self._device = ""
@@ -106,6 +113,10 @@ class Keeper:
         try:
             if isinstance(request, Status):
                 return StatusReport(self._facts())
+            if isinstance(request, Outcome):
+                return self._became(self._commit.outcome(request.token, caller))
+            if isinstance(request, ProveRequest):
+                return self._prover(request, time.monotonic())
             if isinstance(request, HandOver | CityAnswer):
                 return self._agent(request)
             return self._change(caller, request)
@@ -127,7 +138,8 @@ class Keeper:
         if isinstance(request, Plan):
             return self._plan(request.site_text)
         if isinstance(request, Apply):
-            return self._propose(proposal.whole(request.site_text, self._confirmed()), caller, request.confirm_seconds)
+            document = proposal.whole(request.site_text, self._confirmed())
+            return self._propose(document, caller, request.confirm_seconds, with_proof=request.with_proof)
         if isinstance(request, Propose):
             if request.base != self._commit.journal.confirmed[0]:
                 raise ChangeRefused("revision_stale")
@@ -143,13 +155,38 @@ class Keeper:
                                 caller if mine or held is None else held.caller)  # fmt: skip
         return Done()
 
-    def _propose(self, document: bytes, caller: str, seconds: int, mark: tuple[int, int] | None = None) -> Answer:
+    def _propose(
+        self, document: bytes, caller: str, seconds: int, mark: tuple[int, int] | None = None, with_proof: bool = True
+    ) -> Answer:
         site, found = proposal.site_of(document)
         if site is None:
             raise ChangeRefused("site_refused", found)
+        now, learned = time.monotonic(), self._kernel.learned
+        wanted = self._proofs.wanted(site, self._store.site, learned)
         self._applied_at = time.time()
-        held = self._commit.propose(document, caller, seconds, time.monotonic(), mark)
-        return Done() if held is None else Waiting(held.number, held.token, seconds)
+        held = self._commit.propose(
+            document, caller, seconds, now, mark,
+            proof_seconds=PROOF_SECONDS * (wanted and with_proof), waived=wanted and not with_proof,
+        )  # fmt: skip
+        if held is not None and self._commit.state is State.PROVING:
+            self._proofs.begin(held.number, site, learned)
+        return self._became(held)
+
+    def _became(self, held: Pending | None) -> Answer:
+        if held is None:
+            return Done()
+        kind = Proving if self._commit.state is State.PROVING else Waiting
+        return kind(held.number, held.token, max(0, round(held.until - time.monotonic())))
+
+    def _prover(self, request: ProveRequest, now: float) -> Answer:
+        held = self._commit.pending if self._commit.state is State.PROVING else None
+        if isinstance(request, Work):
+            return self._proofs.work(request, held.number if held else 0, round(held.until - now) if held else 0)
+        if held is None:
+            raise ChangeRefused("verdict_stale")
+        self._applied_at = time.time()
+        self._commit.prove(self._proofs.judge(request), now)
+        return Done()
 
     def _confirmed(self) -> proposal.Layers:
         return proposal.layers_of(self._commit.confirmed())
@@ -210,6 +247,8 @@ class Keeper:
 
     def tick(self) -> None:
         """Let changes run out, forget dead pins, put drift back."""
+        if self._commit.state is State.PROVING and (missing := self._proofs.look()):
+            self._commit.prove(missing, time.monotonic())
         self._commit.tick(time.monotonic())
         self._pins.expire()
         with contextlib.suppress(OSError):  # a floor that is an hour older is still a floor

@@ -35,7 +35,10 @@ DIAL_SECONDS = 0.5
 NAMESPACES = Path("/run/netns")
 MAX_CALLERS = 16
 #: Who dials us, and the user that each must be; the ferry, which cannot, is dialled.
-LISTENED = {"operator": "root", "web": "snowgate-web", "agent": "snowgate-agent", "uplink": "snowgate-uplink"}
+LISTENED = {
+    "operator": "root", "web": "snowgate-web", "agent": "snowgate-agent", "uplink": "snowgate-uplink",
+    "prove": "snowgate-prove",
+}  # fmt: skip
 
 
 class Process:

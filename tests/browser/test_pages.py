@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +85,41 @@ def test_with_the_power_gone_in_between_the_old_address_is_there_after_the_boot(
     eventually(lambda: street.status().get("keeper", {}).get("change", {}).get("state") == "steady", 20, "back")
     assert lan_address() == f"{topology.LAN_IP}/24"
     assert change(street)["failed"][-1]["reason"] == "power_lost"
+
+
+@pytest.fixture
+def told(street: Street, at_home: None) -> Iterator[Street]:
+    """A street whose stand-in proves as it is told, and all is green again afterwards."""
+    yield street
+    street.proof("green")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_change_that_is_being_proven_is_shown_as_that(told: Street, inside_page: Browser, width: int) -> None:
+    told.proof("hang")
+    inside_page.do("size", width=width, height=844)
+    ask_for(inside_page, NEW)
+    inside_page.do("wait", selector="[data-proof]:not([hidden])")
+    text = inside_page.do("text", selector=".verdict")
+    assert "正在验证规则" in text
+    assert "最多还需" in text
+    look(inside_page, f"proving-{width}-zh-CN")
+    assert lan_address() == f"{topology.LAN_IP}/24"
+    assert change(told)["state"] == "proving"
+    subprocess.run([sys.executable, "-m", "edge.cli", "reject", "--run", str(RUN)], check=True, timeout=30)
+    inside_page.do("wait", selector="[data-change=refused]")
+    assert "变更已按要求撤销" in inside_page.do("text", selector=".verdict")
+
+
+def test_a_change_that_fails_its_proof_is_told_where_it_was_made(told: Street, inside_page: Browser) -> None:
+    told.proof("red")
+    ask_for(inside_page, NEW)
+    inside_page.do("wait", selector="[data-change=refused]")
+    assert inside_page.do("url").startswith(HOME)
+    assert "此项变更的规则未通过验证" in inside_page.do("text", selector=".verdict")
+    assert lan_address() == f"{topology.LAN_IP}/24"
+    inside_page.do("goto", url=f"{HOME}/changes")
+    assert "此项变更的规则未通过验证" in inside_page.do("text", selector="main")
 
 
 def test_the_sharing_switch_reaches_the_city(street: Street, inside_page: Browser) -> None:
@@ -229,9 +266,6 @@ def test_u11_a_recorder_and_the_uplink_do_not_reach_the_page(street: Street, bro
 
 
 def connects(host: str, address: str) -> bool:
-    import subprocess
-    import sys
-
     code = f"import socket; socket.create_connection(('{address}', 443), 1.5)"
     command = topology.inside(host, sys.executable, "-c", code)
     return subprocess.run(command, capture_output=True, timeout=20, check=False).returncode == 0

@@ -24,6 +24,7 @@ NET_ADMIN, NET_RAW, KILL, SETGID, SETUID = 12, 13, 5, 6, 7
 PROGRAMS = {
     "keeper": ("snowgate-keeper", "wan", {NET_ADMIN}),
     "uplink": ("snowgate-uplink", "wan", set()),
+    "prove": ("snowgate-prove", "ferry", set()),
     "ferry": ("snowgate-ferry", "ferry", set()),
     "siteside": ("snowgate-siteside", "lan", set()),
     "webui": ("snowgate-web", "lan", set()),
@@ -38,6 +39,7 @@ SOCKETS = {
     "keeper/web/socket": {"snowgate-web"},
     "keeper/agent/socket": {"snowgate-agent"},
     "keeper/uplink/socket": {"snowgate-uplink"},
+    "keeper/prove/socket": {"snowgate-prove"},
     "ferry/site/socket": {"snowgate-siteside"},
     "ferry/city/socket": {"snowgate-cityside"},
     "ferry/keeper/socket": {"snowgate-keeper"},

@@ -5,10 +5,11 @@ The hands are recorders here (the kernel itself is tested in the lab): what is j
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,16 @@ from edge.control.wire import (
     ControlError,
     Done,
     HandOver,
+    Job,
+    Outcome,
     Propose,
+    Proving,
     Refusal,
     Reject,
     Status,
     StatusReport,
     Waiting,
+    Work,
     decode_request,
     encode_request,
 )
@@ -36,6 +41,7 @@ from edge.keeper.keeper import Folders, Keeper
 from edge.lab import topology
 from netconf import envelope, layers, secrets
 from netconf.check import read_site
+from tests.proven import ask, proven, verdict
 
 TEXT = (Path(topology.__file__).with_name("site.toml")).read_text(encoding="utf-8")
 CITY = Ed25519PrivateKey.generate()
@@ -91,9 +97,12 @@ class Bench:
     folders: Folders
 
     def tell(self, caller: str, request: Any) -> Any:
-        """Ask over the wire, as the caller would."""
-        _, decoded = decode_request(caller, encode_request(1, request))
-        return self.keeper.answer(caller, decoded)
+        """Ask over the wire, as the caller would; what needs a proof is proven."""
+        return proven(self.keeper, caller, self.ask(caller, request))
+
+    def ask(self, caller: str, request: Any) -> Any:
+        """Ask, and have nothing proven."""
+        return ask(self.keeper, caller, request)
 
     def status(self) -> dict[str, Any]:
         answer = self.tell("operator", Status())
@@ -353,3 +362,149 @@ def test_a_clock_that_fell_to_1970_does_not_make_an_expired_layer_young(
     monkeypatch.setattr("edge.keeper.keeper.time.time", lambda: 0.0)
     assert rules(bench.tell("agent", HandOver(expired))) == ["layer_expired"]
     assert isinstance(bench.tell("agent", HandOver(good)), Waiting)
+
+
+# -- proofs ----------------------------------------------------------------------------------------------------------
+
+
+def moved(bench: Bench) -> Propose:
+    """A change of the page that changes rules."""
+    return Propose(bench.change["revision"], owner_layer(lan=lan("192.168.1.3/24")), 60)
+
+
+def loaded(bench: Bench) -> int:
+    return sum(hand.asked.count("load") for hand in bench.hands.values())
+
+
+def test_a_change_of_rules_is_applied_when_exactly_these_are_proven(bench: Bench) -> None:
+    before, loads = bench.published(), loaded(bench)
+    answer = bench.ask("web", moved(bench))
+    assert isinstance(answer, Proving)
+    assert 80 <= answer.seconds <= 90
+    assert bench.change["state"] == "proving"
+    job = bench.ask("prove", Work(0))
+    assert isinstance(job, Job)
+    assert [hashlib.sha256(text.encode("utf-8")).hexdigest() for text in job.texts] == list(job.digests)
+    assert json.loads(job.site_text)["lan"]["address"] == "192.168.1.3/24"
+    carry_on = bench.ask("prove", Work(job.revision))
+    assert isinstance(carry_on, Proving)
+    assert carry_on.token == "", "the prover can do nothing with the change"
+    bench.keeper.tick()
+    assert isinstance(bench.ask("web", Outcome(answer.token)), Proving)
+    assert (bench.published(), loaded(bench)) == (before, loads), "nothing of it is applied yet"
+    assert bench.ask("prove", verdict(job)) == Done()
+    assert isinstance(bench.ask("web", Outcome(answer.token)), Waiting)
+    assert bench.published()["lan"]["address"] == "192.168.1.3/24"
+    assert loaded(bench) > loads
+    assert bench.ask("prove", Work(0)) == Done(), "there is nothing more to prove"
+
+
+@pytest.mark.parametrize(("result", "rule"), [("red", "proof_red"), ("none", "proof_missing")])
+def test_a_change_that_fails_its_proof_is_refused_and_nothing_was_touched(bench: Bench, result: str, rule: str) -> None:
+    before, loads, revision = bench.published(), loaded(bench), bench.change["revision"]
+    for caller, request in (
+        ("web", moved(bench)),
+        ("operator", Apply(TEXT.replace("192.168.1.2/24", "192.168.1.3/24"), 0)),
+    ):
+        answer = proven(bench.keeper, caller, bench.ask(caller, request), result)
+        assert (answer.rule, rules(answer)) == (rule, [rule])
+        if result == "red":
+            assert dict(answer.findings[0].args) == {"count": "2", "cases": "K07, R3", "page": "page.html"}
+        bench.keeper.tick()
+        assert (bench.published(), loaded(bench)) == (before, loads)
+        assert (bench.change["state"], bench.change["revision"]) == ("steady", revision)
+        assert bench.change["failed"][-1]["reason"] == rule
+        assert bench.change["failed"][-1]["caller"] == caller
+    assert bench.again().published() == before
+
+
+def test_a_city_layer_waits_for_its_proof_as_well(bench: Bench) -> None:
+    layer = city_layer()
+    layer["tunnel"][0]["endpoint"] = "198.51.100.1:51999"
+    answer = bench.ask("agent", HandOver(bench.sign(layer)))
+    assert isinstance(answer, Proving)
+    facts = {"site": bench.published()["site"]["id"], "device": bench.status()["device"], "nonce": answer.token}
+    bench.hands["vpn"].facts.last_handshake = int(time.time()) + 1
+    assert rules(bench.ask("agent", CityAnswer(envelope.sign("answer", facts, CITY)))) == ["proof_running"]
+    assert rules(proven(bench.keeper, "agent", answer, "red")) == ["proof_red"]
+    assert bench.published()["tunnel"][0]["endpoint"] != "198.51.100.1:51999"
+
+
+def test_a_verdict_upon_other_rules_or_none_is_worth_nothing(bench: Bench) -> None:
+    answer = bench.ask("web", moved(bench))
+    job = bench.ask("prove", Work(0))
+    for wrong in (
+        replace(verdict(job), digests=("0" * 64, *job.digests[1:])),
+        replace(verdict(job), digests=job.digests[::-1]),
+        replace(verdict(job), revision=job.revision + 1),
+    ):
+        assert rules(bench.ask("prove", wrong)) == ["verdict_other"]
+        assert isinstance(bench.ask("web", Outcome(answer.token)), Proving)
+    bench.ask("prove", verdict(job, "red"))
+    assert rules(bench.ask("prove", verdict(job))) == ["verdict_stale"], "red stays red"
+    assert bench.published()["lan"]["address"] == "192.168.1.2/24"
+
+
+def test_a_change_that_leaves_the_rules_as_they_are_waits_for_nothing(bench: Bench) -> None:
+    site, _ = read_site(TEXT)
+    assert site is not None
+    channels = [{**channel, "share": False} for channel in layers.split(site)[0]["channel"]]
+    answer = bench.ask("web", Propose(bench.change["revision"], owner_layer(channel=channels), 60))
+    assert isinstance(answer, Waiting)
+    assert not any(channel["share"] for channel in bench.published()["channel"])
+
+
+def test_what_was_proven_last_is_not_proven_again(bench: Bench) -> None:
+    bench.tell("web", moved(bench))
+    bench.tell("web", Reject("a" * 32))
+    assert isinstance(bench.ask("web", moved(bench)), Waiting)
+
+
+def test_a_prover_that_says_nothing_is_not_waited_for(bench: Bench) -> None:
+    before = bench.published()
+    answer = bench.ask("web", moved(bench))
+    for _ in range(20):
+        bench.keeper.tick()
+        bench.ask("prove", Work(0))
+    assert isinstance(bench.ask("web", Outcome(answer.token)), Proving), "as long as it speaks, it is"
+    for _ in range(20):
+        bench.keeper.tick()
+    assert rules(bench.ask("web", Outcome(answer.token))) == ["proof_missing"]
+    assert bench.published() == before
+
+
+def test_a_proof_that_does_not_end_is_not_waited_for(bench: Bench) -> None:
+    answer = bench.ask("web", moved(bench))
+    job = bench.ask("prove", Work(0))
+    held = bench.keeper._commit.pending
+    assert held is not None
+    bench.keeper._commit.tick(held.until)
+    assert rules(bench.ask("web", Outcome(answer.token))) == ["proof_missing"]
+    assert rules(bench.ask("prove", verdict(job))) == ["verdict_stale"]
+    assert bench.ask("prove", Work(job.revision)) == Done(), "the prover hears that it is over"
+
+
+def test_the_plug_pulled_while_it_is_proven_and_a_start_waits_for_no_proof(bench: Bench) -> None:
+    bench.ask("web", moved(bench))
+    after = bench.again()
+    assert after.published()["lan"]["address"] == "192.168.1.2/24"
+    assert after.change["state"] == "steady"
+    assert after.change["failed"][-1]["reason"] == "power_lost"
+    assert after.ask("prove", Work(0)) == Done()
+
+
+def test_while_it_is_proven_it_can_be_undone_and_not_kept(bench: Bench) -> None:
+    answer = bench.ask("web", moved(bench))
+    assert rules(bench.ask("web", Confirm(answer.token))) == ["proof_running"]
+    assert rules(bench.ask("agent", Outcome(answer.token))) == ["not_your_change"]
+    assert isinstance(bench.ask("operator", Reject("0" * 32)), Done)
+    assert rules(bench.ask("web", Outcome(answer.token))) == ["rejected"]
+    assert bench.ask("prove", Work(0)) == Done()
+
+
+def test_root_on_the_box_may_do_without_and_that_is_journalled(bench: Bench) -> None:
+    text = TEXT.replace("192.168.1.2/24", "192.168.1.3/24")
+    assert isinstance(bench.ask("operator", Apply(text, 0, with_proof=False)), Done)
+    assert bench.again().change["unproven"] == [bench.change["revision"]]
+    assert isinstance(bench.ask("operator", Apply(text, 0, with_proof=False)), Done)
+    assert len(bench.change["unproven"]) == 1, "the same rules again needed none"

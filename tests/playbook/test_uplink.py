@@ -32,6 +32,7 @@ from edge.keeper import uplink
 from edge.keeper.hand import HandRefused
 from edge.keeper.keeper import Folders, Keeper
 from edge.lab import topology
+from tests.proven import proven
 
 STATIC = Path(topology.__file__).with_name("site.toml").read_text(encoding="utf-8")
 UPLINK = STATIC[STATIC.index("[uplink]") : STATIC.index("[lan]")]
@@ -110,7 +111,7 @@ class House:
         self.keeper.restore()
 
     def apply(self, text: str) -> None:
-        assert self.keeper.answer("operator", Apply(text, 0)) == Done()
+        assert proven(self.keeper, "operator", self.keeper.answer("operator", Apply(text, 0))) == Done()
 
     def tell(self, request: Request) -> Any:
         return self.keeper.answer("uplink", decode_request("uplink", encode_request(1, request))[1])
@@ -132,7 +133,7 @@ def test_a_lease_and_an_address_are_used_kept_and_there_after_a_restart(house: H
     assert {"lease_none", "endpoint_unresolved"} <= house.codes()
     assert house.tell(GOOD) == Done()
     assert "198.51.100.50/24" in house.hands["wan"].texts("apply")[-1]
-    assert "udp dport 53" in house.hands["wan"].texts("load")[-1]
+    assert "udp dport 53" in house.hands["wan"].texts("load")[-1], "at once: what is learned waits for no proof"
     assert house.tell(HUB) == Done()
     assert "Endpoint = 203.0.113.10:51820" in house.hands["vpn"].texts("syncconf")[-1]
     assert house.codes() == set()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
 
 from netconf.finding import Finding, finding
-from netconf.revision import TABLE, Action, ChangeRefused, Commit, Event, Journal, State
+from netconf.revision import TABLE, Action, ChangeRefused, Commit, Event, Journal, Pending, State
 
 HISTORIES = 3000
 
@@ -94,15 +95,30 @@ def restart(disk: Disk) -> Commit:
 def act(commit: Commit, disk: Disk, now: float, number: int) -> None:
     chance = disk.chance
     what = chance.choice(
-        ["propose", "propose", "confirm", "confirm", "reject", "wait", "strange token", "other caller"]
+        [
+            "propose",
+            "propose",
+            "confirm",
+            "confirm",
+            "prove",
+            "prove",
+            "reject",
+            "wait",
+            "strange token",
+            "other caller",
+        ]
     )
     held = commit.pending
     if what == "propose":
         document = f"{chance.choice(['good', 'good', 'good', 'bad'])} {number}".encode()
-        seconds = chance.choice([0, 30])
-        commit.propose(document, "web", seconds, now)
-        if seconds == 0:
+        seconds, proof_seconds = chance.choice([0, 30]), chance.choice([0, 20])
+        commit.propose(document, "web", seconds, now, proof_seconds=proof_seconds)
+        if seconds == 0 and not proof_seconds:
             disk.acknowledged = document
+    elif what == "prove":
+        green = chance.random() < 0.7
+        commit.prove(() if green else (finding("proof_red"),), now)
+        assert green or commit.state is State.STEADY
     elif what == "confirm" and held is not None:
         wanted = commit._document
         commit.confirm(held.token, "web")
@@ -135,6 +151,10 @@ def test_every_history_ends_on_a_confirmed_revision(block: int) -> None:
             except PowerLost:
                 disk.refuses = 0.0
                 commit = restart(disk)
+            if commit.state is State.PROVING:
+                held = commit.confirmed()
+                assert disk.kernel == (held or b"shut"), "nothing is applied before it is proven"
+                assert disk.published == (held or b"")
         disk.steps, disk.refuses = None, 0.0
         settle(commit, disk, now)
 
@@ -242,4 +262,123 @@ def test_the_table_says_where_every_event_goes() -> None:
             assert after in State
             assert all(action in Action for action in actions)
         if state is not State.STEADY:
-            assert Event.PROPOSE not in row, "one change at a time"
+            assert not {Event.PROPOSE, Event.PROPOSE_UNPROVEN} & set(row), "one change at a time"
+        if state is not State.PROVING:
+            assert not {Event.PROOF_GREEN, Event.PROOF_FAILED} & set(row), "a verdict nobody waits for does nothing"
+
+
+def test_what_waits_for_its_proof_is_applied_by_a_green_one_alone() -> None:
+    """The table walked from a proposal, by every event: nothing but a green proof leads to applying it."""
+    state, done = TABLE[State.STEADY][Event.PROPOSE_UNPROVEN]
+    assert (state, done) == (State.PROVING, (Action.JOURNAL_PENDING,))
+    for event, (after, actions) in TABLE[State.PROVING].items():
+        applied = Action.APPLY_PENDING in actions or Action.PUBLISH_PENDING in actions
+        assert applied is (event is Event.PROOF_GREEN), event
+        assert applied or Action.JOURNAL_FAILED in actions, f"{event}: it is remembered as failed"
+        assert applied or after is State.STEADY or Action.APPLY_CONFIRMED in actions, (
+            f"{event}: what is confirmed holds"
+        )
+
+
+def proving(disk: Disk, seconds: int = 30) -> tuple[Commit, Pending]:
+    commit = start(disk)
+    commit.propose(b"good 1", "operator", 0, 0.0)
+    held = commit.propose(b"good 2", "web", seconds, 0.0, proof_seconds=90)
+    assert held is not None
+    assert commit.state is State.PROVING
+    assert disk.kernel == disk.published == b"good 1"
+    return commit, held
+
+
+RED = (finding("proof_red", count=2),)
+
+
+@pytest.mark.parametrize(
+    ("end", "reason"),
+    [
+        (lambda commit, held: commit.prove(RED, 5.0), "proof_red"),
+        (lambda commit, held: commit.tick(91.0), "proof_missing"),
+        (lambda commit, held: commit.reject(held.token, "web"), "rejected"),
+    ],
+)
+def test_without_a_green_proof_nothing_is_applied_and_it_is_remembered(
+    end: Callable[[Commit, Pending], None], reason: str
+) -> None:
+    disk = Disk(random.Random(0))  # noqa: S311 - a test's
+    commit, held = proving(disk)
+    # Whatever is written now is the confirmed revision, and nothing else.
+    disk.kernel = disk.published = b"untouched"
+    end(commit, held)
+    assert disk.kernel == disk.published == b"untouched"
+    assert commit.state is State.STEADY
+    assert commit.confirmed() == b"good 1"
+    assert commit.journal.failed[-1].reason == reason
+    with pytest.raises(ChangeRefused, match=reason):
+        commit.outcome(held.token, "web")
+    disk.kernel = b"shut"
+    start(disk)
+    assert disk.kernel == b"good 1"
+    assert Journal.decode(disk.journal) == commit.journal
+
+
+def test_a_death_while_it_is_proven_ends_on_the_confirmed_revision() -> None:
+    disk = Disk(random.Random(0))  # noqa: S311 - a test's
+    proving(disk)
+    disk.kernel, disk.published = b"shut", b""
+    commit = start(disk)
+    assert disk.kernel == disk.published == b"good 1"
+    assert [(one.number, one.reason) for one in commit.journal.failed] == [(2, "power_lost")]
+    with pytest.raises(ChangeRefused, match="power_lost"):
+        commit.outcome("whatever it was", "web")
+    with pytest.raises(ChangeRefused, match="nothing_pending"):
+        start(disk).outcome("whatever it was", "web")
+    with pytest.raises(ChangeRefused, match="verdict_stale"):
+        commit.prove((), 1.0)
+
+
+def test_a_green_proof_applies_it_and_its_time_to_be_confirmed_begins_then() -> None:
+    disk = Disk(random.Random(0))  # noqa: S311 - a test's
+    commit, held = proving(disk)
+    with pytest.raises(ChangeRefused, match="proof_running"):
+        commit.confirm(held.token, "web")
+    with pytest.raises(ChangeRefused, match="change_pending"):
+        commit.propose(b"good 3", "agent", 30, 1.0)
+    commit.prove((), 80.0)
+    assert disk.kernel == disk.published == b"good 2"
+    waits = commit.outcome(held.token, "web")
+    assert waits is not None
+    assert (waits.token, waits.until) == (held.token, 110.0)
+    with pytest.raises(ChangeRefused, match="not_your_change"):
+        commit.outcome(held.token, "agent")
+    commit.confirm(held.token, "web")
+    assert commit.outcome(held.token, "web") is None
+    assert commit.confirmed() == b"good 2"
+
+
+def test_a_proven_change_that_needs_no_word_is_confirmed_by_its_proof() -> None:
+    disk = Disk(random.Random(0))  # noqa: S311 - a test's
+    commit, held = proving(disk, 0)
+    commit.prove((), 5.0)
+    assert commit.outcome(held.token, "web") is None
+    assert start(disk).confirmed() == b"good 2"
+
+
+def test_a_proven_change_that_does_not_hold_is_undone_as_any_other() -> None:
+    disk = Disk(random.Random(0))  # noqa: S311 - a test's
+    commit = start(disk)
+    commit.propose(b"good 1", "operator", 0, 0.0)
+    held = commit.propose(b"bad 2", "web", 30, 0.0, proof_seconds=90)
+    assert held is not None
+    commit.prove((), 5.0)
+    assert disk.kernel == b"good 1"
+    with pytest.raises(ChangeRefused, match="change_undone") as refused:
+        commit.outcome(held.token, "web")
+    assert [found.code for found in refused.value.findings] == ["not_held"]
+
+
+def test_what_root_applies_without_a_proof_is_journalled_for_good() -> None:
+    disk = Disk(random.Random(0))  # noqa: S311 - a test's
+    commit = start(disk)
+    commit.propose(b"good 1", "operator", 0, 0.0, waived=True)
+    commit.propose(b"good 2", "operator", 0, 0.0)
+    assert start(disk).journal.unproven == (1,)

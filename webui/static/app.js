@@ -7,8 +7,9 @@
   const left = box.querySelector("[data-left]");
   const secret = box.dataset.secret || location.hash.slice(1);
   const where = box.dataset.where || location.origin;
-  const until = Date.now() + Number(box.dataset.seconds) * 1000;
-  const began = Date.now();
+  const proof = box.querySelector("[data-proof]");
+  let until = Date.now() + Number(box.dataset.seconds) * 1000;
+  let began = Date.now();
   const moves = where !== location.origin;
 
   function show(words) {
@@ -18,6 +19,7 @@
     show(words);
     box.dataset.change = state;
     left.hidden = true;
+    if (proof) proof.hidden = true;
     box.querySelectorAll("[data-after]").forEach((one) => { one.hidden = false; });
   }
   async function post(path) {
@@ -27,9 +29,17 @@
     });
     return answer.json();
   }
+  function count(words, seconds) {
+    left.textContent = words.replace("#", String(seconds));
+  }
+  // Nothing is applied yet: the time to confirm has not begun, and no address has moved.
+  function proving(seconds) {
+    until = Date.now() + Number(box.dataset.seconds) * 1000;
+    began = Date.now();
+    count(left.dataset.proving, seconds);
+    proof.value = proof.max - seconds;
+  }
   async function turn() {
-    const seconds = Math.max(0, Math.round((until - Date.now()) / 1000));
-    left.textContent = left.dataset.words.replace("#", String(seconds));
     let told = null;
     try {
       told = await post(moves ? "/state" : "/keep");
@@ -38,6 +48,10 @@
     }
     if (told && ["kept", "undone", "refused"].includes(told.state)) return end(told.state, told.text);
     if (told) show(told.text);
+    const waits = Boolean(told && told.state === "proving" && proof);
+    if (proof) proof.hidden = !waits;
+    if (waits) proving(told.seconds);
+    else count(left.dataset.words, Math.max(0, Math.round((until - Date.now()) / 1000)));
     // The old address falls silent when the new one is there: follow it.
     if (moves && Date.now() - began > 3500 && (!told || told.state === "waiting")) {
       location.replace(where + "/keep#" + secret);
