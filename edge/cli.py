@@ -29,6 +29,7 @@ _COMMANDS = {
     ),
     "doctor": ("edge.upkeep.commands", "add_doctor", "run_doctor", "say what is wrong, and what to do about it"),
     "support": ("edge.upkeep.commands", "add_support", "run_support", "write a bundle for the maker, without secrets"),
+    "prove": ("firewall.prove.commands", "add_arguments", "run", "send packets against the rules: who gets them?"),
     "decode": ("edge.decode.commands", "add_arguments", "run", "say what this gate makes of a message in a file"),
     "lab": ("edge.lab.command", "add_arguments", "run", "a whole street in namespaces, to try things in"),
 }

@@ -21,6 +21,7 @@ PLANTS = {
     "protocol rooms do not know each other": ("edge/sdp/description.py", "import edge.manscdp.reader"),
     "pure rooms see no hands": ("edge/sip/endpoint.py", "import time"),
     "only the keeper and the lab touch the kernel": ("edge/siteside/process.py", "import firewall.nft"),
+    "only the proof's runner knows scapy": ("edge/keeper/process.py", "import firewall.prove.trial"),
     "verify shares no code with the sides": ("edge/ferry/verify.py", "import edge.records.codec"),
     "the verifier of receipts stands alone": ("edge/receipts/verify_receipts.py", "import netconf.words"),
     "the site side and the city side do not know each other": ("edge/siteside/core.py", "import edge.cityside.core"),

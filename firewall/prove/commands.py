@@ -19,7 +19,7 @@ from netconf.model import Site
 
 GREEN, RED, NOT_RUN = 0, 1, 2
 KEPT = 30
-DEFAULT_SITE = Path("/run/snowgate/confirmed/site.json")
+DEFAULT_SITE = Path("/run/snowgate/keeper/site.json")
 DEFAULT_OUT = Path("/var/lib/snowgate/proofs")
 
 

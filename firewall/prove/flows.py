@@ -51,6 +51,8 @@ def passes(site: Site, learned: Learned, room: Room, way: Way, packet: Packet) -
         return False
     if room == "lan" and way == "in" and not _hardware_is_right(site, packet):
         return False
+    if room == "lan" and way == "frame" and not _to_the_right_hardware(site, packet):
+        return False
     flows = list(_wan(site, learned) if room == "wan" else _vpn(site) if room == "vpn" else _lan(site))
     # What a socket sends passes the output chain and then, but for the tunnel's, the wire's own.
     stages: tuple[Way, ...] = ("out", "frame") if way == "out" and room != "vpn" else (way,)
@@ -81,6 +83,12 @@ def _hardware_is_right(site: Site, packet: Packet) -> bool:
         if (packet.source in addresses(recorder)) != (packet.hardware.lower() == recorder.mac.lower()):
             return False
     return True
+
+
+def _to_the_right_hardware(site: Site, packet: Packet) -> bool:
+    """A frame's ``hardware`` is whom it goes to."""
+    meant = {r.mac.lower() for r in recorders(site) if packet.target in addresses(r)}
+    return not meant or packet.hardware.lower() in meant
 
 
 @dataclass(frozen=True, slots=True)

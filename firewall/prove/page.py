@@ -17,7 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from firewall.prove.packet import Outcome
+from firewall.prove.packet import Outcome, Room
 from netconf import durable, secrets, words
 from netconf.finding import finding
 from netconf.model import Site
@@ -36,14 +36,14 @@ class BadProof(Exception):
         self.code = code
 
 
-def digests(texts: Mapping[str, str]) -> dict[str, str]:
+def digests(texts: Mapping[Room, str]) -> dict[str, str]:
     """Return the SHA-256 of each ruleset: the name of exactly these rules."""
     return {name: hashlib.sha256(text.encode("utf-8")).hexdigest() for name, text in sorted(texts.items())}
 
 
 def result(
     site: Site,
-    texts: Mapping[str, str],
+    texts: Mapping[Room, str],
     outcomes: Sequence[Outcome],
     seed: int,
     at: str,
@@ -166,7 +166,7 @@ def page(found: dict[str, Any]) -> str:
     return (
         f'<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>snowgate {found["site"]}</title>'
         f"<style>{_STYLE}</style><h1>规则验证 Proof of the rules</h1>"
-        f'<p class="big">{verdict(found, "zh")}<br>{verdict(found, "en")}</p><p>{html.escape(found["site"])} · {html.escape(found["at"])} · seed {found["seed"]} · '
+        f'<p class="big">{verdict(found, "zh-CN")}<br>{verdict(found, "en")}</p><p>{html.escape(found["site"])} · {html.escape(found["at"])} · seed {found["seed"]} · '
         f"{len(cases)} packets</p><ul>{rules}</ul><table><tr>{head}</tr>{rows}</table>"
         f"<h2>不由规则决定 What no rule decides</h2><ul>{beyond}</ul></html>\n"
     )
