@@ -19,7 +19,6 @@ import signal
 import socket
 import struct
 import sys
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,10 +34,6 @@ _MOST_READY = 64
 #: wake awaited; only when the same one or two streams are ready again may a burst be there: it is read to its end. Where
 #: none was, as with a single stream that comes evenly, it is looked for more and more seldom.
 _FEW_READY, _LONG, _ONE, _MOST_PATIENCE = 2, range(64), range(1), 63
-#: With so many streams packets come one by one, each with a wake of its own, which costs as much as a third of a packet:
-#: a worker that has done all there is pauses, and takes at once what has come meanwhile. A thousandth of a second is a
-#: fortieth of a picture's time; fewer streams are not worth it.
-_CROWD, GATHER_SECONDS = 256, 0.001
 _HIGHEST_DESCRIPTOR = 16_384
 _MAP_BYTES = 16
 #: kind, number, stream, SSRC, payload type, sequence and time stamp offset, longest packet, stream types.
@@ -212,14 +207,9 @@ class _Worker:
         views = [memoryview(buffer)[:size] for size in range(FAST_BYTES + 1)]
         poll, sources, control = self._poll.poll, self.sources, self._control.fileno()
         before: list[tuple[int, int]] = []
-        wait, same, patience = -1, 0, 0
+        same = patience = 0
         while True:
-            ready = poll(wait, _MOST_READY)
-            if not ready:
-                time.sleep(GATHER_SECONDS)
-                wait = -1
-                continue
-            wait = -1 if len(sources) < _CROWD else 0
+            ready = poll(-1, _MOST_READY)
             same = same + 1 if len(ready) <= _FEW_READY and ready == before else 0
             before = ready
             turns = _LONG if same > patience else _ONE

@@ -16,7 +16,7 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ LIMITS = {1: 1.1, 64: 1.0, 1000: 0.85}
 INSPECTION_LIMIT, BARE_LIMIT = 2.0, 1.35
 RELAY, UNSEEN, RTPENGINE = "relay", "relay_uninspected", "rtpengine"
 BARE = tuple(loop.__name__ for loop in bare.LOOPS)
-ABSENT = figures.absent(RTPENGINE)
+ABSENT, LOST = figures.absent(RTPENGINE), "not measured: every turn lost packets"
 _BUFFER_BYTES = 4 << 20
 
 
@@ -165,10 +165,8 @@ def raise_limits() -> None:
 
 def _summed(calls: int, rows: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Return the worst of each ratio over the patterns, its limit, and the rows."""
-    worst = {key: max(row[key] for row in rows.values()) for key in ("inspection_ratio", "ratio_to_bare")}
-    peer = [row["ratio_to_rtpengine"] for row in rows.values()]
     limits = {"ratio_to_rtpengine": LIMITS[calls], "inspection_ratio": INSPECTION_LIMIT, "ratio_to_bare": BARE_LIMIT}
-    return {"ratio_to_rtpengine": ABSENT if ABSENT in peer else max(peer), **worst, "limits": limits, **rows}
+    return {**{key: worst(row[key] for row in rows.values()) for key in limits}, "limits": limits, **rows}
 
 
 def beside(calls: int, pattern: traffic.Pattern) -> dict[str, Any]:
@@ -203,7 +201,7 @@ def beside(calls: int, pattern: traffic.Pattern) -> dict[str, Any]:
         "ratio_to_rtpengine": ratio(costs[RELAY], peer) if peer else ABSENT,
         "uninspected_ratio_to_rtpengine": ratio(costs[UNSEEN], peer) if peer else ABSENT,
         "inspection_ratio": ratio(costs[RELAY], costs[UNSEEN]),
-        "ratio_to_bare": max(ratio(costs[RELAY], costs[name]) for name in BARE),
+        "ratio_to_bare": worst(ratio(costs[RELAY], costs[name]) for name in BARE),
     }
 
 
@@ -230,19 +228,22 @@ def turn(one: Contender, generator: traffic.Generator) -> tuple[float, int]:
     return (cost if came > BLOCK_PACKETS * (1 - MOST_LOST) else math.nan), came
 
 
-def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Return the median of what we cost of theirs, over the turns that both have.
-
-    Raises:
-        statistics.StatisticsError: they have none.
-    """
+def ratio(ours: Sequence[float], theirs: Sequence[float]) -> float | str:
+    """Return the median of what we cost of theirs, over the turns that both have; words when there is none."""
     pairs = [mine / other for mine, other in zip(ours, theirs, strict=True) if not math.isnan(mine + other)]
-    return round(statistics.median(pairs), 3)
+    return round(statistics.median(pairs), 3) if pairs else LOST
 
 
-def middle(turns: Sequence[float]) -> float:
-    """Return the median over the turns that count."""
-    return round(statistics.median(each for each in turns if not math.isnan(each)), 2)
+def middle(turns: Sequence[float]) -> float | str:
+    """Return the median over the turns that count; words when none does."""
+    counted = [each for each in turns if not math.isnan(each)]
+    return round(statistics.median(counted), 2) if counted else LOST
+
+
+def worst(ratios: Iterable[float | str]) -> float | str:
+    """Return the largest of what was measured, or why nothing was."""
+    found = list(ratios)
+    return max((each for each in found if not isinstance(each, str)), default=found[0])
 
 
 # -- the table -------------------------------------------------------------------------------------------------------
@@ -255,7 +256,7 @@ def table(measured: dict[str, Any]) -> list[str]:
     for calls, facts in measured.items():
         for pattern in (each.name for each in traffic.patterns(int(calls))):
             row = facts[pattern]
-            cells = (f"{row[name]['us']:>11.2f} {row[name]['lost']:>7.2%}" if name in row else "-" for name in names)
+            cells = (f"{row[name]['us']:>11} {row[name]['lost']:>7.2%}" if name in row else "-" for name in names)
             lines.append(f"{calls:>8} calls, {pattern:<20}" + "".join(f"{cell:>19}" for cell in cells))
         for key, limit in facts["limits"].items():
             lines.append(f"{calls:>8} calls, {key:<20}{facts[key]!s:>19}   limit {limit}")
@@ -268,7 +269,7 @@ def broken(measured: dict[str, Any]) -> list[str]:
         f"relay.udp.{calls}.{key}"
         for calls, facts in measured.items()
         for key, limit in facts["limits"].items()
-        if facts[key] != ABSENT and facts[key] > limit
+        if not isinstance(facts[key], str) and facts[key] > limit
     ]
 
 
