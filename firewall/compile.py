@@ -26,6 +26,13 @@ _OPENS, _ANSWERS = "tcp flags & (syn | ack) == syn", "tcp flags & (syn | ack) !=
 PAGE_PORT = 443
 _LAN_MEDIA_KEY = "ip saddr . udp dport . @th,73,7"
 _VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
+_LAN_SOUND_KEY, _VPN_SOUND_KEY = "ip daddr . udp dport . udp sport", "ip saddr . udp sport . udp dport"
+#: G.711 A-law, at most 120 ms of it: what goes to a loudspeaker (``edge.rtp.sound``).
+_SOUND = "udp length > 20 udp length <= 980 @th,64,2 2 @th,73,7 8"
+_LAN_FRAMED_KEY, _VPN_FRAMED_KEY = "ip saddr . tcp dport", "ip daddr . tcp dport . tcp sport"
+#: A TCP segment that carries nothing: its datagram is as long as both headers, whatever options the second has. (The
+#: header's length as an octet: nft 1.0.6 dies when it lists ``tcp doff`` in a concatenation.)
+_EMPTY = "ip length . @th,96,8 { " + ", ".join(f"{20 + 4 * words} . {words << 4:#x}" for words in range(5, 16)) + " }"
 #: Evidence of what is dropped, for whoever asks why no picture comes: media by source, our port and payload type, and
 #: hardware and address that do not belong together, in ``lan``; in ``vpn`` the far address, ICMP's code and the far port
 #: of the datagram that an ICMP error is about (RFC 792).
@@ -70,7 +77,8 @@ def _lan(site: Site) -> Ruleset:
     port, sip = site.lan.link, site.lan.sip_port
     raw, input_, output, egress = _raw([port]), [], [], []
     own = site.lan.address.ip
-    stray = f"udp dport {site.lan.media_port_range.start}-{site.lan.media_port_range[-1]} {noting(*_STRAYS)}"
+    media_ports = f"{site.lan.media_port_range.start}-{site.lan.media_port_range[-1]}"
+    stray = f"udp dport {media_ports} {noting(*_STRAYS)}"
     known = sorted({address for r in _recorders(site) for address in (r.address, *r.media_addresses)})
     if known:
         split = f"ip saddr {{ {', '.join(map(str, known))} }} ip frag-off & 0x3fff != 0 {noting(*_FRAGMENTS)}"
@@ -95,7 +103,19 @@ def _lan(site: Site) -> Ruleset:
         output.append(Rule(f'oifname "{port}" ip daddr {recorder.address} {answers}', "accept", peer))
         frame = f"ether daddr {recorder.mac} ip saddr {own} ip daddr {recorder.address}"
         egress += [Rule(f"{frame} {match}", "accept", peer) for match in (f"udp sport {sip}", answers)]
+        frame = f"ether daddr {recorder.mac} ip saddr {own} ip daddr {{ {own_ones} }} tcp sport {media_ports}"
+        if recorder.id in site.spoken_to:
+            sound = frame.replace("tcp sport", "udp sport") + f" {_SOUND}"
+            egress.append(Rule(sound, "accept", f"sound to {recorder.id}"))
+        egress.append(Rule(f"{frame} {_EMPTY}", "accept", f"word to {recorder.id} that its media has come"))
     input_.append(Rule(f"{_RTP} {_LAN_MEDIA_KEY} @media", "accept", "media of open views"))
+    input_.append(Rule(f"{_LAN_FRAMED_KEY} @media_tcp", "accept", "media of open views, by TCP"))
+    # One way: what we send on such a connection has no content.
+    word = f'oifname "{port}" ip daddr . tcp sport @media_tcp {_EMPTY}'
+    output.append(Rule(word, "accept", "word that media has come, by TCP"))
+    if site.spoken_to:
+        sound = f'oifname "{port}" {_SOUND} {_LAN_SOUND_KEY} @sound'
+        output.append(Rule(sound, "accept", "sound of open talks"))
     input_.append(Rule(stray, "drop", "media of no view, noted"))
     if site.lan.owner_networks:
         owners = _networks(site.lan.owner_networks)
@@ -110,7 +130,8 @@ def _lan(site: Site) -> Ruleset:
         output.append(Rule(f'oifname "{port}" ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}', "accept", page))
         egress.append(Rule(f"ip saddr {own} ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}", "accept", page))
     notes = (_STRAYS, _FRAGMENTS, _MOVED) if known else (_STRAYS,)
-    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), _LAN_MEDIA_KEY, port, tuple(egress), notes)
+    pins = (("media", _LAN_MEDIA_KEY), ("media_tcp", _LAN_FRAMED_KEY), ("sound", _LAN_SOUND_KEY))
+    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), pins, port, tuple(egress), notes)
 
 
 def _vpn(site: Site) -> Ruleset:
@@ -124,13 +145,20 @@ def _vpn(site: Site) -> Ruleset:
             input_.append(Rule(f"ip saddr {host} {came}", "accept", f"SIP of {platform.id}"))
             output.append(Rule(f"{out} ip daddr {host} {goes}", "accept", f"SIP of {platform.id}"))
     output.append(Rule(f"{out} {_RTP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"))
+    # We dial. What a city says on such a connection is read by nobody but the relay, which ends it (``framed``).
+    answer = f"ip saddr . tcp sport . tcp dport @media_tcp {_ANSWERS}"
+    input_.append(Rule(answer, "accept", "word that media has come, by TCP"))
+    output.append(Rule(f"{out} {_VPN_FRAMED_KEY} @media_tcp", "accept", "media of open views, by TCP"))
+    if site.spoken_to:
+        input_.append(Rule(f"{_SOUND} {_VPN_SOUND_KEY} @sound", "accept", "sound of open talks"))
     if site.control is not None:
         # We call, it answers: a segment that would open a connection to us is no answer.
         host, port, policy = site.control.address, site.control.port, "reports to the city's control"
         input_.append(Rule(f"ip saddr {host} tcp sport {port} {_ANSWERS}", "accept", policy))
         output.append(Rule(f"{out} ip daddr {host} tcp dport {port}", "accept", policy))
     input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
-    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), _VPN_MEDIA_KEY, notes=(_REFUSALS,))
+    pins = (("media", _VPN_MEDIA_KEY), ("media_tcp", _VPN_FRAMED_KEY), ("sound", _VPN_SOUND_KEY))
+    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), pins, notes=(_REFUSALS,))
 
 
 def _doors(platform: Platform) -> list[tuple[IPv4Address, int]]:

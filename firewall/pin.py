@@ -14,30 +14,53 @@ from firewall.ruleset import TABLE
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The keys of a namespace's media set that one pin is."""
+    """The keys of one of a namespace's media sets that one pin is; ``chosen`` is the set's name."""
 
     namespace: str
+    chosen: str
     keys: tuple[str, ...]
     kbytes_per_second: int
 
 
 def inward(sources: tuple[IPv4Address, ...], port: int, payload_type: int, kbytes_per_second: int) -> Pin:
-    """Return what lets media in from a recorder's media addresses to our port."""
-    return Pin("lan", tuple(f"{source} . {port} . {payload_type}" for source in sources), kbytes_per_second)
+    """Return what lets media in from a recorder's media addresses to our port, in datagrams."""
+    keys = tuple(f"{source} . {port} . {payload_type}" for source in sources)
+    return Pin("lan", "media", keys, kbytes_per_second)
+
+
+def inward_framed(sources: tuple[IPv4Address, ...], port: int, kbytes_per_second: int) -> Pin:
+    """Return what lets a recorder's media addresses have connections with our port, on which only they speak."""
+    return Pin("lan", "media_tcp", tuple(f"{source} . {port}" for source in sources), kbytes_per_second)
 
 
 def outward(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
-    """Return what lets media out from our port to the city's."""
-    return Pin("vpn", (f"{address} . {port} . {local_port}",), kbytes_per_second)
+    """Return what lets media out from our port to the city's, in datagrams."""
+    return Pin("vpn", "media", (f"{address} . {port} . {local_port}",), kbytes_per_second)
+
+
+def outward_framed(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
+    """Return what lets our port have a connection to the city's."""
+    return Pin("vpn", "media_tcp", (f"{address} . {port} . {local_port}",), kbytes_per_second)
+
+
+def sound_from(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
+    """Return what lets sound in from the city's port to ours."""
+    return Pin("vpn", "sound", (f"{address} . {port} . {local_port}",), kbytes_per_second)
+
+
+def sound_to(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
+    """Return what lets sound out from our port to a recorder's."""
+    return Pin("lan", "sound", (f"{address} . {port} . {local_port}",), kbytes_per_second)
 
 
 def opened(pin: Pin, ttl_seconds: int) -> dict[str, str]:
     """Return the script that opens or renews a pin, by its namespace."""
     rate = f"limit rate {pin.kbytes_per_second} kbytes/second burst {pin.kbytes_per_second} kbytes"
+    held = f"{TABLE} {pin.chosen}"
     script = "".join(
-        f"add element {TABLE} media {{ {key} {rate} timeout {ttl_seconds}s }}\n"
-        f"delete element {TABLE} media {{ {key} }}\n"
-        f"add element {TABLE} media {{ {key} {rate} timeout {ttl_seconds}s }}\n"
+        f"add element {held} {{ {key} {rate} timeout {ttl_seconds}s }}\n"
+        f"delete element {held} {{ {key} }}\n"
+        f"add element {held} {{ {key} {rate} timeout {ttl_seconds}s }}\n"
         for key in pin.keys
     )
     return {pin.namespace: script}
@@ -45,8 +68,8 @@ def opened(pin: Pin, ttl_seconds: int) -> dict[str, str]:
 
 def closed(pin: Pin) -> dict[str, str]:
     """Return the script that closes a pin whether it still lives or not, by its namespace."""
+    held = f"{TABLE} {pin.chosen}"
     script = "".join(
-        f"add element {TABLE} media {{ {key} timeout 1s }}\ndelete element {TABLE} media {{ {key} }}\n"
-        for key in pin.keys
+        f"add element {held} {{ {key} timeout 1s }}\ndelete element {held} {{ {key} }}\n" for key in pin.keys
     )
     return {pin.namespace: script}

@@ -26,13 +26,14 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Ruleset:
-    """One namespace: the four chains of the gate, the media set, and what may leave a port as a frame."""
+    """One namespace: the four chains of the gate, the media sets, and what may leave a port as a frame."""
 
     namespace: str
     raw: tuple[Rule, ...]
     input: tuple[Rule, ...]
     output: tuple[Rule, ...]
-    media_key: str = ""
+    #: Name -> key of the sets that pins are elements of (``firewall.pin``).
+    pins: tuple[tuple[str, str], ...] = ()
     egress_port: str = ""
     egress: tuple[Rule, ...] = ()
     #: Name -> key of the sets in which dropping rules write down whom they dropped (``noting``).
@@ -45,9 +46,9 @@ class Ruleset:
         policies leaks packets in every run).
         """
         lines = [f"# {self.namespace}", f"add table {TABLE}"]
-        if self.media_key:
+        for name, key in self.pins:
             lines.append(
-                f"add set {TABLE} media {{ typeof {self.media_key}; flags timeout; size 4096; limit rate 2048 kbytes/second burst 2048 kbytes; }}"
+                f"add set {TABLE} {name} {{ typeof {key}; flags timeout; size 4096; limit rate 2048 kbytes/second burst 2048 kbytes; }}"
             )
         for name, key in self.notes:
             lines.append(

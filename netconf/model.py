@@ -286,7 +286,7 @@ class Control(_Part):
 
 
 class Recorder(_Part):
-    """One recorder of the owner."""
+    """One recorder of the owner. ``media``: how its pictures come; by TCP it dials us (passive) or we dial it (active)."""
 
     id: Code = _owned("owner")
     kind: Literal["gb28181", "onvif", "rtsp"] = _owned("owner", default="gb28181")
@@ -294,6 +294,7 @@ class Recorder(_Part):
     port: UdpPort = _owned("owner", default=5060)
     mac: Mac = _owned("owner")
     media_addresses: tuple[Address, ...] = _owned("owner", min_length=1, max_length=4)
+    media: Literal["udp", "tcp_passive", "tcp_active"] = _owned("owner", default="udp")
     reading: Literal["lenient", "strict"] = _owned("owner", default="lenient")
 
 
@@ -328,6 +329,13 @@ class Site(_Part):
     def one_wire(self) -> bool:
         """Whether LAN and uplink are one broadcast domain: one port, and no VLAN that tells them apart."""
         return self.lan.mode == "one_arm" and self.lan.vlan is None
+
+    @property
+    def spoken_to(self) -> frozenset[str]:
+        """The recorders that sound may go to: a platform has the right, and the owner allows it at a shared channel."""
+        if not any("talk" in platform.rights for platform in self.platform):
+            return frozenset()
+        return frozenset(channel.recorder for channel in self.channel if channel.share and "talk" in channel.allow)
 
     @property
     def arm_mac(self) -> Mac:

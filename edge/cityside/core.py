@@ -11,7 +11,7 @@ from typing import Any
 from edge.access import Access
 from edge.cityside.issued import IssuedIds
 from edge.cityside.orders import CityOrders
-from edge.cityside.talks import CityTalks
+from edge.cityside.talks import CityTalks, PassTalk
 from edge.cityside.tree import Tree
 from edge.faults.noted import Noted
 from edge.gb28181.device import Device, OrderReceived, Redirected, Registered, RegistrationLost
@@ -29,6 +29,8 @@ from edge.records.types import (
     ChannelState,
     CloseMedia,
     MediaAnswered,
+    MediaDial,
+    MediaDialled,
     MediaFinished,
     MediaRefused,
     MediaSink,
@@ -37,7 +39,7 @@ from edge.records.types import (
     PlaybackControl,
     Record,
 )
-from edge.sdp.description import MediaDescription
+from edge.sdp.description import FRAMED, MediaDescription
 from edge.sip.address import Address
 from edge.sip.chance import Chance
 from netconf import words
@@ -86,6 +88,32 @@ class PassSink:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldDial:
+    """Bind, and no more, what is to be connected with the city's listener; its port is told by ``on_sink``."""
+
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
+class DialSink:
+    """Connect it; what comes of it is told by ``on_dialled``."""
+
+    call: int
+    city: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PassDialled:
+    call: int
+    record: MediaDialled
+
+
+@dataclass(frozen=True, slots=True)
+class DropDial:
+    call: int
+
+
+@dataclass(frozen=True, slots=True)
 class Say:
     """Something the owner should be able to read in the log: a code of ``netconf.words`` and whom it concerns."""
 
@@ -112,7 +140,10 @@ class Dial:
     server: Address
 
 
-Command = SendRecord | OpenSink | PassSink | Say | OpenTalkPort | CloseTalkPort | Dial
+Command = (
+    SendRecord | OpenSink | PassSink | HoldDial | DialSink | PassDialled | DropDial | Say | OpenTalkPort | CloseTalkPort
+    | PassTalk | Dial
+)  # fmt: skip
 
 
 class CitySide:
@@ -138,7 +169,8 @@ class CitySide:
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
         self._orders = CityOrders(platform.id, device, issued, Access(site), chance, self._send)
-        self._talks = CityTalks(platform.id, device, issued, chance, str(site.tunnel[0].address.ip), self._send)
+        own = str(site.tunnel[0].address.ip)
+        self._talks = CityTalks(platform, device, issued, chance, own, self._send, self._commands.append)
         device.guard = self._guard
 
     def _guard(self, body: Message) -> str | None:
@@ -164,24 +196,43 @@ class CitySide:
             if event.rule.startswith("sdp_"):
                 self._note(event.channel, event.rule, event.about, now)
         elif isinstance(event, CallEstablished):
-            self._commands.append(Say("view_established", self._channel_of(event.call)))
+            self._established(event.call)
         elif isinstance(event, OrderReceived):
             self._ordered(event)
         elif isinstance(event, PlaybackReceived):
             self._steer(event, now)
         elif isinstance(event, Redirected):
             self._commands.append(Dial(event.server))
-        elif (talk := self._talks.on_event(event)) is not None:
+        elif (talk := self._talks.on_event(event, now)) is not None:
             self._commands.append(CloseTalkPort(talk))
         elif isinstance(event, CallEnded):
             call = self._by_leg.pop(event.call, None)
             if call is not None and self.views.pop(call, None) is not None:
                 reason = _ENDINGS.get(event.cause, "ended_normally")
                 self._send(CloseMedia(call, reason))
+                self._commands.append(DropDial(call))
                 if reason.startswith("city_"):
                     self._commands.append(Say(reason, str(call)))
         elif isinstance(event, Refused):
             self._commands.append(Say(event.rule, event.about or str(event.source)))
+
+    def _established(self, leg: str) -> None:
+        """The city has our answer: where it listens, it may be dialled (RFC 4145 4)."""
+        self._commands.append(Say("view_established", self._channel_of(leg)))
+        call = self._by_leg.get(leg)
+        offer = self.views[call].offer if call in self.views else None
+        if call is not None and offer is not None and offer.transport == FRAMED:
+            self._commands.append(DialSink(call, Address(offer.address, offer.port)))
+
+    def on_dialled(self, call: int, connected: bool, now: float) -> None:
+        """Take what came of dialling the city's listener."""
+        if call not in self.views:
+            self._commands.append(DropDial(call))
+        elif connected:
+            self._commands.append(PassDialled(call, MediaDialled(call)))
+        else:
+            self._send(CloseMedia(call, "city_media_unreached"))
+            self._hang_up(call, 480, "city_media_unreached", now)
 
     def _ordered(self, event: OrderReceived) -> None:
         viewer = _label(event.viewer)
@@ -221,7 +272,9 @@ class CitySide:
         request = self._request(call, target, event.offer, _label(event.viewer))
         self.views[call] = View(event.call, event.channel, request, event.offer, ssrc)
         self._by_leg[event.call] = call
-        self._commands.append(OpenSink(call, Address(event.offer.address, event.offer.port)))
+        dials = event.offer.transport == FRAMED
+        city = Address(event.offer.address, event.offer.port)
+        self._commands.append(HoldDial(call) if dials else OpenSink(call, city))
 
     def _objection(self, event: InviteReceived, target: tuple[str, str] | None) -> tuple[int, str] | None:
         offer = event.offer
@@ -230,7 +283,7 @@ class CitySide:
         if target is None:
             return 404, "channel_unknown"
         kind = KINDS.get(offer.session_name)
-        if kind is None or offer.transport != "RTP/AVP" or PS_PAYLOAD_TYPE not in offer.payload_types:
+        if kind is None or not _carried(offer) or PS_PAYLOAD_TYPE not in offer.payload_types:
             return 488, "sdp_unacceptable"
         if kind != "live" and not 0 < offer.start < offer.end <= LATEST:
             return 488, "times_missing"
@@ -323,7 +376,11 @@ class CitySide:
             self._hang_up(call, 503, "media_address_foreign", now)
             return
         view.port = local.port
-        self._commands.append(PassSink(call, MediaSink(call, view.ssrc, PS_PAYLOAD_TYPE)))
+        if view.offer is not None and view.offer.transport == FRAMED:
+            address = int(IPv4Address(view.offer.address))
+            self._send(MediaDial(call, view.ssrc, PS_PAYLOAD_TYPE, address, view.offer.port, local.port))
+        else:
+            self._commands.append(PassSink(call, MediaSink(call, view.ssrc, PS_PAYLOAD_TYPE)))
         self._send(view.request)
 
     def on_record(self, record: Record, now: float) -> bool:
@@ -398,6 +455,7 @@ class CitySide:
         if view is None:
             return
         self._by_leg.pop(view.leg, None)
+        self._commands.append(DropDial(call))
         if view.answered:
             self._device.hang_up(view.leg, now)
             self._commands.append(Say(reason, view.issued))
@@ -417,7 +475,8 @@ class CitySide:
 
     def commands(self) -> list[Command]:
         """Return, once, what is to be done, in order."""
-        due, self._commands = self._commands, []
+        due = self._commands[:]
+        self._commands.clear()
         return due
 
     def status(self) -> dict[str, object]:
@@ -437,6 +496,11 @@ class CitySide:
 
 #: What a leg's end is called in the receipt; any other is the city's BYE.
 _ENDINGS = {"cancel": "cancelled", "forgotten": "city_forgot", "unreached": "city_unreached"}
+
+
+def _carried(offer: MediaDescription) -> bool:
+    """Return whether media can go as it is offered: by UDP, or by TCP where the city listens and we dial."""
+    return offer.transport == "RTP/AVP" or (offer.transport == FRAMED and offer.setup in ("passive", "actpass"))
 
 
 def _told(offer: MediaDescription, reason: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from edge.cityside.issued import IssuedIds
 from edge.gb28181.device import Device
@@ -11,11 +12,22 @@ from edge.gb28181.legs import CallAnswered, CallEnded, CallFailed
 from edge.manscdp.events import Broadcast, BroadcastResponse
 from edge.records.types import CloseMedia, MediaRefused, OpenTalk, Record, TalkAnswered, TalkReady
 from edge.sdp.description import NAMES, MediaDescription
+from edge.sip.address import Address
 from edge.sip.chance import Chance
+from netconf.model import Platform
 
 PCMA = 8
 #: ``f=`` of a broadcast: no picture, G.711 at 64 kbit/s and 8 kHz (2016 annex F).
 FORM = "v/////a/1/8/1"
+
+
+@dataclass(frozen=True, slots=True)
+class PassTalk:
+    """Connect the talk's port with the city's source, and hand it to the ferry with ``record``."""
+
+    call: int
+    city: Address
+    record: TalkReady
 
 
 @dataclass(slots=True)
@@ -27,8 +39,19 @@ class _Talk:
 class CityTalks:
     """All talks of one city, by call."""
 
-    def __init__(self, platform: str, device: Device, issued: IssuedIds, chance: Chance, address: str, send: Callable[[Record], None]) -> None:  # fmt: skip
-        self._platform = platform
+    def __init__(
+        self,
+        platform: Platform,
+        device: Device,
+        issued: IssuedIds,
+        chance: Chance,
+        address: str,
+        send: Callable[[Record], None],
+        hand: Callable[[PassTalk], None],
+    ) -> None:
+        self._platform = platform.id
+        self._networks = platform.media_networks
+        self._hand = hand
         self._device = device
         self._issued = issued
         self._chance = chance
@@ -71,7 +94,7 @@ class CityTalks:
         talk.leg = self._device.invite(asked.source_id, offer, now)
         return True
 
-    def on_event(self, event: object) -> int | None:
+    def on_event(self, event: object, now: float) -> int | None:
         """Take an event of a leg; return the call whose leg ended, None when nothing of a talk did."""
         if not isinstance(event, CallAnswered | CallFailed | CallEnded):
             return None
@@ -79,11 +102,23 @@ class CityTalks:
         if call is None:
             return None
         if isinstance(event, CallAnswered):
-            self._send(TalkReady(call))
-            return None
+            wrong = self._objection(event.answer)
+            if wrong is None:
+                self._hand(PassTalk(call, Address(event.answer.address, event.answer.port), TalkReady(call)))
+                return None
+            self._send(CloseMedia(call, wrong))
+            self.close(call, now)
+            return call
         del self._talks[call]
         self._send(CloseMedia(call, "ended_normally" if isinstance(event, CallEnded) else "city_unreached"))
         return call
+
+    def _objection(self, answer: MediaDescription) -> str | None:
+        """Return why the city's source is not listened to: it is elsewhere, or speaks otherwise."""
+        if not any(IPv4Address(answer.address) in network for network in self._networks):
+            return "media_address_foreign"
+        good = answer.transport == "RTP/AVP" and PCMA in answer.payload_types and answer.port >= 1024
+        return None if good else "sdp_unacceptable"
 
     def close(self, call: int, now: float) -> bool:
         """The talk is over; False when there is none."""

@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edge.cityside.core import CitySide, CloseTalkPort, Dial, OpenSink, OpenTalkPort, PassSink, Say, SendRecord
+from edge.cityside.core import (
+    CitySide,
+    CloseTalkPort,
+    Command,
+    Dial,
+    DialSink,
+    DropDial,
+    HoldDial,
+    OpenSink,
+    OpenTalkPort,
+    PassDialled,
+    PassSink,
+    Say,
+    SendRecord,
+)
 from edge.cityside.issued import IssuedIds
+from edge.cityside.talks import PassTalk
 from edge.gb28181.device import Device, DeviceConfig
 from edge.gb28181.kept import NotKept
 from edge.io.chance import SystemChance
@@ -17,12 +33,16 @@ from edge.io.log import Log
 from edge.io.password import password
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
-from edge.records.types import Record
+from edge.records.types import CloseMedia, Record
 from edge.sip.address import Address
 from netconf.model import Platform, Site
 
 #: The tunnel takes a burst of a key frame without loss.
 SEND_BUFFER_BYTES = 1 << 20
+#: A city that takes a connection and no octet of it for so long (RFC 5482); shorter cuts off a bad radio link.
+UNREAD_MILLISECONDS = 15_000
+#: A listener on a bad line answers the third SYN, 7 s after the first.
+DIAL_SECONDS = 8.0
 _USER_AGENT = "snowgate"
 
 
@@ -44,6 +64,7 @@ class Upper:
         self._keep = keep
         self._log = log
         self._sinks: dict[int, socket.socket] = {}
+        self._dialling: set[asyncio.Future[None]] = set()
         self._talk_ports: dict[int, socket.socket] = {}
         self._udp = UdpShell(self._device, config.local, self._event)
         self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected, on_unreached=self._unreached)
@@ -108,9 +129,13 @@ class Upper:
             elif isinstance(command, OpenTalkPort):
                 self.core.on_talk_port(command.call, self._open_talk_port(command.call), time.monotonic())
                 self.act()
+            elif isinstance(command, PassTalk):
+                self._pass_talk(command)
             elif isinstance(command, CloseTalkPort):
                 if (port := self._talk_ports.pop(command.call, None)) is not None:
                     port.close()
+            elif isinstance(command, HoldDial | DialSink | PassDialled | DropDial):
+                self._dial(command)
             elif isinstance(command, Dial):
                 self._lines.redial(command.server)
             elif isinstance(command, Say):
@@ -132,6 +157,58 @@ class Upper:
         self._sinks[call] = sink
         host, port = sink.getsockname()
         return Address(host, port)
+
+    def _dial(self, command: Command) -> None:
+        if isinstance(command, HoldDial):
+            self.core.on_sink(command.call, self._hold_dial(command.call), time.monotonic())
+            self.act()
+        elif isinstance(command, DialSink) and command.call in self._sinks:
+            dialling = asyncio.ensure_future(self._connect(command.call, self._sinks[command.call], command.city))
+            self._dialling.add(dialling)
+            dialling.add_done_callback(self._dialling.discard)
+        elif isinstance(command, PassDialled) and command.call in self._sinks:
+            with self._sinks.pop(command.call) as sink:
+                self._send(command.record, (sink.fileno(),))
+        elif isinstance(command, DropDial) and command.call in self._sinks:
+            self._sinks.pop(command.call).close()
+
+    def _hold_dial(self, call: int) -> Address | None:
+        """Return the address of a new TCP socket that is connected to nothing yet."""
+        sink = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            sink.bind((self._config.local.host, 0))
+        except OSError:
+            sink.close()
+            return None
+        sink.setblocking(False)
+        sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_MILLISECONDS)
+        self._sinks[call] = sink
+        host, port = sink.getsockname()
+        return Address(host, port)
+
+    async def _connect(self, call: int, sink: socket.socket, city: Address) -> None:
+        try:
+            await asyncio.wait_for(asyncio.get_running_loop().sock_connect(sink, (city.host, city.port)), DIAL_SECONDS)
+            connected = True
+        except (OSError, TimeoutError):
+            connected = False
+        self.core.on_dialled(call, connected, time.monotonic())
+        self.act()
+
+    def _pass_talk(self, command: PassTalk) -> None:
+        port = self._talk_ports.pop(command.call, None)
+        if port is None:
+            return
+        with port:
+            try:
+                port.connect((command.city.host, command.city.port))
+            except OSError:
+                self._send(CloseMedia(command.call, "city_unreached"), ())
+                return
+            port.setblocking(False)
+            self._send(command.record, (port.fileno(),))
 
     def _open_talk_port(self, call: int) -> int | None:
         """Return a port of the tunnel's address that is held for a talk; None when there is none."""

@@ -21,7 +21,7 @@ MAX_SERVERS = 4
 MAX_LEASE_SECONDS = 7 * 86_400
 #: How a field of several texts is written in a request's class.
 _TEXTS = "tuple[str, ...]"
-_PIN = re.compile(r"(in|out)-[0-9]{1,10}", re.ASCII)
+_PIN = re.compile(r"(in|out|from|to)-[0-9]{1,10}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CODE = re.compile(r"[0-9]{20}", re.ASCII)
 _PORT = re.compile(r"[a-z][a-z0-9.-]{0,14}", re.ASCII)
@@ -45,7 +45,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class OpenIn:
-    """Let media in from a recorder's media addresses to ``lan_port``.
+    """Let media in from a recorder's media addresses to ``lan_port``, by "udp" or "tcp".
 
     The keeper looks the recorder's addresses up itself, in the confirmed configuration.
     """
@@ -56,17 +56,42 @@ class OpenIn:
     payload_type: int
     max_kbytes_per_second: int
     ttl_seconds: int
+    transport: str = "udp"
 
 
 @dataclass(frozen=True, slots=True)
 class OpenOut:
-    """Let media out to the city, from ``local_port`` of the tunnel's address."""
+    """Let media out to the city, from ``local_port`` of the tunnel's address, by "udp" or "tcp"."""
 
     pin: str
     address: str
     port: int
     local_port: int
     max_kbytes_per_second: int
+    ttl_seconds: int
+    transport: str = "udp"
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFrom:
+    """Let sound in from the city's ``address`` and ``port`` to ``local_port`` of the tunnel's address."""
+
+    pin: str
+    address: str
+    port: int
+    local_port: int
+    ttl_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTo:
+    """Let sound out from ``lan_port`` to a recorder's media ``address`` and ``port``."""
+
+    pin: str
+    recorder: str
+    address: str
+    port: int
+    lan_port: int
     ttl_seconds: int
 
 
@@ -212,7 +237,7 @@ class StatusReport:
     facts: dict[str, Any]
 
 
-PinRequest = OpenIn | OpenOut | RenewPin | ClosePin
+PinRequest = OpenIn | OpenOut | OpenFrom | OpenTo | RenewPin | ClosePin
 FerryRequest = PinRequest | ReceiptHead
 OperatorRequest = Plan | Apply | Confirm | Reject | Status
 WebRequest = Propose | Confirm | Reject | Status
@@ -223,7 +248,7 @@ Answer = Done | Waiting | Planned | Refusal | StatusReport
 
 #: Who may ask what: each caller has a socket of its own, ``keeper/CALLER/socket``, and this list.
 CALLERS: dict[str, tuple[type[Any], ...]] = {
-    "ferry": (OpenIn, OpenOut, RenewPin, ClosePin, ReceiptHead),
+    "ferry": (OpenIn, OpenOut, OpenFrom, OpenTo, RenewPin, ClosePin, ReceiptHead),
     "operator": (Plan, Apply, Confirm, Reject, Status),
     "web": (Propose, Confirm, Reject, Status),
     "agent": (HandOver, CityAnswer, Status),
@@ -375,18 +400,23 @@ def _bounds(request: Request) -> None:
         raise ControlError("request_pin")
     if isinstance(request, Confirm | Reject) and not _TOKEN.fullmatch(request.token):
         raise ControlError("request_token")
-    if isinstance(request, RenewPin | OpenIn | OpenOut) and not 1 <= request.ttl_seconds <= 30:
+    if isinstance(request, RenewPin | OpenIn | OpenOut | OpenFrom | OpenTo) and not 1 <= request.ttl_seconds <= 30:
         raise ControlError("request_ttl")
     if isinstance(request, OpenIn | OpenOut) and not 1 <= request.max_kbytes_per_second <= 20_000:
         raise ControlError("request_range")
+    if isinstance(request, OpenIn | OpenOut) and request.transport not in ("udp", "tcp"):
+        raise ControlError("request_transport")
     if isinstance(request, OpenIn):
         good = 1024 <= request.lan_port <= 65535 and 96 <= request.payload_type <= 127
         if not good or not _CODE.fullmatch(request.recorder):
             raise ControlError("request_range")
-    if isinstance(request, OpenOut):
+    if isinstance(request, OpenOut | OpenFrom | OpenTo):
         try:
             IPv4Address(request.address)
         except ValueError:
             raise ControlError("request_address") from None
-        if not all(1024 <= port <= 65535 for port in (request.port, request.local_port)):
+        own = request.lan_port if isinstance(request, OpenTo) else request.local_port
+        if not all(1024 <= port <= 65535 for port in (request.port, own)):
             raise ControlError("request_range")
+    if isinstance(request, OpenTo) and not _CODE.fullmatch(request.recorder):
+        raise ControlError("request_range")

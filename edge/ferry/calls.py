@@ -13,16 +13,29 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 
-from edge.records.types import MediaSink, OpenMedia
+from edge.records.types import OpenMedia
 
 
 @dataclass(frozen=True, slots=True)
 class PassedSocket:
-    """A descriptor that came with a record and is a UDP socket of its sender's namespace."""
+    """A descriptor that came with a record and is a socket of its sender's namespace, connected as it says."""
 
     descriptor: int
     local: tuple[str, int]
     peer: tuple[str, int]
+    transport: str = "udp"
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """Where a view's packets go from which of our addresses, what is stamped into them, and the socket, once there is one."""
+
+    local: tuple[str, int]
+    peer: tuple[str, int]
+    transport: str
+    ssrc: int
+    payload_type: int
+    descriptor: int | None = None
 
 
 class State(enum.StrEnum):
@@ -76,11 +89,10 @@ ASSUMED_RATE = 4e6
 
 @dataclass(slots=True)
 class View:
-    """One viewer: whom it is for, where it goes, and what is stamped into it. The ferry owns the sink's descriptor."""
+    """One viewer: whom it is for, and where it goes. The ferry owns the way's descriptor."""
 
     request: OpenMedia
-    sink: PassedSocket
-    stamp: MediaSink
+    way: Way
     pull: int
     began: float
     #: Whether the keeper lets it out, whether the city was told yes, and whether packets are on their way.

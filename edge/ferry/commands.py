@@ -26,12 +26,17 @@ class AskKeeper:
 
 @dataclass(frozen=True, slots=True)
 class StartRelay:
-    """Let a worker read the packets of a pull from ``source``."""
+    """Let a worker read the packets of a pull from ``source``, each behind ``prefix`` octets of framing.
+
+    ``content`` is what must be in them; a sound's SSRC is that of its first packet.
+    """
 
     pull: int
     source: int
     ssrc: int
     payload_type: int
+    prefix: int = 0
+    content: str = "ps"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,8 @@ class StopRelay:
 
 @dataclass(frozen=True, slots=True)
 class CloseDescriptor:
+    """Let a passed socket go; a connection is ended for whoever else still holds it."""
+
     descriptor: int
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 from edge.access import Access
+from edge.control.wire import FerryRequest
 from edge.ferry.calls import CallRefused, PassedSocket
 from edge.ferry.commands import (
     CloseDescriptor,
@@ -19,6 +20,7 @@ from edge.ferry.commands import (
     Send,
 )
 from edge.ferry.orders import Orders
+from edge.ferry.talks import Talks
 from edge.ferry.verify import VerifyRefused, verify
 from edge.ferry.views import Views
 from edge.records.types import (
@@ -28,16 +30,22 @@ from edge.records.types import (
     ChannelState,
     CloseMedia,
     MediaAnswered,
+    MediaDial,
+    MediaDialled,
     MediaFinished,
     MediaReady,
     MediaRefused,
     MediaReserved,
     MediaSink,
     OpenMedia,
+    OpenTalk,
     Party,
     PlaybackAnswer,
     PlaybackControl,
     Record,
+    TalkAnswered,
+    TalkReady,
+    TalkSink,
 )
 from netconf.model import Site
 
@@ -57,6 +65,7 @@ class Ferry:
         self.counters: Counter[str] = Counter()
         self.media = Views(site, self._access, self._commands.append, self.counters)
         self.orders = Orders(self._access, self._commands.append, self.counters)
+        self.talks = Talks(site, self._access, self._commands.append, self.counters)
         self.faulty: Counter[Party] = Counter()
 
     # -- what comes in -------------------------------------------------------------------------------------------
@@ -91,6 +100,7 @@ class Ferry:
         self._lost[side] = now
         self.media.on_side_lost(side, now)
         self.orders.on_side_away(side)
+        self.talks.on_side_away(side)
 
     def on_side_away(self, side: Party, now: float) -> None:
         """A side does not come back, or was owned: every call ends, for one of its legs is gone."""
@@ -101,6 +111,7 @@ class Ferry:
             self._published.clear()
         self.media.on_side_away(side, now)
         self.orders.on_side_away(side)
+        self.talks.on_side_away(side)
 
     def handle_timer(self, now: float) -> None:
         """End what is overdue, and what belongs to a side that stays away."""
@@ -109,6 +120,31 @@ class Ferry:
                 self.on_side_away(side, now)
         self.media.handle_timer(now)
         self.orders.handle_timer(now)
+        self.talks.handle_timer(now)
+
+    # -- from the keeper and the workers -------------------------------------------------------------------------
+
+    def on_pin(self, request: FerryRequest, opened: bool, now: float) -> None:
+        """Take the keeper's answer to a pin."""
+        self.media.on_pin(request, opened, now)
+        self.talks.on_pin(request, opened, now)
+
+    def on_keeper_up(self) -> None:
+        """A keeper is there."""
+        self.media.on_keeper_up()
+        self.talks.on_keeper_up()
+
+    def on_keeper_lost(self, now: float) -> None:
+        """The keeper is gone."""
+        self.media.on_keeper_lost(now)
+        self.talks.on_keeper_lost()
+
+    def on_viewer(self, call: int, packets: int, octets: int, gone: str, now: float) -> None:
+        """Take how much somebody has had so far."""
+        if call in self.talks.talks:
+            self.talks.on_viewer(call, packets, octets, now)
+        else:
+            self.media.on_viewer(call, packets, octets, gone, now)
 
     def commands(self) -> list[Command]:
         """Return, once, what is to be done, in order."""
@@ -123,16 +159,24 @@ class Ferry:
             CatalogItem: self._publish,
             ChannelState: self._publish,
             MediaSink: lambda sink: self.media.hold_sink(sink, sockets[0]),
+            MediaDial: self.media.hold_dial,
+            OpenTalk: lambda request: self._open_talk(request, now),
+            TalkAnswered: lambda step: self.talks.answered(step, now),
+            TalkReady: lambda step: self.talks.ready(step, sockets[0], now),
+            TalkSink: lambda step: self.talks.sink(step, sockets[0], now),
+            MediaDialled: lambda done: self.media.dialled(done, sockets[0]),
             OpenMedia: lambda request: self.media.open(request, now),
             MediaReserved: lambda reserved: self.media.reserve(reserved, now),
             MediaAnswered: lambda answered: self.media.answer(answered, now),
             MediaReady: lambda ready: self.media.flow(ready, sockets[0], now),
-            MediaRefused: lambda refused: self.media.refused(refused, now),
+            MediaRefused: lambda refused: self._refused(refused, now),
             CloseMedia: lambda close: self._close(close, now, sender),
             PlaybackControl: lambda control: self._steer(control, now),
             PlaybackAnswer: lambda answer: self._to_city_of(answer.call, answer),
             MediaFinished: lambda finished: self._to_city_of(finished.call, finished),
         }
+        if isinstance(record, MediaSink | MediaDial) and record.call in self.talks.talks:
+            raise VerifyRefused("sink_unexpected")
         handler = handlers.get(type(record))
         if handler is not None:
             handler(record)
@@ -140,8 +184,17 @@ class Ferry:
             self.orders.handle(record, now)
 
     def _close(self, close: CloseMedia, now: float, sender: Party) -> None:
-        if not self.orders.end_talk(close.call, close.reason, gone=sender):
+        if not self.talks.end(close.call, close.reason, gone=sender):
             self.media.close(close, sender, now)
+
+    def _refused(self, refused: MediaRefused, now: float) -> None:
+        if not self.talks.end(refused.call, refused.reason, gone=Party.SITE):
+            self.media.refused(refused, now)
+
+    def _open_talk(self, request: OpenTalk, now: float) -> None:
+        if request.call in self.media.pulls or request.call in self.media.views:
+            raise VerifyRefused("talk_twice")
+        self.talks.open(request, now)
 
     def _steer(self, control: PlaybackControl, now: float) -> None:
         """Hand a playback's control to the site. While it pauses nothing comes, and that is as it should be."""

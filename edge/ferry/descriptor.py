@@ -1,8 +1,9 @@
-"""What a side may hand over: a connected UDP socket of its own namespace, and nothing else (ARCHITECTURE 1)."""
+"""What a side may hand over: a connected UDP or TCP socket of its own namespace, and nothing else (ARCHITECTURE 1)."""
 
 from __future__ import annotations
 
 import array
+import contextlib
 import os
 import socket
 import stat
@@ -10,6 +11,10 @@ import stat
 #: linux/socket.h; Python has no name for it.
 SO_NETNS_COOKIE = 71
 _MOST_BYTES = 4096
+_TRANSPORTS = {
+    (socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_UDP): "udp",
+    (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP): "tcp",
+}
 
 
 class BadDescriptor(Exception):
@@ -25,8 +30,8 @@ def netns_cookie(opened: socket.socket) -> int:
     return int.from_bytes(opened.getsockopt(socket.SOL_SOCKET, SO_NETNS_COOKIE, 8), "little")
 
 
-def addresses(descriptor: int, cookie: int) -> tuple[tuple[str, int], tuple[str, int]]:
-    """Return the local and the peer address of a connected UDP socket of the namespace with ``cookie``.
+def addresses(descriptor: int, cookie: int) -> tuple[tuple[str, int], tuple[str, int], str]:
+    """Return local and peer address and transport of a connected socket of the namespace with ``cookie``.
 
     Raises:
         BadDescriptor: with the rule it breaks.
@@ -35,15 +40,25 @@ def addresses(descriptor: int, cookie: int) -> tuple[tuple[str, int], tuple[str,
         raise BadDescriptor("descriptor_not_socket")
     opened = socket.socket(fileno=descriptor)
     try:
-        if opened.family != socket.AF_INET or opened.type != socket.SOCK_DGRAM:
-            raise BadDescriptor("descriptor_not_udp")
+        transport = _TRANSPORTS.get((opened.family, opened.type, opened.proto))
+        if transport is None:
+            raise BadDescriptor("descriptor_not_media")
         if netns_cookie(opened) != cookie:
             raise BadDescriptor("descriptor_foreign_namespace")
-        return opened.getsockname(), opened.getpeername()
+        return opened.getsockname(), opened.getpeername(), transport
     except OSError:
         raise BadDescriptor("descriptor_not_connected") from None
     finally:
         opened.detach()
+
+
+def let_go(descriptor: int) -> None:
+    """Close a passed socket. A connection is ended at once, though a worker may hold it for a moment longer."""
+    opened = socket.socket(fileno=descriptor)
+    if opened.type == socket.SOCK_STREAM:
+        with contextlib.suppress(OSError):
+            opened.shutdown(socket.SHUT_RDWR)
+    opened.close()
 
 
 def receive(line: socket.socket, most_descriptors: int) -> tuple[bytes, list[int]]:

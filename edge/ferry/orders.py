@@ -1,4 +1,4 @@
-"""What crosses beside media: orders of the city and their answers, notices of the site, and the signalling of a talk.
+"""What crosses beside media: orders of the city and their answers, and notices of the site.
 
 Nothing is answered that was not asked: an item or an end that belongs to no order of that kind is counted and ends here.
 """
@@ -15,10 +15,7 @@ from edge.ferry.verify import VerifyRefused
 from edge.records.types import (
     ACTIONS,
     AlarmNotice,
-    CloseMedia,
     DeviceControl,
-    MediaRefused,
-    OpenTalk,
     OrderDone,
     Party,
     PositionNotice,
@@ -27,17 +24,12 @@ from edge.records.types import (
     Record,
     RecordItem,
     RecordQuery,
-    TalkAnswered,
-    TalkReady,
 )
 
 #: A city's wall of screens asks for as many recordings at once.
 MAX_ORDERS = 256
 #: The site side gives up sooner, and says why; this holds when it hangs.
 ORDER_SECONDS = 40.0
-#: A recorder that agreed to a broadcast asks for the sound at once.
-TALK_SECONDS = 20.0
-MAX_TALKS = 8
 
 Asked = RecordQuery | PresetQuery | DeviceControl
 _ANSWERS: dict[type[Asked], type[RecordItem] | type[PresetItem] | None] = {
@@ -54,23 +46,14 @@ class _Order:
     count: int = 0
 
 
-@dataclass(slots=True)
-class _Talk:
-    request: OpenTalk
-    since: float
-    ready: bool = False
-    answered: bool = False
-
-
 class Orders:
-    """All orders and talks of one confirmed configuration."""
+    """All orders of one confirmed configuration."""
 
     def __init__(self, access: Access, emit: Callable[[Command], None], counters: Counter[str]) -> None:
         self._access = access
         self._emit = emit
         self._counters = counters
         self._orders: dict[int, _Order] = {}
-        self.talks: dict[int, _Talk] = {}
 
     def handle(self, record: Record, now: float) -> None:
         """Take a verified record of its sender.
@@ -86,10 +69,6 @@ class Orders:
             self._done(record)
         elif isinstance(record, AlarmNotice | PositionNotice):
             self._notice(record)
-        elif isinstance(record, OpenTalk):
-            self._open_talk(record, now)
-        elif isinstance(record, TalkAnswered | TalkReady):
-            self._step_talk(record, now)
         else:
             raise VerifyRefused("record_unexpected")
 
@@ -161,61 +140,6 @@ class Orders:
         self._counters[right] += 1
         self._emit(Send(Party.CITY, notice))
 
-    # -- talks ---------------------------------------------------------------------------------------------------
-
-    def _open_talk(self, request: OpenTalk, now: float) -> None:
-        if request.call in self.talks:
-            raise VerifyRefused("talk_twice")
-        refusal = self._access.refuses(request.platform, request.recorder, request.channel, "talk")
-        reason = refusal.reason if refusal is not None else "too_many_calls" if len(self.talks) >= MAX_TALKS else ""
-        status = refusal.status if refusal is not None else 486
-        if reason:
-            self._counters[reason] += 1
-            self._emit(Send(Party.CITY, MediaRefused(request.call, status, reason)))
-            self._talk_receipt(request, "refused", reason)
-            return
-        self.talks[request.call] = _Talk(request, now)
-        self._talk_receipt(request, "allowed")
-        self._emit(Send(Party.SITE, request))
-
-    def _step_talk(self, step: TalkAnswered | TalkReady, now: float) -> None:
-        talk = self.talks.get(step.call)
-        if talk is None:
-            return  # it ended while the record was on its way
-        if isinstance(step, TalkAnswered):
-            talk.answered, talk.since = True, now
-            self._emit(Send(Party.CITY, step))
-        elif not talk.answered:
-            raise VerifyRefused("talk_ready_unanswered")
-        else:
-            talk.ready = True
-            self._emit(Send(Party.SITE, step))
-
-    def end_talk(self, call: int, reason: str, gone: Party | None = None) -> bool:
-        """End a talk; False when there is none of that number."""
-        talk = self.talks.pop(call, None)
-        if talk is None:
-            return False
-        for side in (Party.SITE, Party.CITY):
-            if side is not gone:
-                self._emit(Send(side, CloseMedia(call, reason)))
-        self._talk_receipt(talk.request, "viewed" if talk.ready else "not_viewed", reason)
-        return True
-
-    def _talk_receipt(self, request: OpenTalk, result: str, reason: str = "") -> None:
-        told: dict[str, str | int] = {
-            "viewer": request.viewer,
-            "platform": request.platform,
-            "recorder": request.recorder,
-            "channel": request.channel,
-            "kind": "talk",
-            "packets": 0,
-            "bytes": 0,
-            "result": result,
-            "reason": reason,
-        }
-        self._emit(WriteReceipt("opened" if result == "allowed" else "closed", request.call, told))
-
     # -- time and endings ----------------------------------------------------------------------------------------
 
     def handle_timer(self, now: float) -> None:
@@ -223,9 +147,6 @@ class Orders:
         for number, order in list(self._orders.items()):
             if now - order.last > ORDER_SECONDS:
                 self._done(OrderDone(number, "recorder_no_answer", 0))
-        for number, talk in list(self.talks.items()):
-            if not talk.ready and now - talk.since > TALK_SECONDS:
-                self.end_talk(number, "recorder_no_answer")
 
     def on_side_away(self, side: Party) -> None:
         """A side is gone: nobody answers, or nobody waits."""
@@ -233,8 +154,6 @@ class Orders:
             if side is Party.SITE:
                 self._done(OrderDone(number, "side_lost", 0))
         self._orders.clear()
-        for number in list(self.talks):
-            self.end_talk(number, "side_lost", gone=side)
 
 
 def _right(asked: Asked) -> str:

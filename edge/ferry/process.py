@@ -47,7 +47,7 @@ from edge.ferry.commands import (
     WriteReceipt,
 )
 from edge.ferry.core import Ferry
-from edge.ferry.descriptor import BadDescriptor, addresses, receive
+from edge.ferry.descriptor import BadDescriptor, addresses, let_go, receive
 from edge.ferry.ledger import Ledger, Tools
 from edge.ferry.receipts import Head, Moment
 from edge.ferry.relays import Relays
@@ -248,7 +248,7 @@ class Process:
         self._core.on_record(side, data, tuple(sockets), time.monotonic())
 
     def _passed(self, side: Party, descriptor: int) -> PassedSocket:
-        """Return what came, if it is a connected UDP socket of the side's own namespace.
+        """Return what came, if it is a connected socket of the side's own namespace.
 
         Raises:
             BadDescriptor: it is not, or the keeper has not yet told which namespace is whose.
@@ -256,8 +256,7 @@ class Process:
         if self._hello is None:
             raise BadDescriptor("keeper_away")
         cookie = self._hello.lan_cookie if side is Party.SITE else self._hello.vpn_cookie
-        local, peer = addresses(descriptor, cookie)
-        return PassedSocket(descriptor, local, peer)
+        return PassedSocket(descriptor, *addresses(descriptor, cookie))
 
     def _lose_side(self, side: Party) -> None:
         line = self._sides.pop(side, None)
@@ -280,7 +279,7 @@ class Process:
             if not self._greeted:
                 self._hello, self._greeted = decode_hello(data), True
                 self._log.say("keeper_connected")
-                self._core.media.on_keeper_up()
+                self._core.on_keeper_up()
                 return
             number, answer = decode_answer(data)
         except (OSError, ControlError):
@@ -290,7 +289,7 @@ class Process:
         if isinstance(asked, ReceiptHead):
             self._take_head(answer.rule if isinstance(answer, Refusal) else "")
         elif asked is not None:
-            self._core.media.on_pin(asked, isinstance(answer, Done), time.monotonic())
+            self._core.on_pin(asked, isinstance(answer, Done), time.monotonic())
 
     def _lose_keeper(self) -> None:
         if self._keeper is None:
@@ -299,7 +298,7 @@ class Process:
         self._keeper.close()
         self._keeper, self._head_told, self._head_due = None, Head(), 0.0
         self._asked.clear()
-        self._core.media.on_keeper_lost(time.monotonic())
+        self._core.on_keeper_lost(time.monotonic())
 
     def _ask(self, request: FerryRequest) -> None:
         number, self._next_id = self._next_id, self._next_id + 1
@@ -309,7 +308,7 @@ class Process:
             self._keeper.send(encode_request(number, request))
         except OSError:
             if isinstance(request, PinRequest):
-                self._core.media.on_pin(request, False, time.monotonic())
+                self._core.on_pin(request, False, time.monotonic())
             return
         self._asked[number] = request
 
@@ -362,7 +361,7 @@ class Process:
                 self._core.media.on_stream(self._streams[told.stream], time.monotonic())
             else:
                 self._viewers[told.call] = told
-                self._core.media.on_viewer(told.call, *self._relays.viewer(told), time.monotonic())
+                self._core.on_viewer(told.call, *self._relays.viewer(told), told.gone, time.monotonic())
 
     def _read_notice(self) -> bool:
         """A worker died and another is in its place: it is told that worker's calls. Without the nursery we begin anew."""
@@ -387,7 +386,7 @@ class Process:
         elif isinstance(command, StartRelay | JoinRelay | LeaveRelay | StopRelay):
             self._relays.do(command)
         elif isinstance(command, CloseDescriptor):
-            os.close(command.descriptor)
+            let_go(command.descriptor)
         elif isinstance(command, WriteReceipt):
             self._receipts.view(command.event, command.call, command.told)
         elif isinstance(command, DropSide):
@@ -401,8 +400,9 @@ class Process:
         """Write into the file that was opened before the filter: truncate, then write from the start."""
         now = time.monotonic()
         media = self._core.media
-        self._streams = {number: told for number, told in self._streams.items() if number in media.pulls}
-        self._viewers = {number: told for number, told in self._viewers.items() if number in media.views}
+        talks = self._core.talks.talks
+        self._streams = {n: told for n, told in self._streams.items() if n in media.pulls or n in talks}
+        self._viewers = {n: told for n, told in self._viewers.items() if n in media.views or n in talks}
         facts = {
             "keeper": self._keeper is not None and self._greeted,
             "sides": sorted(side.value for side in self._sides),
@@ -410,6 +410,7 @@ class Process:
             "counters": dict(self._core.counters + self._receipts.counters),
             "findings": self._receipts.findings() + [f"receipt_{self._head_refused}"] * bool(self._head_refused),
             "receipts": self._receipts.facts(),
+            "talks": {str(number): self._talk(number) for number in talks},
             "views": {str(number): self._view(number, now) for number in media.views},
             "pid": os.getpid(),
         }
@@ -418,6 +419,19 @@ class Process:
             os.ftruncate(self._status, 0)
             os.pwrite(self._status, text.encode("utf-8") + b"\n", 0)
             self._told = text
+
+    def _talk(self, number: int) -> dict[str, object]:
+        talk, stream = self._core.talks.talks[number], self._streams.get(number)
+        request = talk.request
+        return {
+            "recorder": request.recorder,
+            "channel": request.channel,
+            "viewer": request.viewer,
+            "platform": request.platform,
+            "flows": talk.flows,
+            "packets": talk.packets,
+            "dropped": stream.dropped if stream else {},
+        }
 
     def _view(self, number: int, now: float) -> dict[str, object]:
         view = self._core.media.views[number]
@@ -439,7 +453,8 @@ class Process:
             "pull": view.pull,
             "lan_port": pull.lan_port,
             "source": list(pull.source.peer) if pull.source else None,
-            "sink": [list(view.sink.local), list(view.sink.peer)],
+            "sink": [list(view.way.local), list(view.way.peer)],
+            "transport": [pull.source.transport if pull.source else "", view.way.transport],
         }
 
 

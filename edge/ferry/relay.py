@@ -24,9 +24,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NoReturn
 
-from edge.ferry.stream import FAST_BYTES, Stream, Viewer, heads
+from edge.ferry.framed import FramedStream, FramedViewer
+from edge.ferry.stream import FAST_BYTES, Inspection, Stream, Viewer, heads
 from edge.rtp.inspection import PsInspection
 from edge.rtp.packet import MAX_PACKET_BYTES
+from edge.rtp.sound import SoundInspection
 
 REPORT_SECONDS = 0.5
 _MOST_READY = 64
@@ -36,20 +38,24 @@ _MOST_READY = 64
 _FEW_READY, _LONG, _ONE, _MOST_PATIENCE = 2, range(64), range(1), 63
 _HIGHEST_DESCRIPTOR = 16_384
 _MAP_BYTES = 16
-#: kind, number, stream, SSRC, payload type, sequence and time stamp offset, longest packet, stream types.
-_ORDER = struct.Struct(f"!BIIIBHIH{_MAP_BYTES}s")
+#: kind, content, number, stream, SSRC, payload type, sequence and time stamp offset, longest packet (of a stream: octets before
+#: each packet, 0 for datagrams), stream types.
+_ORDER = struct.Struct(f"!BBIIIBHIH{_MAP_BYTES}s")
 _OPEN, _JOIN, _LEAVE, _CLOSE, _RESET = 1, 2, 3, 4, 5
+_CONTENTS = ("ps", "sound")
 RULES = (
     "rtp_short", "rtp_version", "rtp_payload_type", "rtp_ssrc", "rtp_sequence", "rtp_late", "rtp_extension",
-    "rtp_padding", "rtp_source", "receive_failed",
+    "rtp_padding", "rtp_source", "rtcp", "receive_failed", "frame_lost", "frame_stalled",
     "ps_unknown", "ps_start_code", "ps_mpeg1", "ps_header", "ps_map", "ps_no_map", "ps_stream", "ps_private", "ps_nal",
-    "ps_gap", "ps_cut_short", "sei_blanked",
+    "ps_gap", "ps_cut_short", "sei_blanked", "sound_long",
 )  # fmt: skip
-#: number, packets, lost, protected, stream types, then a count a rule.
-_STREAM = struct.Struct(f"!IQIB{_MAP_BYTES}s{len(RULES)}I")
+#: number, packets, lost, protected, ended, stream types, then a count a rule.
+_STREAM = struct.Struct(f"!IQIBB{_MAP_BYTES}s{len(RULES)}I")
 _NONE_DROPPED = (0,) * len(RULES)
-#: number, packets, octets, failed, re-cut, sequence offset.
-_VIEWER = struct.Struct("!IQQIIH")
+#: number, packets, octets, failed, re-cut, sequence offset, why it is over.
+_VIEWER = struct.Struct("!IQQIIHB")
+#: Why a viewer's connection is over.
+_GONE = ("", "city_media_closed", "city_media_backwards")
 MAX_REPORTS = 500
 _DONTWAIT = socket.MSG_DONTWAIT
 
@@ -65,6 +71,8 @@ class StreamTold:
     packets: int
     lost: int
     protected: bool
+    #: Its connection is over.
+    ended: bool
     types: dict[int, int]
     dropped: dict[str, int]
 
@@ -79,6 +87,7 @@ class ViewerTold:
     failed: int
     recut: int
     sequence: int
+    gone: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,46 +146,50 @@ def out_of_reach(opened: socket.socket, place: int) -> socket.socket:
 
 
 def open_stream(
-    control: socket.socket, stream: int, source: int, ssrc: int, payload_type: int, types: dict[int, int]
-) -> None:
-    """Order a stream read: its connected socket, what it bears, and its map if one is known."""
-    order = _ORDER.pack(_OPEN, stream, stream, ssrc, payload_type, 0, 0, 0, _map_out(types))
+    control: socket.socket, stream: int, source: int, ssrc: int, payload_type: int, prefix: int, content: str,
+    types: dict[int, int],
+) -> None:  # fmt: skip
+    """Order a stream read: its connected socket, what it bears and how it is framed, and its map if one is known."""
+    order = _ORDER.pack(
+        _OPEN, _CONTENTS.index(content), stream, stream, ssrc, payload_type, 0, 0, prefix, _map_out(types)
+    )
     control.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [source]))])
 
 
 def join(control: socket.socket, stream: int, call: int, sink: int, stamp: Stamp) -> None:
     """Order a stream sent to one more."""
     order = _ORDER.pack(
-        _JOIN, call, stream, stamp.ssrc, stamp.payload_type, stamp.sequence, stamp.timestamp, stamp.most, b""
+        _JOIN, 0, call, stream, stamp.ssrc, stamp.payload_type, stamp.sequence, stamp.timestamp, stamp.most, b""
     )
     control.sendmsg([order], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [sink]))])
 
 
 def leave(control: socket.socket, stream: int, call: int) -> None:
     """Order a viewer let go."""
-    control.send(_ORDER.pack(_LEAVE, call, stream, 0, 0, 0, 0, 0, b""))
+    control.send(_ORDER.pack(_LEAVE, 0, call, stream, 0, 0, 0, 0, 0, b""))
 
 
 def close_stream(control: socket.socket, stream: int) -> None:
     """Order a stream and all its viewers let go."""
-    control.send(_ORDER.pack(_CLOSE, stream, stream, 0, 0, 0, 0, 0, b""))
+    control.send(_ORDER.pack(_CLOSE, 0, stream, stream, 0, 0, 0, 0, 0, b""))
 
 
 def reset(control: socket.socket) -> None:
     """Order every stream let go: the worker is a new one, and what the one before was told is told again."""
-    control.send(_ORDER.pack(_RESET, 0, 0, 0, 0, 0, 0, 0, b""))
+    control.send(_ORDER.pack(_RESET, 0, 0, 0, 0, 0, 0, 0, 0, b""))
 
 
 def reports(data: bytes) -> Iterator[StreamTold | ViewerTold]:
     """Yield what a worker reports; a length that is none of ours yields nothing."""
     kind, rest = data[:1], data[1:]
     if kind == b"s" and len(rest) % _STREAM.size == 0:
-        for stream, packets, lost, protected, types, *dropped in _STREAM.iter_unpack(rest):
+        for stream, packets, lost, protected, ended, types, *dropped in _STREAM.iter_unpack(rest):
             counts = {rule: n for rule, n in zip(RULES, dropped, strict=True) if n}
-            yield StreamTold(stream, packets, lost, bool(protected), _map_in(types), counts)
+            yield StreamTold(stream, packets, lost, bool(protected), bool(ended), _map_in(types), counts)
     elif kind == b"v" and len(rest) % _VIEWER.size == 0:
-        for facts in _VIEWER.iter_unpack(rest):
-            yield ViewerTold(*facts)
+        for call, packets, octets, failed, recut, sequence, gone in _VIEWER.iter_unpack(rest):
+            why = _GONE[gone] if gone < len(_GONE) else ""
+            yield ViewerTold(call, packets, octets, failed, recut, sequence, why)
 
 
 def _map_out(types: dict[int, int]) -> bytes:
@@ -191,7 +204,7 @@ def _map_in(raw: bytes) -> dict[int, int]:
 
 
 class _Worker:
-    """The streams by their number, and by their source's descriptor."""
+    """The streams by their number, and by their source's descriptor; viewers' connections by theirs."""
 
     def __init__(self, control: socket.socket, beat: tuple[int, int]) -> None:
         self._control = control
@@ -200,6 +213,7 @@ class _Worker:
         self._poll.register(control.fileno(), select.EPOLLIN)
         self.sources: dict[int, Stream] = {}
         self._streams: dict[int, Stream] = {}
+        self._sinks: dict[int, FramedViewer] = {}
 
     def run(self) -> None:
         """Relay until the parent is gone, or gives an order that is none."""
@@ -218,8 +232,15 @@ class _Worker:
                 stream = sources.get(descriptor)
                 if stream is not None:
                     stream.pump(buffer, views, turns)
-                elif descriptor == control and not self._take_order():
-                    return
+                    if stream.ended:
+                        self._unwatch(stream)
+                    for viewer in stream.framed:
+                        self._flush(viewer)
+                elif descriptor == control:
+                    if not self._take_order():
+                        return
+                elif descriptor in self._sinks:
+                    self._hear(self._sinks[descriptor])
             if turns is _LONG:
                 found = self._packets(ready) - had > len(ready)
                 same, patience = (same, 0) if found else (0, min(2 * patience + 1, _MOST_PATIENCE))
@@ -238,11 +259,11 @@ class _Worker:
             came.frombytes(value)
         if len(data) != _ORDER.size or len(came) > 1:
             return False
-        kind, number, at, ssrc, payload_type, sequence, timestamp, most, types = _ORDER.unpack(data)
+        kind, content, number, at, ssrc, payload_type, sequence, timestamp, most, types = _ORDER.unpack(data)
         if kind in (_OPEN, _JOIN) and came:
             opened = socket.socket(fileno=came[0])
             if kind == _OPEN:
-                self._open(number, opened, ssrc, payload_type, _map_in(types))
+                self._open(number, opened, ssrc, payload_type, most, _inspection(content, types))
             else:
                 stamp = Stamp(ssrc, payload_type, sequence, timestamp, most)
                 self._join(number, at, opened, stamp)
@@ -256,13 +277,18 @@ class _Worker:
                 self._close(stream)
         return True
 
-    def _open(self, number: int, source: socket.socket, ssrc: int, payload_type: int, types: dict[int, int]) -> None:
+    def _open(
+        self, number: int, source: socket.socket, ssrc: int, payload_type: int, prefix: int, content: Inspection
+    ) -> None:
         try:
             peer = source.getpeername()
         except OSError:  # its side, which still held it, took it apart: the stream will end as a silent one
             source.close()
             return
-        stream = Stream(number, source, peer, ssrc, payload_type, PsInspection(types))
+        if source.type == socket.SOCK_STREAM:
+            stream: Stream = FramedStream(number, source, peer, ssrc, payload_type, content, prefix=prefix)
+        else:
+            stream = Stream(number, source, peer, ssrc, payload_type, content)
         self._streams[number] = self.sources[source.fileno()] = stream
 
     def _join(self, call: int, number: int, sink: socket.socket, stamp: Stamp) -> None:
@@ -273,29 +299,66 @@ class _Worker:
         if not stream.viewers:  # what came before is for the first of them
             self._poll.register(stream.source.fileno(), select.EPOLLIN)
         out = heads(stream.payload_type, stamp.payload_type)
-        stream.join(
-            Viewer(call, sink, stamp.ssrc, stamp.payload_type, stamp.sequence, stamp.timestamp, stamp.most, out)
-        )
+        kind = FramedViewer if sink.type == socket.SOCK_STREAM else Viewer
+        viewer = kind(call, sink, stamp.ssrc, stamp.payload_type, stamp.sequence, stamp.timestamp, stamp.most, out)
+        stream.join(viewer)
+        if isinstance(viewer, FramedViewer):
+            self._sinks[sink.fileno()] = viewer
+            self._poll.register(sink.fileno(), select.EPOLLIN)
 
     def _leave(self, stream: Stream, call: int) -> None:
         watched = bool(stream.viewers)
+        for viewer in stream.framed:
+            if viewer.call == call:
+                self._forget(viewer)
         stream.leave(call)
         if watched and not stream.viewers:
-            self._poll.unregister(stream.source.fileno())
+            self._unwatch(stream)
 
     def _close(self, stream: Stream) -> None:
+        for viewer in stream.framed:
+            self._forget(viewer)
         if stream.viewers:
-            self._poll.unregister(stream.source.fileno())
+            self._unwatch(stream)
         del self._streams[stream.number], self.sources[stream.source.fileno()]
         stream.close()
+
+    def _unwatch(self, stream: Stream) -> None:
+        with contextlib.suppress(FileNotFoundError):  # it has ended
+            self._poll.unregister(stream.source.fileno())
+
+    def _flush(self, viewer: FramedViewer) -> None:
+        """Send what waits for a viewer; where the kernel has no room, it says when there is some."""
+        if not viewer.waiting or viewer.gone:
+            return
+        blocked = viewer.flush()
+        if viewer.gone:
+            self._forget(viewer)
+        elif blocked is not viewer.blocked:
+            viewer.blocked = blocked
+            self._poll.modify(viewer.sink.fileno(), select.EPOLLIN | (select.EPOLLOUT if blocked else 0))
+
+    def _hear(self, viewer: FramedViewer) -> None:
+        viewer.hear()
+        if viewer.gone:
+            self._forget(viewer)
+        else:
+            self._flush(viewer)
+
+    def _forget(self, viewer: FramedViewer) -> None:
+        """Look no more at a viewer's connection."""
+        if self._sinks.pop(viewer.sink.fileno(), None) is not None:
+            self._poll.unregister(viewer.sink.fileno())
 
     def report(self) -> None:
         """Beat, and send the totals: called by a signal, for a clock read at each wake would cost as much as a packet."""
         with contextlib.suppress(OSError):
             os.write(self._beat[0], bytes((self._beat[1],)))
+        for stream in self._streams.values():
+            stream.beat()
         streams = [self._stream_line(stream) for stream in self._streams.values()]
         viewers = [
-            _VIEWER.pack(each.call, each.packets, each.octets, each.failed, each.recut, each.sequence)
+            _VIEWER.pack(each.call, each.packets, each.octets, each.failed, each.recut, each.sequence, _gone(each))
             for stream in self._streams.values()
             for each in stream.viewers
         ]
@@ -310,13 +373,22 @@ class _Worker:
         else:  # nearly always; with a thousand streams the sums were a tenth of the worker's time
             dropped = _NONE_DROPPED
         lost = min(stream.lost, 0xFFFFFFFF)
-        return _STREAM.pack(stream.number, stream.packets, lost, seen.protected, _map_out(seen.types), *dropped)
+        types = _map_out(seen.types)
+        return _STREAM.pack(stream.number, stream.packets, lost, seen.protected, stream.ended, types, *dropped)
 
     def _say(self, kind: bytes, lines: list[bytes]) -> None:
         # An empty report is one, too: the parent hears that we live.
         for at in range(0, len(lines) or 1, MAX_REPORTS):
             with contextlib.suppress(BlockingIOError):  # a parent that does not listen does not hold up the media
                 self._control.send(kind + b"".join(lines[at : at + MAX_REPORTS]), _DONTWAIT)
+
+
+def _inspection(content: int, types: bytes) -> Inspection:
+    return SoundInspection() if _CONTENTS[content] == "sound" else PsInspection(_map_in(types))
+
+
+def _gone(viewer: Viewer) -> int:
+    return _GONE.index(viewer.gone) if isinstance(viewer, FramedViewer) else 0
 
 
 def run(control: socket.socket, beat: tuple[int, int]) -> None:

@@ -116,7 +116,8 @@ class Relays:
     def _tell_pull(self, carried: _Carried) -> None:
         order, control = carried.order, self._controls[carried.place]
         types = carried.before.types if carried.before is not None else {}
-        self._tell(lambda: relay.open_stream(control, order.pull, order.source, order.ssrc, order.payload_type, types))
+        facts = (order.ssrc, order.payload_type, order.prefix, order.content, types)
+        self._tell(lambda: relay.open_stream(control, order.pull, order.source, *facts))
         for viewer in carried.viewers.values():
             self._tell(
                 lambda viewer=viewer: relay.join(  # type: ignore[misc]
@@ -137,6 +138,11 @@ def _add(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:
 def _sum(one: StreamTold | None, other: StreamTold | None) -> StreamTold | None:
     if one is None or other is None:
         return one or other
-    dropped = dict(Counter(one.dropped) + Counter(other.dropped))
-    packets, lost = one.packets + other.packets, one.lost + other.lost
-    return StreamTold(one.stream, packets, lost, one.protected or other.protected, other.types or one.types, dropped)
+    return replace(
+        other,
+        packets=one.packets + other.packets,
+        lost=one.lost + other.lost,
+        protected=one.protected or other.protected,
+        types=other.types or one.types,
+        dropped=dict(Counter(one.dropped) + Counter(other.dropped)),
+    )

@@ -13,14 +13,19 @@ import struct
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
-from edge.rtp.inspection import PsInspection
 from edge.rtp.packet import RemoteRtpError, RtpPacket
+
+if TYPE_CHECKING:
+    from edge.ferry.framed import FramedViewer
 
 #: RFC 3550 A.1: what may be lost, and how late a packet may come before its number is a jump.
 MAX_DROPOUT, MAX_MISORDER = 3000, 100
 #: Longer packets take the careful way.
 FAST_BYTES = 2048
+#: Packet types of RTCP (RFC 5761 4): on a media port they are no media.
+RTCP = range(192, 224)
 _HEADER = struct.Struct("!HHII")
 _unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
 _DONTWAIT = socket.MSG_DONTWAIT
@@ -30,6 +35,7 @@ _DONTWAIT = socket.MSG_DONTWAIT
 class Viewer:
     """Where one copy goes, and what is stamped into it. ``most`` is the longest packet that its tunnel takes whole."""
 
+    framed: ClassVar[bool] = False
     call: int
     sink: socket.socket
     ssrc: int
@@ -73,6 +79,18 @@ class Viewer:
             self.octets += 12 + len(piece)
 
 
+class Inspection(Protocol):
+    """What judges the payloads of a stream (``edge.rtp.inspection``)."""
+
+    left: int
+    types: dict[int, int]
+    counters: Counter[str]
+    protected: bool
+
+    def take(self, data: bytearray, start: int, end: int, marker: bool, gap: bool) -> bytes | None: ...
+    def quick(self, data: bytearray, start: int, end: int) -> int: ...
+
+
 @functools.cache
 def heads(payload_type: int, out_payload_type: int) -> dict[int, int]:
     """Return the first two octets of a plain header, without and with marker, each with what is written instead.
@@ -90,16 +108,22 @@ class Stream:
     number: int
     source: socket.socket
     peer: tuple[str, int]
+    #: 0: that of the first packet.
     ssrc: int
     payload_type: int
-    inspection: PsInspection
+    inspection: Inspection
     viewers: tuple[Viewer, ...] = ()
+    #: Those of them that are reached over a connection.
+    framed: tuple[FramedViewer, ...] = ()
     receive: Callable[[bytearray, int, int], int] = field(init=False)
     heads: dict[int, int] = field(init=False)
     quick: Callable[[bytearray, int, int], int] = field(init=False)
     #: Octets of payload that may go on unseen, and the longest packet that goes to every viewer as it is.
     left: int = 0
     most: int = 0
+    longest: int = FAST_BYTES
+    #: The recorder has closed the connection, or what comes on it is no stream.
+    ended: bool = False
     last: int = -1
     probation: int = -1
     settled: bool = False
@@ -114,16 +138,22 @@ class Stream:
 
     def join(self, viewer: Viewer) -> None:
         """Send to one more from now on."""
-        self.viewers = (*self.viewers, viewer)
-        self.most = min(FAST_BYTES, *(each.most for each in self.viewers))
+        self._set((*self.viewers, viewer))
+
+    def _set(self, viewers: tuple[Viewer, ...]) -> None:
+        self.viewers = viewers
+        self.framed = tuple(cast("FramedViewer", each) for each in viewers if each.framed)
+        self.most = min((self.longest, *(each.most for each in viewers))) if viewers else 0
 
     def leave(self, call: int) -> None:
         """Send to one less."""
         for viewer in self.viewers:
             if viewer.call == call:
                 viewer.sink.close()
-        self.viewers = tuple(viewer for viewer in self.viewers if viewer.call != call)
-        self.most = min((FAST_BYTES, *(each.most for each in self.viewers))) if self.viewers else 0
+        self._set(tuple(viewer for viewer in self.viewers if viewer.call != call))
+
+    def beat(self) -> None:
+        """Twice a second."""
 
     def close(self) -> None:
         self.source.close()
@@ -158,7 +188,7 @@ class Stream:
             left = self.left + 12 - size
             # Most pictures begin alike: that costs one call, what else a packet may hold costs several.
             if left < 0 and (self.left or (left := self.quick(buffer, 12, size)) < 0):
-                if not self._walk(buffer, size, head):
+                if not self.walk(buffer, 0, size, head):
                     continue
             else:
                 self.left = left
@@ -181,15 +211,15 @@ class Stream:
                 viewer.packets += 1
                 viewer.octets += size
 
-    def _walk(self, buffer: bytearray, size: int, head: int) -> bool:
-        """Look into a packet that follows; False when it does not go on as it now is, and is done with."""
+    def walk(self, buffer: bytearray, at: int, size: int, head: int) -> bool:
+        """Look into the packet at ``at``, which follows; False when it does not go on as it is, and is done with."""
         inspection = self.inspection
         inspection.left = self.left
-        said = inspection.take(buffer, 12, size, bool(head & 0x80), False)
+        said = inspection.take(buffer, at + 12, at + size, bool(head & 0x80), False)
         self.left = inspection.left
         if said is None:
             return True
-        _, sequence, timestamp, _ = _unpack(buffer)
+        _, sequence, timestamp, _ = _unpack(buffer, at)
         self.last = sequence
         self._give(RtpPacket(0, sequence, timestamp, 0, said, bool(head & 0x80)))
         return False
@@ -222,6 +252,9 @@ class Stream:
 
     def pass_carefully(self, data: bytes) -> None:
         """Any shape of packet: what of its payload may go on does, or the rule that it breaks is counted."""
+        if len(data) > 1 and data[0] >> 6 == 2 and data[1] in RTCP:
+            self.dropped["rtcp"] += 1
+            return
         try:
             packet = RtpPacket.parse(data)
             gap = self._judge(packet)
@@ -245,6 +278,8 @@ class Stream:
         """
         if packet.payload_type != self.payload_type:
             raise RemoteRtpError("rtp_payload_type")
+        if not self.ssrc and self.last < 0:
+            self.ssrc = packet.ssrc
         if packet.ssrc != self.ssrc:
             raise RemoteRtpError("rtp_ssrc")
         ahead = (packet.sequence - self.last) & 0xFFFF

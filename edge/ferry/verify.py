@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.records.types import (
     ACTIONS,
+    FRAMINGS,
     KINDS,
     REASONS,
     RECORDING_KINDS,
@@ -21,6 +22,8 @@ from edge.records.types import (
     CloseMedia,
     DeviceControl,
     MediaAnswered,
+    MediaDial,
+    MediaDialled,
     MediaFinished,
     MediaReady,
     MediaRefused,
@@ -40,6 +43,7 @@ from edge.records.types import (
     RecordQuery,
     TalkAnswered,
     TalkReady,
+    TalkSink,
 )
 
 _WIRE_VERSION = 1
@@ -128,6 +132,7 @@ _call = _whole(1, 0xFFFFFFFF)
 _ssrc = _whole(0, 0xFFFFFFFF)
 _payload_type = _whole(96, 127)
 _flag = _whole(0, 1)
+_port = _whole(1024, 65535)
 _reason = _word(REASONS)
 _name = _label(96)
 _order = _whole(1, 0xFFFFFFFF)
@@ -156,9 +161,9 @@ TABLE: dict[int, _Line] = {
     4: _Line(
         OpenMedia, _CITY, 0, (_call, _code, _code, _code, _word(KINDS), _name, _seconds, _seconds, _whole(0, 256))
     ),
-    5: _Line(MediaReserved, _SITE, 0, (_call, _whole(1024, 65535))),
+    5: _Line(MediaReserved, _SITE, 0, (_call, _port)),
     7: _Line(MediaAnswered, _SITE, 0, (_call,)),
-    8: _Line(MediaReady, _SITE, 1, (_call, _ssrc, _payload_type)),
+    8: _Line(MediaReady, _SITE, 1, (_call, _ssrc, _payload_type, _word(FRAMINGS))),
     9: _Line(MediaRefused, _SITE, 0, (_call, _whole(400, 699), _reason)),
     10: _Line(CloseMedia, _SITE | _CITY, 0, (_call, _reason)),
     13: _Line(
@@ -203,7 +208,10 @@ TABLE: dict[int, _Line] = {
     ),
     24: _Line(OpenTalk, _CITY, 0, (_call, _code, _code, _code, _name)),
     25: _Line(TalkAnswered, _SITE, 0, (_call,)),
-    26: _Line(TalkReady, _CITY, 0, (_call,)),
+    26: _Line(TalkReady, _CITY, 1, (_call,)),
+    28: _Line(MediaDial, _CITY, 0, (_call, _ssrc, _payload_type, _whole(0, 0xFFFFFFFF), _port, _port)),
+    29: _Line(MediaDialled, _CITY, 1, (_call,)),
+    30: _Line(TalkSink, _SITE, 1, (_call, _ssrc)),
 }
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from ipaddress import IPv4Address
 
 from edge.access import Access, Refusal
 from edge.control.wire import ClosePin, FerryRequest, OpenIn, OpenOut, RenewPin
-from edge.ferry.calls import Event, PassedSocket, Pull, State, View
+from edge.ferry.calls import Event, PassedSocket, Pull, State, View, Way
 from edge.ferry.commands import (
     AskKeeper,
     CloseDescriptor,
@@ -31,6 +32,8 @@ from edge.ferry.verify import VerifyRefused
 from edge.records.types import (
     CloseMedia,
     MediaAnswered,
+    MediaDial,
+    MediaDialled,
     MediaReady,
     MediaRefused,
     MediaReserved,
@@ -40,6 +43,7 @@ from edge.records.types import (
     PinOpened,
     WantKeyFrame,
 )
+from edge.rtp.packet import MAX_PACKET_BYTES
 from netconf.model import Site
 
 #: The keeper lets a pin live this long; renewing at a third of it survives two lost renewals.
@@ -51,12 +55,16 @@ SILENCE_SECONDS = 15.0
 PAUSE_SECONDS = 600.0
 #: What sends something else than a program stream in good RTP for so long is cut off; workers report twice a second.
 FOREIGN_SECONDS = 1.5
+#: A city that never took the connection it asked for; the city side gives up long before.
+DIAL_SECONDS = 40.0
 #: The keeper's rate for one pin: 8 Mbit/s main stream, doubled for key frame bursts.
 PIN_KBYTES_PER_SECOND = 2048
 #: A view's rate follows its pictures this slowly: some groups of pictures.
 RATE_SECONDS = 8.0
 #: What recorders are asked for (GB/T 28181-2016 annex F).
 PS_PAYLOAD_TYPE = 96
+#: Octets before each packet, by framing.
+_PREFIX = {"datagram": 0, "length": 2, "interleaved": 4}
 #: IPv4 and UDP headers.
 _IP_UDP_BYTES = 28
 #: Octets that show that what comes is no program stream; others are cut out of a good one.
@@ -73,8 +81,9 @@ class Views:
         self._counters = counters
         self._recorders = {recorder.id: recorder for recorder in site.recorder}
         self._media = {platform.id: platform.media_networks for platform in site.platform}
+        self._dialling = str(site.tunnel[0].address.ip)
         self._tunnels = {str(tunnel.address.ip): tunnel for tunnel in site.tunnel}
-        self._sinks: dict[int, tuple[MediaSink, PassedSocket]] = {}
+        self._ways: dict[int, Way] = {}
         self.views: dict[int, View] = {}
         self.pulls: dict[int, Pull] = {}
 
@@ -86,15 +95,47 @@ class Views:
         Raises:
             VerifyRefused: no honest side sends it.
         """
-        if sink.call in self._sinks or sink.call in self.views or len(self._sinks) >= self._site.max_calls:
-            raise VerifyRefused("sink_unexpected")
-        city = any(self._is_media_of(platform, passed) for platform in self._media)
-        if passed.local[0] not in self._tunnels or not city:
-            raise VerifyRefused("sink_foreign_address")
-        self._sinks[sink.call] = (sink, passed)
+        if passed.transport != "udp":
+            raise VerifyRefused("descriptor_not_udp")
+        way = Way(passed.local, passed.peer, "udp", sink.ssrc, sink.payload_type, passed.descriptor)
+        self._hold(sink.call, way)
 
-    def _is_media_of(self, platform: str, sink: PassedSocket) -> bool:
-        return any(IPv4Address(sink.peer[0]) in network for network in self._media.get(platform, ()))
+    def hold_dial(self, dial: MediaDial) -> None:
+        """Keep where the view that is opened next is to be dialled.
+
+        Raises:
+            VerifyRefused: no honest side sends it.
+        """
+        peer = (str(IPv4Address(dial.address)), dial.port)
+        self._hold(dial.call, Way((self._dialling, dial.local_port), peer, "tcp", dial.ssrc, dial.payload_type))
+
+    def _hold(self, call: int, way: Way) -> None:
+        if call in self._ways or call in self.views or len(self._ways) >= self._site.max_calls:
+            raise VerifyRefused("sink_unexpected")
+        if way.local[0] not in self._tunnels or not any(self._is_media_of(platform, way) for platform in self._media):
+            raise VerifyRefused("sink_foreign_address")
+        self._ways[call] = way
+
+    def dialled(self, done: MediaDialled, passed: PassedSocket) -> None:
+        """The city has taken a view's connection.
+
+        Raises:
+            VerifyRefused: no honest side sends it, or not this socket.
+        """
+        view = self.views.get(done.call)
+        if view is None:
+            self._emit(CloseDescriptor(passed.descriptor))
+            return
+        way = view.way
+        if way.descriptor is not None or not view.answered:
+            raise VerifyRefused("sink_unexpected")
+        if (passed.transport, passed.local, passed.peer) != (way.transport, way.local, way.peer):
+            raise VerifyRefused("sink_foreign_address")
+        view.way = replace(way, descriptor=passed.descriptor)
+        self._go_on(self.pulls[view.pull])
+
+    def _is_media_of(self, platform: str, way: Way) -> bool:
+        return any(IPv4Address(way.peer[0]) in network for network in self._media.get(platform, ()))
 
     def open(self, request: OpenMedia, now: float) -> None:
         """Begin a view, or refuse it.
@@ -102,20 +143,19 @@ class Views:
         Raises:
             VerifyRefused: no honest side asks for it.
         """
-        held = self._sinks.pop(request.call, None)
-        if held is None:
+        way = self._ways.pop(request.call, None)
+        if way is None:
             raise VerifyRefused("open_without_sink")
-        stamp, sink = held
-        if not self._is_media_of(request.platform, sink):
-            self._emit(CloseDescriptor(sink.descriptor))
+        if not self._is_media_of(request.platform, way):
+            self._let_go(way)
             raise VerifyRefused("sink_of_another_platform")
-        view = View(request, sink, stamp, request.call, now)
+        view = View(request, way, request.call, now)
         refusal = self._access.refuses_view(
             request.platform, request.recorder, request.channel, request.kind, len(self.views)
         ) or self._crowded(view, now)
         if refusal is not None:
             self._counters[refusal.reason] += 1
-            self._emit(CloseDescriptor(sink.descriptor))
+            self._let_go(way)
             self._emit(Send(Party.CITY, MediaRefused(request.call, refusal.status, refusal.reason)))
             self._receipt(request.call, view, "refused", refusal.reason)
             return
@@ -128,6 +168,10 @@ class Views:
             self._emit(Send(Party.SITE, request))
         self.pulls[view.pull].views.add(request.call)
         self._ask_out(request.call, view)
+
+    def _let_go(self, way: Way) -> None:
+        if way.descriptor is not None:
+            self._emit(CloseDescriptor(way.descriptor))
 
     def _crowded(self, view: View, now: float) -> Refusal | None:
         """Make room on the uplink for a view by ending those of lower levels, the lowest and youngest first."""
@@ -196,9 +240,12 @@ class Views:
         sources = {str(address) for address in self._recorders[pull.request.recorder].media_addresses}
         if passed.local != (str(self._site.lan.address.ip), pull.lan_port) or passed.peer[0] not in sources:
             raise VerifyRefused("source_not_reserved")
+        if (passed.transport == "udp") != (ready.framing == "datagram") or passed.transport != self._transport(pull):
+            raise VerifyRefused("source_not_reserved")
         pull.step(Event.READY, now)
         pull.source, pull.last_good = passed, now
-        self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type))
+        prefix = _PREFIX[ready.framing]
+        self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type, prefix))
         self._go_on(pull)
 
     def refused(self, refused: MediaRefused, now: float) -> None:
@@ -255,9 +302,13 @@ class Views:
         pull.packets, pull.foreign = told.packets, foreign
         if pull.foreign_since is not None and now - pull.foreign_since >= FOREIGN_SECONDS:
             self._end_pull(told.stream, "media_foreign", now)
+        elif (
+            told.ended and pull.request.kind == "live"
+        ):  # what follows a recording's last packet is its end, in its own words
+            self._end_pull(told.stream, "media_stopped", now)
 
-    def on_viewer(self, call: int, packets: int, octets: int, now: float) -> None:
-        """Take how much a viewer has had so far; its rate follows what is measured."""
+    def on_viewer(self, call: int, packets: int, octets: int, gone: str, now: float) -> None:
+        """Take how much a viewer has had so far, and why it has no more; its rate follows what is measured."""
         view = self.views.get(call)
         if view is None:
             return
@@ -265,6 +316,8 @@ class Views:
             seconds = now - view.measured_at
             view.rate += (8 * (octets - view.octets) / seconds - view.rate) * min(1.0, seconds / RATE_SECONDS)
         view.measured_at, view.packets, view.octets = now, packets, octets
+        if gone:
+            self.end(call, gone, now)
 
     # -- forward -------------------------------------------------------------------------------------------------
 
@@ -275,22 +328,27 @@ class Views:
             if view.pinned and not view.answered and pull.state in (State.WAITING_MEDIA, State.FLOWING):
                 view.answered = True
                 self._emit(Send(Party.CITY, MediaAnswered(number)))
-            if view.answered and not view.joined and pull.state is State.FLOWING:
+            way = view.way
+            if view.answered and not view.joined and pull.state is State.FLOWING and way.descriptor is not None:
                 view.joined = True
-                most = min(self._tunnels[view.sink.local[0]].mtu - _IP_UDP_BYTES, 2000)
-                stamp = view.stamp
-                self._emit(JoinRelay(view.pull, number, view.sink.descriptor, stamp.ssrc, stamp.payload_type, most))
+                datagram = min(self._tunnels[way.local[0]].mtu - _IP_UDP_BYTES, 2000)
+                most = datagram if way.transport == "udp" else MAX_PACKET_BYTES
+                self._emit(JoinRelay(view.pull, number, way.descriptor, way.ssrc, way.payload_type, most))
                 if number != view.pull:  # whoever joins later sees nothing before the next key frame
                     self._emit(Send(Party.SITE, WantKeyFrame(view.pull)))
 
     def _ask_in(self, number: int, pull: Pull) -> None:
         rate, recorder = PIN_KBYTES_PER_SECOND, pull.request.recorder
-        pin = OpenIn(f"in-{number}", recorder, pull.lan_port, PS_PAYLOAD_TYPE, rate, PIN_TTL_SECONDS)
-        self._emit(AskKeeper(pin))
+        how = (PS_PAYLOAD_TYPE, rate, PIN_TTL_SECONDS, self._transport(pull))
+        self._emit(AskKeeper(OpenIn(f"in-{number}", recorder, pull.lan_port, *how)))
+
+    def _transport(self, pull: Pull) -> str:
+        return "udp" if self._recorders[pull.request.recorder].media == "udp" else "tcp"
 
     def _ask_out(self, number: int, view: View) -> None:
-        (address, port), (_, local) = view.sink.peer, view.sink.local
-        self._emit(AskKeeper(OpenOut(f"out-{number}", address, port, local, PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS)))
+        (address, port), (_, local), transport = view.way.peer, view.way.local, view.way.transport
+        how = (PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS, transport)
+        self._emit(AskKeeper(OpenOut(f"out-{number}", address, port, local, *how)))
 
     def on_keeper_up(self) -> None:
         """A keeper is there, perhaps a new one that knows no pins: it hears of those of the pulls that flow."""
@@ -311,6 +369,9 @@ class Views:
 
     def handle_timer(self, now: float) -> None:
         """Renew pins of pulls with good packets; end the silent and the overdue."""
+        for number, view in list(self.views.items()):
+            if view.answered and view.way.descriptor is None and now - view.began > DIAL_SECONDS:
+                self.end(number, "city_media_unreached", now)
         for number, pull in list(self.pulls.items()):
             if pull.state is State.FLOWING:
                 self._renew(number, pull, now)
@@ -343,7 +404,7 @@ class Views:
             return None
         if view.joined:
             self._emit(LeaveRelay(view.pull, number))
-        self._emit(CloseDescriptor(view.sink.descriptor))
+        self._let_go(view.way)
         self._emit(AskKeeper(ClosePin(f"out-{number}")))
         if not told:
             refusal = MediaRefused(number, status, reason)
@@ -377,9 +438,9 @@ class Views:
             for number, view in list(self.views.items()):
                 if not view.joined:
                     self.end(number, "side_lost", now, told=True)
-            for _, passed in self._sinks.values():
-                self._emit(CloseDescriptor(passed.descriptor))
-            self._sinks.clear()
+            for way in self._ways.values():
+                self._let_go(way)
+            self._ways.clear()
 
     def on_side_away(self, side: Party, now: float) -> None:
         """A side does not come back: everything ends, for one of its legs is gone."""

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from ipaddress import IPv4Address
 
-from edge.control.wire import Answer, ClosePin, Done, OpenIn, OpenOut, PinRequest, Refusal, RenewPin
+from edge.control.pins import Asked, objection, pin_of
+from edge.control.wire import Answer, ClosePin, Done, PinRequest, Refusal, RenewPin
 from edge.keeper.hand import HandRefused
 from edge.keeper.kernel import Kernel
 from firewall import pin as pins
 from firewall.pin import Pin
 from netconf.model import Site
-
-#: A pin's rate may not be asked higher than a 16 Mbit/s main stream.
-MAX_PIN_KBYTES = 2048
-Asked = OpenIn | OpenOut
 
 
 class Pins:
@@ -41,7 +37,7 @@ class Pins:
                     kernel.script(pins.closed(held[1]))
                 return Done()
             asked = self._held[request.pin][0] if isinstance(request, RenewPin) else request
-            pin = _pin(asked, site)
+            pin = pin_of(asked, site)
             kernel.script(pins.opened(pin, request.ttl_seconds))
             self._held[request.pin] = (asked, pin, time.monotonic() + request.ttl_seconds)
         except HandRefused:
@@ -54,24 +50,7 @@ class Pins:
             return None if request.pin in self._held else "pin_unknown"
         if isinstance(request, ClosePin):
             return None
-        others = [asked for name, (asked, _, _) in self._held.items() if name != request.pin]
-        others = [asked for asked in others if type(asked) is type(request)]
-        checks = {
-            "pin_rate": request.max_kbytes_per_second <= MAX_PIN_KBYTES,
-            "pin_count": len(others) < site.max_calls,
-        }
-        if isinstance(request, OpenIn):
-            checks |= {
-                "pin_recorder": any(recorder.id == request.recorder for recorder in site.recorder),
-                "pin_lan_port": request.lan_port in site.lan.media_port_range,
-                "pin_lan_port_taken": all(
-                    isinstance(other, OpenIn) and other.lan_port != request.lan_port for other in others
-                ),
-            }
-        else:
-            city = IPv4Address(request.address)
-            checks["pin_city_address"] = any(city in net for above in site.platform for net in above.media_networks)
-        return next((rule for rule, good in checks.items() if not good), None)
+        return objection(request, (asked for name, (asked, _, _) in self._held.items() if name != request.pin), site)
 
     def expire(self) -> None:
         """Forget what the kernel has let go by itself."""
@@ -81,7 +60,7 @@ class Pins:
     def fit(self, site: Site, kernel: Kernel) -> None:
         """Close what another site has no room for."""
         for name, (asked, pin, _) in list(self._held.items()):
-            if self._objection(asked, site) is not None or _pin(asked, site) != pin:
+            if self._objection(asked, site) is not None or pin_of(asked, site) != pin:
                 del self._held[name]
                 kernel.script(pins.closed(pin))
 
@@ -91,10 +70,3 @@ class Pins:
         for _, pin, until in self._held.values():
             if pin.namespace == namespace and until - now >= 1:
                 kernel.script(pins.opened(pin, int(until - now)))
-
-
-def _pin(asked: Asked, site: Site) -> Pin:
-    if isinstance(asked, OpenOut):
-        return pins.outward(IPv4Address(asked.address), asked.port, asked.local_port, asked.max_kbytes_per_second)
-    recorder = next(r for r in site.recorder if r.id == asked.recorder)
-    return pins.inward(recorder.media_addresses, asked.lan_port, asked.payload_type, asked.max_kbytes_per_second)

@@ -1,9 +1,11 @@
 """The lab's city: the product's own platform role, a receiver of RTP, and the judge of its pictures.
 
-It takes one-line orders on a unix socket: ``play CHANNEL``, ``playback CHANNEL START END``, ``pause``, ``resume``,
+It takes one-line orders on a unix socket: ``play CHANNEL [tcp]``, ``playback CHANNEL START END``, ``pause``, ``resume``,
 ``scale N``, ``seek SECONDS``, ``stop``, ``catalog``, ``records CHANNEL START END``, ``presets CHANNEL``,
-``do CHANNEL ACTION NUMBERS``, ``deny CHANNEL TELEBOOT``, ``subscribe KIND``, ``broadcast CHANNEL``, ``facts``; and, meaning ill, ``raw HEX`` (octets down its connections) and ``again HEX`` (a
-second INVITE in the call, with this description). Set up wrongly, it obeys ``deaf`` (from now on nobody listens where
+``do CHANNEL ACTION NUMBERS``, ``deny CHANNEL TELEBOOT``, ``subscribe KIND``, ``broadcast CHANNEL``, ``facts``; an order
+that begins with ``@NAME`` is for a call of that name, of several at a time. Meaning ill: ``raw HEX`` (octets down its
+connections), ``again HEX`` (a second INVITE in the call, with this description), ``back HEX`` (octets down a call's media
+connection) and ``unread``, ``read`` (that connection fills, or is read again). Set up wrongly, it obeys ``deaf`` (from now on nobody listens where
 its offers say), ``address A`` (they name this one), ``password P`` (the site's is another from now on, and its connection
 ends), and with nothing behind each word is right again.
 """
@@ -11,7 +13,6 @@ ends), and with nothing behind each word is right again.
 from __future__ import annotations
 
 import asyncio
-import socket
 import sys
 import time
 from collections import Counter
@@ -39,14 +40,14 @@ from edge.io.chance import SystemChance
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.lab import orders as orders_of
+from edge.lab.receiver import PAYLOAD_TYPE, Receiver
+from edge.lab.sound import PCMA, Speaker
 from edge.lab.topology import TUNNEL_IP
-from edge.lab.video import Judge
 from edge.manscdp.control import TeleBoot
 from edge.manscdp.device import PresetQuery, PresetResponse
 from edge.manscdp.events import Broadcast
 from edge.manscdp.recordings import RecordInfoQuery, RecordInfoResponse
 from edge.mansrtsp.control import PlaybackRequest
-from edge.rtp.packet import RemoteRtpError, RtpPacket
 from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
 from netconf.secrets import read_password
@@ -54,6 +55,11 @@ from netconf.secrets import read_password
 ID, DOMAIN, BOX_ID = "34020000002000000001", "3402000000", "34020000002008000001"
 MEDIA_PORT = 40000
 SSRC = 200_004_321
+TALK_PORT = 41000
+
+
+#: What is said while nobody has called.
+_NO_CALL = {"call": "", "packets": 0, "foreign_ssrc": 0, "playback": [], "finished": False, "judge": {}}
 
 
 class _Hearing(Platform):
@@ -82,19 +88,17 @@ class City:
         self._local = local
         self._lines = TcpLines(self._udp.receive)
         self._udp.lines = self._lines
-        self._media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._media.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._judge: Judge | None = None
+        self._calls: dict[str, Receiver] = {}
         self._port = MEDIA_PORT
-        self._call: str | None = None
-        self._talk = ""
+        self._talk, self._listener = "", ("", 0)
+        self._speaker: Speaker | None = None
         self._order = 0
         self._deaf, self._address = False, host
         self._right = known
         self._records: list[tuple[int | None, int | None]] = []
         self.facts: dict[str, Any] = {
-            "online": False, "channels": {}, "call": "", "packets": 0, "foreign_ssrc": 0, "notices": [], "alarms": [],
-            "positions": [], "faulty": [], "playback": [], "talk": "", "presets": [], "finished": False,
+            "online": False, "channels": {}, "notices": [], "alarms": [], "positions": [], "faulty": [], "talk": "", "answered": "",
+            "presets": [],
         }  # fmt: skip
 
     async def run(self, orders: Path) -> None:
@@ -105,31 +109,46 @@ class City:
 
     def _obey(self, words: list[str]) -> dict[str, Any]:
         now = time.monotonic()
+        name = words.pop(0) if words and words[0].startswith("@") else ""
         verb, rest = (words[0], words[1:]) if words else ("", [])
+        call = self._calls.get(name)
         if verb in ("play", "playback", "download"):
-            self._play(verb, rest, now)
+            self._play(name, verb, rest, now)
+        elif call is not None and call.leg is not None:
+            self._obey_call(call, call.leg, verb, rest, now)
+        self._obey_else(verb, rest, now)
+        self._udp.flush()
+        return self._facts()
+
+    def _obey_call(self, call: Receiver, named: str, verb: str, rest: list[str], now: float) -> None:
+        if verb == "again":
+            leg = self._platform._legs._by_name[named]
+            again = leg.dialog.request("INVITE", ("Contact", "<sip:a@b>"), ("Content-Type", "application/sdp"),
+                                       body=bytes.fromhex(rest[0]))  # fmt: skip
+            self._platform._endpoint.send_request(again, leg.peer, now)
+        elif verb == "stop":
+            self._platform.hang_up(named, now)
+            call.facts["call"] = "stopped"
+        elif verb in ("pause", "resume", "scale", "seek"):
+            self._steer(named, verb, rest, now)
+        elif verb == "back":
+            call.back(bytes.fromhex(rest[0]))
+        elif verb in ("read", "unread"):
+            call.read(on=verb == "read")
+
+    def _obey_else(self, verb: str, rest: list[str], now: float) -> None:
+        if verb == "":
+            return
         elif verb == "raw":
             self._lines.say(bytes.fromhex(rest[0] if rest else ""))
         elif verb in ("deaf", "address", "password"):
             self._set_wrongly(verb, rest)
-        elif verb == "again" and self._call is not None:
-            leg = self._platform._legs._by_name[self._call]
-            again = leg.dialog.request("INVITE", ("Contact", "<sip:a@b>"), ("Content-Type", "application/sdp"),
-                                       body=bytes.fromhex(rest[0]))  # fmt: skip
-            self._platform._endpoint.send_request(again, leg.peer, now)
-        elif verb == "stop" and self._call is not None:
-            self._platform.hang_up(self._call, now)
-            self.facts["call"] = "stopped"
         elif verb == "catalog":
             self._platform.query_catalog(self._box, now)
         elif verb == "subscribe":
             self._platform.watch(self._box, rest[0], now)
-        elif verb in ("pause", "resume", "scale", "seek") and self._call is not None:
-            self._steer(verb, rest, now)
         elif verb in ("records", "presets", "do", "deny", "broadcast"):
             self._ask(verb, rest, now)
-        self._udp.flush()
-        return self._facts()
 
     def _set_wrongly(self, verb: str, rest: list[str]) -> None:
         if verb == "deaf":
@@ -142,7 +161,7 @@ class City:
             binding.tries.right()
             self._lines.say(b"this is no SIP\r\n\r\n")  # whoever hears it hangs up, and registers anew
 
-    def _steer(self, verb: str, rest: list[str], now: float) -> None:
+    def _steer(self, leg: str, verb: str, rest: list[str], now: float) -> None:
         wanted = {
             "pause": lambda: PlaybackRequest("PAUSE"),
             "resume": lambda: PlaybackRequest("PLAY"),
@@ -150,8 +169,7 @@ class City:
             "seek": lambda: PlaybackRequest("PLAY", position=int(rest[0]) * 1000),
         }[verb]()
         self._order += 1
-        assert self._call is not None  # looked at before
-        self._platform.control_playback(self._call, self._order, wanted, now)
+        self._platform.control_playback(leg, self._order, wanted, now)
 
     def _ask(self, verb: str, rest: list[str], now: float) -> None:
         channel = rest[0]
@@ -175,74 +193,39 @@ class City:
         self._records.clear()
 
     def _facts(self) -> dict[str, Any]:
-        verdict = self._judge.verdict if self._judge is not None else None
-        seen = {} if verdict is None else {
-            "right": verdict.right, "wrong": verdict.wrong, "errors": verdict.errors[:20],
-            "error_count": len(verdict.errors), "last": verdict.last_number, "first_at": verdict.first_at,
-        }  # fmt: skip
+        calls = {name: call.told() for name, call in self._calls.items()}
         return {
+            **_NO_CALL,
             **self.facts,
+            **calls.pop("", {}),
+            "calls": calls,
             "refused": dict(self._platform.counters),
             "heard": dict(self._platform.told),
-            "judge": seen,
         }
 
-    def _play(self, verb: str, rest: list[str], now: float) -> None:
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(self._media.fileno())
-        self._media.close()
+    def _play(self, name: str, verb: str, rest: list[str], now: float) -> None:
+        if name in self._calls:
+            self._calls.pop(name).close()
+        framed = rest[-1] == "tcp"
         self._port += 2
-        self._media = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._media.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
-        self._media.bind((self._host, self._port + self._deaf))
-        self._media.setblocking(False)
-        if self._judge is not None:
-            self._judge.finish()
-        self._judge = Judge()
-        loop.add_reader(self._media.fileno(), self._receive)
+        call = Receiver(self._host, self._port + self._deaf, SSRC + len(self._calls) * 1000, framed)
+        self._calls[name] = call
         session = {"play": "Play", "playback": "Playback", "download": "Download"}[verb]
         offer = MediaDescription.offer(
             session_name=session,
             origin_id=self._id,
             address=self._address,
             port=self._port,
-            payload_types=(96,),
-            ssrc=SSRC,
+            payload_types=(PAYLOAD_TYPE,),
+            ssrc=call.ssrc,
         )
+        if framed:
+            offer = offer.framed("passive")
         if verb != "play":
             offer = offer.of_recording(rest[0], int(rest[1]), int(rest[2]), 4 if verb == "download" else None)
-        self.facts |= {
-            "call": "asked",
-            "asked_at": now,
-            "status": 0,
-            "packets": 0,
-            "port": self._port,
-            "playback": [],
-            "finished": False,
-        }
-        self._call = self._platform.invite(self._box, rest[0], offer, now)
-        if self._call is None:
-            self.facts["call"] = "offline"
-
-    def _receive(self) -> None:
-        for _ in range(256):
-            try:
-                data, _ = self._media.recvfrom(65536)
-            except OSError:
-                return
-            try:
-                packet = RtpPacket.parse(data)
-            except RemoteRtpError:
-                self.facts["foreign_ssrc"] += 1
-                continue
-            if packet.ssrc != SSRC or packet.payload_type != 96:
-                self.facts["foreign_ssrc"] += 1
-                continue
-            if not self.facts["packets"]:
-                self.facts["first_packet_at"] = time.monotonic()
-            self.facts["packets"] += 1
-            if self._judge is not None:
-                self._judge.feed(packet.payload)
+        call.leg = self._platform.invite(self._box, rest[0], offer, now)
+        if call.leg is None:
+            call.facts["call"] = "offline"
 
     def _event(self, event: Any, now: float) -> None:
         if not isinstance(event, Answered):
@@ -272,16 +255,13 @@ class City:
             self._call_event(event, now)
 
     def _call_event(self, event: Any, now: float) -> None:
-        if isinstance(event, CallAnswered):
-            self.facts |= {"call": "answered", "sender": [event.answer.address, event.answer.port]}
-        elif isinstance(event, CallFailed):
-            self.facts |= {"call": "failed", "status": event.status, "cause": event.cause}
-        elif isinstance(event, CallEnded):
-            self.facts["talk" if event.call == self._talk else "call"] = "ended"
-        elif isinstance(event, PlaybackAnswered):
-            self.facts["playback"].append(event.status)
-        elif isinstance(event, MediaEnded):
-            self.facts["finished"] = True
+        leg = getattr(event, "call", "")
+        call = next((each for each in self._calls.values() if each.leg == leg), None)
+        if call is not None:
+            _told(call.facts, event)
+        elif isinstance(event, CallEnded) and leg == self._talk:
+            self.facts["talk"] = "ended"
+            self._speak(on=False)
         elif isinstance(event, Answered):
             self._answered(event.body)
         elif isinstance(event, AskRefused):
@@ -292,10 +272,18 @@ class City:
             # The box asks for the sound that was announced.
             self._talk = event.call
             self.facts["talk"] = f"{event.offer.media} {event.offer.payload_types[0]}"
-            answer = event.offer.answer(origin_id=self._id, address=self._host, port=41000, payload_type=8, ssrc=SSRC)
+            self._listener = (event.offer.address, event.offer.port)
+            answer = event.offer.answer(origin_id=self._id, address=self._host, port=TALK_PORT, payload_type=PCMA,
+                                        ssrc=SSRC)  # fmt: skip
             self._platform.accept(event.call, answer, now)
         elif isinstance(event, CallEstablished):
             self.facts["talk"] = "established"
+            self._speak(on=True)
+
+    def _speak(self, on: bool) -> None:
+        if self._speaker is not None:
+            self._speaker.stop()
+        self._speaker = Speaker((self._host, TALK_PORT), self._listener, SSRC) if on else None
 
     def _answered(self, body: Any) -> None:
         if isinstance(body, RecordInfoResponse):
@@ -305,6 +293,20 @@ class City:
             self.facts["presets"] = [[each.preset_id, each.name] for each in body.presets]
         else:
             self.facts["answered"] = f"{body.command} {body.result}"
+
+
+def _told(facts: dict[str, Any], event: Any) -> None:
+    """Write down what became of a call."""
+    if isinstance(event, CallAnswered):
+        facts |= {"call": "answered", "sender": [event.answer.address, event.answer.port]}
+    elif isinstance(event, CallFailed):
+        facts |= {"call": "failed", "status": event.status, "cause": event.cause}
+    elif isinstance(event, CallEnded):
+        facts["call"] = "ended"
+    elif isinstance(event, PlaybackAnswered):
+        facts["playback"].append(event.status)
+    elif isinstance(event, MediaEnded):
+        facts["finished"] = True
 
 
 if __name__ == "__main__":

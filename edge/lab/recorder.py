@@ -28,6 +28,7 @@ from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.lab import orders as orders_of
 from edge.lab.capture import MARKER_BYTES, PREFIX
+from edge.lab.sound import Ear
 from edge.lab.topology import LAN_IP, NVR_IP
 from edge.lab.video import RATE, Camera
 from edge.manscdp.catalog import CatalogEntry
@@ -38,13 +39,13 @@ from edge.manscdp.recordings import RecordInfoQuery, RecordInfoResponse, Recordi
 from edge.mansrtsp.control import PlaybackRequest
 from edge.rtp.packet import packetise
 from edge.rtp.ps import CLOCK, mux
-from edge.sdp.description import MediaDescription
+from edge.sdp.description import FRAMED, MediaDescription
 from edge.sip.address import Address
 from netconf.secrets import read_password
 
 ID, BOX_ID, DOMAIN = "34020000001180000001", "34020000002008000001", "3402000000"
 CHANNELS = {"34020000001310000001": "北门", "34020000001310000002": "值班室"}
-MEDIA_PORT = 15060
+MEDIA_PORT, EAR_PORT = 15060, 15062
 #: A little over two days (2026-11-01T00:00:00 in Beijing).
 FIRST_RECORDING, RECORDINGS = 1_793_462_400, 3000
 TRANSPORT = Path("/run/snowgate-recorder-speaks-tcp")
@@ -58,14 +59,27 @@ def transport() -> Literal["udp", "tcp"]:
 class Sender:
     """One stream to one receiver, from an established call to its end; ``how`` says at each packet how it is sent."""
 
-    def __init__(self, offer: MediaDescription, on_end: Callable[[], None], how: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        what: tuple[str, str],
+        offer: MediaDescription,
+        port: int,
+        on_end: Callable[[], None],
+        how: Callable[[], str],
+    ) -> None:
+        self.what, self.port = what, port
         self._offer = offer
         self._how = how
         self._on_end = on_end
         self._to = (offer.address, offer.port)
         self._ssrc = offer.ssrc or 1
-        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self._socket.bind((how() if "." in how() else NVR_IP, MEDIA_PORT))
+        #: By TCP, as the offer says who dials; RTSP's framing where ``how`` says so.
+        self._framed = offer.transport == FRAMED
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM if self._framed else socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((how() if "." in how() else NVR_IP, port))
+        if offer.setup == "active":
+            self._socket.listen(1)
         self._camera: Camera | None = None
         self._stopped = False
 
@@ -75,8 +89,30 @@ class Sender:
         self._camera = Camera(last=last, step=offer.speed or 1)
         threading.Thread(target=self._run, args=(self._camera,), daemon=True).start()
 
+    def _connect(self) -> None:
+        if self._offer.setup == "active":
+            listener = self._socket
+            listener.settimeout(20)
+            self._socket, _ = listener.accept()
+            listener.close()
+        else:
+            self._socket.settimeout(20)
+            self._socket.connect(self._to)
+
+    def _send(self, data: bytes, how: str) -> None:
+        if self._framed:
+            prefix = b"$\0" if how == "interleaved" else b""
+            self._socket.sendall(prefix + len(data).to_bytes(2, "big") + data)
+        else:
+            self._socket.sendto(data, self._to)
+
     def _run(self, camera: Camera) -> None:
         sequence = 0
+        try:
+            if self._framed:
+                self._connect()
+        except OSError:
+            return  # nobody is there: the view ends as one without media
         for number, unit in enumerate(camera.units()):
             pts = number * CLOCK // RATE
             for packet in packetise(laden(unit, pts, self._how()), pts, sequence, self._ssrc):
@@ -86,7 +122,7 @@ class Sender:
                 data = spoilt(bytes(packet), self._how())
                 try:
                     if data:
-                        self._socket.sendto(data, self._to)
+                        self._send(data, self._how())
                 except OSError:
                     continue  # the receiver is gone: its BYE is on the way
         if not self._stopped:
@@ -179,6 +215,7 @@ class Recorder:
         self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected)
         self._udp.lines = self._lines
         self._senders: dict[str, Sender] = {}
+        self._ear: Ear | None = None
         self._answer_with = b""
         self._how, self._refusal = "right", 0
         self._loop = asyncio.get_running_loop()
@@ -248,6 +285,7 @@ class Recorder:
                 ended.stop()
             else:
                 self.facts["talk"] = "ended"
+                self._listen(on=False)
         elif isinstance(event, PlaybackReceived):
             sender = self._senders.get(event.call)
             if sender is not None:
@@ -267,18 +305,29 @@ class Recorder:
             self._device.refuse(event.call, self._refusal, "Busy Here", now)
             return
         self.facts["invited"] += 1
-        # A second INVITE means: drop the old stream, start the new (GB/T 28181-2016 annex K).
-        for old in list(self._senders.values()):
-            old.stop()
-        self._senders.clear()
+        what = (event.channel, event.offer.session_name)
+        # A second INVITE for the same means: drop the old stream, start the new (GB/T 28181-2016 annex K).
+        for call, old in list(self._senders.items()):
+            if old.what == what:
+                old.stop()
+                del self._senders[call]
+        taken = {sender.port for sender in self._senders.values()}
+        port = next(port for port in range(MEDIA_PORT, MEDIA_PORT + 400, 4) if port not in taken)
 
         def ended() -> None:
             self._loop.call_soon_threadsafe(self._end_of_file, event.channel)
 
-        self._senders[event.call] = Sender(event.offer, ended, lambda: self._how)
+        self._senders[event.call] = Sender(what, event.offer, port, ended, lambda: self._how)
         ssrc = event.offer.ssrc or 1
-        answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=MEDIA_PORT, payload_type=96, ssrc=ssrc)
+        answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=port, payload_type=96, ssrc=ssrc)
         self._device.accept(event.call, _Raw(self._answer_with) if self._answer_with else answer, now)
+
+    def _listen(self, on: bool) -> None:
+        if self._ear is not None:
+            self._ear.close()
+        self._ear = Ear((NVR_IP, EAR_PORT)) if on else None
+        if self._ear is not None:
+            self.facts["heard"] = self._ear.facts
 
     def _end_of_file(self, channel: str) -> None:
         self._device.tell_end(channel, time.monotonic())
@@ -298,8 +347,9 @@ class Recorder:
             self._device.answer(PresetResponse(body.sn, body.device_id, 2, presets), now)
         elif isinstance(body, Broadcast):
             self._device.answer(BroadcastResponse(body.sn, body.target_id), now)
+            self._listen(on=True)
             offer = MediaDescription(
-                "Play", body.target_id, NVR_IP, MEDIA_PORT + 2, media="audio", payload_types=(8,), ssrc=1
+                "Play", body.target_id, NVR_IP, EAR_PORT, media="audio", payload_types=(8,), ssrc=1
             )
             self._device.invite(body.source_id, offer, now)
         else:

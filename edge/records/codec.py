@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from edge.records.types import MAX_RECORD_BYTES, REGISTRY, Alphabet, Record, Whole, alphabets
+from edge.records.alphabet import Alphabet, Whole
+from edge.records.types import MAX_RECORD_BYTES, REGISTRY, Record, alphabets
 
 VERSION = 1
 _BY_NUMBER = {kind.number: (kind, alphabets(kind)) for kind in REGISTRY}

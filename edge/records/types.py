@@ -10,6 +10,8 @@ import enum
 from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar, get_type_hints
 
+from edge.records.alphabet import Alphabet, Choice, Digits, Label, Numbers, Whole
+
 #: One record is one datagram; no record comes near this.
 MAX_RECORD_BYTES = 1024
 
@@ -22,71 +24,6 @@ class Party(enum.StrEnum):
     CITY = "city"
 
 
-@dataclass(frozen=True, slots=True)
-class Digits:
-    """Alphabet: exactly ``length`` ASCII digits (GB/T 28181 annex D codes)."""
-
-    length: int
-
-    def holds(self, value: object) -> bool:
-        return isinstance(value, str) and len(value) == self.length and value.isascii() and value.isdigit()
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """Alphabet: a whole number from ``low`` to ``high``, both included."""
-
-    low: int
-    high: int
-
-    def holds(self, value: object) -> bool:
-        return type(value) is int and self.low <= value <= self.high
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Alphabet: one of a closed list of words."""
-
-    words: tuple[str, ...]
-
-    def holds(self, value: object) -> bool:
-        return isinstance(value, str) and value in self.words
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """Alphabet: text a person wrote, at most ``most_bytes`` of UTF-8, every character of it printable.
-
-    ``str.isprintable`` refuses controls, separators other than the space, bidirectional overrides and surrogates.
-    """
-
-    most_bytes: int
-
-    def holds(self, value: object) -> bool:
-        return (
-            isinstance(value, str) and value.isprintable() and len(value.encode("utf-8", "replace")) <= self.most_bytes
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Numbers:
-    """Alphabet: at most ``most`` whole numbers from 0 to ``high``, joined by commas; "" is none."""
-
-    most: int
-    high: int
-
-    def holds(self, value: object) -> bool:
-        if not isinstance(value, str) or not value.isascii():
-            return False
-        parts = value.split(",") if value else []
-        return len(parts) <= self.most and all(self._is_one(part) for part in parts)
-
-    def _is_one(self, part: str) -> bool:
-        return part.isdigit() and len(part) <= 10 and str(int(part)) == part and int(part) <= self.high
-
-
-Alphabet = Digits | Whole | Choice | Label | Numbers
-
 #: Why a view was refused or ended. The sentences stand in ``netconf.words``.
 REASONS = (
     "cancelled",
@@ -94,6 +31,9 @@ REASONS = (
     "channel_not_shared",
     "channel_unknown",
     "city_forgot",
+    "city_media_backwards",
+    "city_media_closed",
+    "city_media_unreached",
     "city_unreached",
     "done",
     "edition_lacks",
@@ -149,6 +89,8 @@ ACTIONS: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {
     "guard_set": ("alarms", ()),
     "alarm_reset": ("alarms", ((0, 7), (0, 99))),
 }
+#: How a recorder's packets come: each in a datagram, or in a connection's frames (RFC 4571, RFC 2326 10.12).
+FRAMINGS = ("datagram", "length", "interleaved")
 REFUSAL_STATUS = (403, 404, 408, 480, 486, 488, 503)
 
 Code = Annotated[str, Digits(20)]
@@ -156,6 +98,7 @@ CallNumber = Annotated[int, Whole(1, 0xFFFFFFFF)]
 Ssrc = Annotated[int, Whole(0, 0xFFFFFFFF)]
 PayloadType = Annotated[int, Whole(96, 127)]
 Port = Annotated[int, Whole(1024, 65535)]
+Ipv4 = Annotated[int, Whole(0, 0xFFFFFFFF)]
 Flag = Annotated[int, Whole(0, 1)]
 Name = Annotated[str, Label(96)]
 Order = Annotated[int, Whole(1, 0xFFFFFFFF)]
@@ -200,7 +143,7 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class MediaSink:
-    """Where the city wants a call's media: a socket connected to it, and what to stamp into each packet."""
+    """Where the city wants a call's media by UDP: a socket connected to it, and what to stamp into each packet."""
 
     number: ClassVar[int] = 3
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.CITY, Party.FERRY),)
@@ -264,7 +207,10 @@ class MediaAnswered:
 
 @dataclass(frozen=True, slots=True)
 class MediaReady:
-    """The recorder's first good packet is there: the socket connected to its source, and what it sends."""
+    """The recorder's first good packet is there: the socket connected to its source, and what it sends.
+
+    ``framing`` is what stands before each packet of a connection: two octets of length, or RTSP's four.
+    """
 
     number: ClassVar[int] = 8
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.SITE, Party.FERRY),)
@@ -272,6 +218,7 @@ class MediaReady:
     call: CallNumber
     ssrc: Ssrc
     payload_type: PayloadType
+    framing: Annotated[str, Choice(FRAMINGS)] = "datagram"
 
 
 @dataclass(frozen=True, slots=True)
@@ -509,11 +456,11 @@ class TalkAnswered:
 
 @dataclass(frozen=True, slots=True)
 class TalkReady:
-    """The city's source of sound has answered."""
+    """The city's source of sound has answered: with it the socket connected to it. The site hears the word alone."""
 
     number: ClassVar[int] = 26
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _DOWN
-    descriptors: ClassVar[int] = 0
+    descriptors: ClassVar[int] = 1
     call: CallNumber
 
 
@@ -525,6 +472,42 @@ class WantKeyFrame:
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.FERRY, Party.SITE),)
     descriptors: ClassVar[int] = 0
     call: CallNumber
+
+
+@dataclass(frozen=True, slots=True)
+class MediaDial:
+    """Where the city wants a call's media by TCP, IPv4 as a number: it listens there, we dial once it has the answer."""
+
+    number: ClassVar[int] = 28
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.CITY, Party.FERRY),)
+    descriptors: ClassVar[int] = 0
+    call: CallNumber
+    ssrc: Ssrc
+    payload_type: PayloadType
+    address: Ipv4
+    port: Port
+    local_port: Port
+
+
+@dataclass(frozen=True, slots=True)
+class MediaDialled:
+    """The city's listener has taken the connection of the call's ``MediaDial``."""
+
+    number: ClassVar[int] = 29
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.CITY, Party.FERRY),)
+    descriptors: ClassVar[int] = 1
+    call: CallNumber
+
+
+@dataclass(frozen=True, slots=True)
+class TalkSink:
+    """The recorder waits for the sound: the socket connected to it, and what it wants in the packets."""
+
+    number: ClassVar[int] = 30
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.SITE, Party.FERRY),)
+    descriptors: ClassVar[int] = 1
+    call: CallNumber
+    ssrc: Ssrc
 
 
 Record = (
@@ -555,6 +538,9 @@ Record = (
     | TalkAnswered
     | TalkReady
     | WantKeyFrame
+    | MediaDial
+    | MediaDialled
+    | TalkSink
 )
 
 REGISTRY: tuple[type[Record], ...] = (
@@ -585,6 +571,9 @@ REGISTRY: tuple[type[Record], ...] = (
     TalkAnswered,
     TalkReady,
     WantKeyFrame,
+    MediaDial,
+    MediaDialled,
+    TalkSink,
 )
 
 

@@ -17,7 +17,9 @@ _SOURCE = re.compile(r"([0-9]{2,20}):([0-9])", re.ASCII)
 #: ``v/codec/resolution/frames/kind of rate/kbit a/codec/kbit/sampling``; some write a blank before the a.
 _FORM = re.compile(r"(v(?:/[0-9x]{0,9}){5}) ?(a(?:/[0-9]{0,6}){3})", re.ASCII)
 MAX_SPEED, MAX_FILE_BYTES = 256, 1 << 44
-_TRANSPORTS = {"RTP/AVP": "RTP/AVP", "TCP/RTP/AVP": "TCP/RTP/AVP", "RTP/AVP/TCP": "TCP/RTP/AVP"}
+#: RTP over TCP as the standard writes it (2016 annex L); some write it the other way round.
+FRAMED = "TCP/RTP/AVP"
+_TRANSPORTS = {"RTP/AVP": "RTP/AVP", FRAMED: FRAMED, "RTP/AVP/TCP": FRAMED}
 _NOT_UNICAST = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
 #: What GB/T 28181 calls the usual dynamic payload types (2016 annex C.2.4).
 NAMES = {8: "PCMA/8000", 96: "PS/90000", 97: "MPEG4/90000", 98: "H264/90000"}
@@ -30,6 +32,10 @@ class RemoteSdpError(Exception):
         super().__init__(rule)
         self.rule = rule
         self.about = about[:MAX_ABOUT]
+
+
+#: Who dials, as the answer has it (RFC 4145 4.1); whoever may choose lets the other listen.
+_ANSWERS = {"active": "passive", "passive": "active", "actpass": "active"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +73,10 @@ class MediaDescription:
         names = tuple((pt, NAMES[pt]) for pt in payload_types if pt in NAMES)
         return cls(session_name, origin_id, address, port, payload_types=payload_types, rtpmap=names, ssrc=ssrc)
 
+    def framed(self, setup: str) -> MediaDescription:
+        """Return this offer by TCP; ``setup`` is "active" where we dial, "passive" where we listen (RFC 4145)."""
+        return replace(self, transport=FRAMED, setup=setup)
+
     def of_recording(self, source: str, start: int, end: int, speed: int | None = None) -> MediaDescription:
         """Return this offer for what ``source`` recorded between two times (seconds of the epoch)."""
         return replace(self, source=source, source_kind=0, start=start, end=end, speed=speed)
@@ -83,6 +93,7 @@ class MediaDescription:
             payload_types=(payload_type,),
             rtpmap=names,
             direction="sendonly",
+            setup=_ANSWERS.get(self.setup or ""),
             ssrc=ssrc,
         )
 

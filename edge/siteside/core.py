@@ -54,11 +54,11 @@ from edge.records.types import (
     TalkReady,
     WantKeyFrame,
 )
-from edge.sdp.description import MediaDescription
+from edge.sdp.description import FRAMED, MediaDescription
 from edge.sip.chance import Chance
 from edge.siteside.labels import clean
 from edge.siteside.orders import SiteOrders
-from edge.siteside.talks import SiteTalks
+from edge.siteside.talks import PassTalkPort, SiteTalks
 from netconf.model import Channel, Site
 
 #: A recorder that has not answered an INVITE after this long is taken as not answering (ARCHITECTURE 6, step 2).
@@ -100,16 +100,20 @@ class SendRecord:
 
 @dataclass(frozen=True, slots=True)
 class ReservePort:
+    """Hold a port; ``media`` is how what comes to it comes (``netconf.model.Recorder``)."""
+
     call: int
+    media: str = "udp"
 
 
 @dataclass(frozen=True, slots=True)
 class WatchPort:
-    """Look at the port's packets for the first good one from one of ``sources``."""
+    """Look at the port's packets for the first good one from one of ``sources``; ``dial`` the recorder if it listens."""
 
     call: int
     sources: frozenset[str]
     payload_type: int
+    dial: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class Say:
     about: str
 
 
-Command = SendRecord | ReservePort | WatchPort | PassPort | ReleasePort | Say
+Command = SendRecord | ReservePort | WatchPort | PassPort | PassTalkPort | ReleasePort | Say
 
 
 class SiteSide:
@@ -159,7 +163,7 @@ class SiteSide:
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
         self._orders = SiteOrders(platform, self._send, self.counters)
-        self._talks = SiteTalks(platform, site.site.id, str(site.lan.address.ip), self._send)
+        self._talks = SiteTalks(site, platform, self._send, self._commands.append)
 
     # -- from the ferry ------------------------------------------------------------------------------------------
 
@@ -276,7 +280,7 @@ class SiteSide:
             self._send(MediaRefused(request.call, 480, "recorder_offline"))
         else:
             self.views[request.call] = View(request, State.RESERVING, now)
-            self._commands.append(ReservePort(request.call))
+            self._commands.append(ReservePort(request.call, self._recorders[request.recorder].media))
 
     def on_port(self, call: int, port: int | None, now: float) -> None:
         """Take the port that was reserved, or None when the range is used up."""
@@ -305,6 +309,9 @@ class SiteSide:
             payload_types=(PS_PAYLOAD_TYPE,),
             ssrc=int(f"{history}{self._site.site.id[3:8]}{self._chance.number(10000):04d}"),
         )
+        media = self._recorders[request.recorder].media
+        if media != "udp":
+            offer = offer.framed(media.removeprefix("tcp_"))
         if history:
             offer = offer.of_recording(request.channel, request.start, request.end, request.speed or None)
         leg = self._platform.invite(request.recorder, request.channel, offer, now)
@@ -437,8 +444,8 @@ class SiteSide:
             self._platform.hang_up(event.call, now)
             return
         sources = frozenset(str(a) for a in self._recorders[view.request.recorder].media_addresses)
-        answer = event.answer
-        if answer.address not in sources or answer.transport != "RTP/AVP" or not answer.port:
+        answer, media = event.answer, self._recorders[view.request.recorder].media
+        if answer.address not in sources or not _agrees(answer, media):
             reason = "media_address_foreign" if answer.address not in sources else "sdp_unacceptable"
             self._commands.append(Say(reason, view.request.recorder))
             told = answer.address if reason == "media_address_foreign" else f"{answer.transport} {answer.port}"
@@ -448,16 +455,17 @@ class SiteSide:
             return
         view.state, view.since = State.WATCHING, now
         self._send(MediaAnswered(call))
-        self._commands.append(WatchPort(call, sources, PS_PAYLOAD_TYPE))
+        dial = (answer.address, answer.port) if media == "tcp_active" else None
+        self._commands.append(WatchPort(call, sources, PS_PAYLOAD_TYPE, dial))
 
-    def on_first_packet(self, call: int, ssrc: int, payload_type: int, now: float) -> None:
+    def on_first_packet(self, call: int, ssrc: int, payload_type: int, framing: str, now: float) -> None:
         """The recorder's first good packet stands at the head of the port's queue; the socket is connected to it."""
         view = self.views.get(call)
         if view is None or view.state is not State.WATCHING:
             return
         view.state, view.since = State.PASSED, now
         self._troubles.clear((view.request.recorder, view.request.channel))
-        self._commands.append(PassPort(call, MediaReady(call, ssrc, payload_type)))
+        self._commands.append(PassPort(call, MediaReady(call, ssrc, payload_type, framing)))
 
     def _leg_gone(self, leg: str, status: int, reason: str, now: float) -> None:
         call = self._by_leg.pop(leg, None)
@@ -532,7 +540,8 @@ class SiteSide:
 
     def commands(self) -> list[Command]:
         """Return, once, what is to be done, in order."""
-        due, self._commands = self._commands, []
+        due = self._commands[:]
+        self._commands.clear()
         return due
 
     def status(self) -> dict[str, object]:
@@ -548,3 +557,14 @@ class SiteSide:
             "turned_away": self._turned_away.told(),
             "troubles": self._troubles.told(),
         }
+
+
+def _agrees(answer: MediaDescription, media: str) -> bool:
+    """Return whether a recorder will send as it was asked: who dials must be said by nobody, or by both alike."""
+    if media == "udp":
+        return answer.transport == "RTP/AVP" and answer.port > 0
+    if answer.transport != FRAMED:
+        return False
+    if media == "tcp_active":
+        return answer.setup != "active" and answer.port >= 1024
+    return answer.setup != "passive"

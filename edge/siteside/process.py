@@ -23,6 +23,7 @@ from edge.records.codec import encode
 from edge.sip.address import Address
 from edge.siteside.core import PassPort, ReleasePort, ReservePort, Say, SendRecord, SiteSide, WatchPort
 from edge.siteside.ports import MediaPorts
+from edge.siteside.talks import PassTalkPort
 from netconf.model import Site
 
 TICK_SECONDS = 0.25
@@ -105,8 +106,8 @@ class Process:
         self._core.on_event(event, now)
         self._act()
 
-    def _first_packet(self, call: int, ssrc: int, payload_type: int) -> None:
-        self._core.on_first_packet(call, ssrc, payload_type, time.monotonic())
+    def _first_packet(self, call: int, ssrc: int, payload_type: int, framing: str) -> None:
+        self._core.on_first_packet(call, ssrc, payload_type, framing, time.monotonic())
         self._act()
 
     def _act(self) -> None:
@@ -114,13 +115,17 @@ class Process:
             if isinstance(command, SendRecord):
                 self._line.send(encode(command.record))
             elif isinstance(command, ReservePort):
-                self._core.on_port(command.call, self._ports.reserve(command.call), time.monotonic())
+                self._core.on_port(command.call, self._ports.reserve(command.call, command.media), time.monotonic())
                 self._act()
             elif isinstance(command, WatchPort):
-                self._ports.watch(command.call, command.sources, command.payload_type)
+                self._ports.watch(command.call, command.sources, command.payload_type, command.dial)
             elif isinstance(command, PassPort):
                 descriptor = self._ports.descriptor(command.call)
                 self._line.send(encode(command.record), [descriptor])
+                self._ports.release(command.call)
+            elif isinstance(command, PassTalkPort):
+                if self._ports.connect(command.call, command.ear):
+                    self._line.send(encode(command.record), [self._ports.descriptor(command.call)])
                 self._ports.release(command.call)
             elif isinstance(command, ReleasePort):
                 self._ports.release(command.call)

@@ -13,12 +13,22 @@ from edge.gb28181.legs import InviteReceived
 from edge.gb28181.platform import Platform
 from edge.gb28181.reports import Answered, AskRefused
 from edge.manscdp.events import Broadcast, BroadcastResponse
-from edge.records.types import CloseMedia, MediaRefused, OpenTalk, Record, TalkAnswered
+from edge.records.types import CloseMedia, MediaRefused, OpenTalk, Record, TalkAnswered, TalkSink
 from edge.sdp.description import MediaDescription
+from netconf.model import Site
 
 PCMA = 8
 #: What a recorder takes to agree, and to ask.
 ANSWER_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class PassTalkPort:
+    """Connect the talk's port with the recorder's ear, and hand it to the ferry with ``record``."""
+
+    call: int
+    ear: tuple[str, int]
+    record: TalkSink
 
 
 class State(enum.StrEnum):
@@ -40,10 +50,14 @@ class _Talk:
 class SiteTalks:
     """All talks at the recorders of one site, by call."""
 
-    def __init__(self, platform: Platform, site_id: str, address: str, send: Callable[[Record], None]) -> None:
+    def __init__(
+        self, site: Site, platform: Platform, send: Callable[[Record], None], hand: Callable[[PassTalkPort], None]
+    ) -> None:
         self._platform = platform
-        self._site_id = site_id
-        self._address = address
+        self._site_id = site.site.id
+        self._address = str(site.lan.address.ip)
+        self._ears = {recorder.id: frozenset(map(str, recorder.media_addresses)) for recorder in site.recorder}
+        self._hand = hand
         self._send = send
         self._talks: dict[int, _Talk] = {}
 
@@ -86,7 +100,10 @@ class SiteTalks:
         offer = event.offer
         if not wanted:
             self._platform.refuse(event.call, 403, "Forbidden", now)
-        elif offer.media != "audio" or PCMA not in offer.payload_types or offer.transport != "RTP/AVP":
+        elif offer.address not in self._ears[wanted[0].request.recorder]:
+            self._platform.refuse(event.call, 488, "Not Acceptable Here", now)
+            self._refuse(wanted[0], 488, "media_address_foreign", now)
+        elif not _heard(offer):
             self._platform.refuse(event.call, 488, "Not Acceptable Here", now)
             self._refuse(wanted[0], 488, "sdp_unacceptable", now)
         else:
@@ -117,6 +134,7 @@ class SiteTalks:
             ssrc=talk.offer.ssrc or 0,
         )
         self._platform.accept(talk.leg, answer, now)
+        self._hand(PassTalkPort(call, (talk.offer.address, talk.offer.port), TalkSink(call, talk.offer.ssrc or 0)))
         return True
 
     def leg_ended(self, leg: str) -> int | None:
@@ -145,3 +163,10 @@ class SiteTalks:
     def _refuse(self, talk: _Talk, status: int, reason: str, now: float) -> None:
         self._send(MediaRefused(talk.request.call, status, reason))
         self.close(talk.request.call, now)
+
+
+def _heard(offer: MediaDescription) -> bool:
+    """Return whether a recorder hears as we speak: G.711 A-law by UDP."""
+    return (
+        offer.media == "audio" and PCMA in offer.payload_types and offer.transport == "RTP/AVP" and offer.port >= 1024
+    )

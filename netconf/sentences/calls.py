@@ -96,10 +96,28 @@ CALLS = {
         "请查看录像机日志。",
     ),
     "sdp_unacceptable": Words(
-        "The media offered is not what this gate carries (PS over RTP/AVP, UDP).",
-        "Ask for PS over UDP.",
-        "所提供的媒体不是本设备传送的类型（PS，RTP/AVP，UDP）。",
-        "请使用 UDP 方式的 PS 流。",
+        "The media offered is not what this gate carries (PS in RTP, by UDP or by TCP toward the city's listener).",
+        "Ask for PS by UDP, or by TCP with a=setup:passive.",
+        "所提供的媒体不是本设备传送的类型（PS/RTP，UDP，或由本设备主动连接的 TCP）。",
+        "请使用 PS 流，UDP 方式，或 TCP 方式并声明 a=setup:passive。",
+    ),
+    "city_media_backwards": Words(
+        "The city sent something down the connection on which it is shown pictures; the connection was ended.",
+        "Media crosses one way. If this comes again, tell the city's operator that its media server sends what is no RTCP.",
+        "市级平台在媒体连接上反向发送了数据，连接已终止。",
+        "媒体只能单向传输。若反复出现，请告知市级平台：其流媒体服务器在连接上发送了非 RTCP 数据。",
+    ),
+    "city_media_closed": Words(
+        "The city closed the connection on which it was shown pictures.",
+        "Nothing is to be done here; the city can ask for the picture again.",
+        "市级平台关闭了媒体连接。",
+        "本端无需处理，市级平台可重新点播。",
+    ),
+    "city_media_unreached": Words(
+        "The city asked for pictures by TCP, and took no connection where it said.",
+        "Ask the city's operator whether its media server listens on the ports that it names.",
+        "市级平台要求以 TCP 传输媒体，但其指定的地址未接受连接。",
+        "请向市级平台核实其流媒体服务器是否在所声明的端口监听。",
     ),
     "city_forgot": Words(
         "The city's platform no longer knew this view.",

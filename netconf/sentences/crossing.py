@@ -26,6 +26,9 @@ _RECORDS = {
 
 _SOCKETS = {
     "descriptor_not_socket": inside("What was handed over is no socket.", "移交的不是套接字。"),
+    "descriptor_not_media": inside(
+        "The socket handed over is for neither UDP nor TCP.", "移交的套接字既非 UDP 也非 TCP。"
+    ),
     "descriptor_not_udp": inside("The socket handed over is not for UDP.", "移交的套接字不是 UDP。"),
     "descriptor_foreign_namespace": inside(
         "The socket handed over is of another network.", "移交的套接字属于另一网络。"

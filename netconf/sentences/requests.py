@@ -24,6 +24,7 @@ _FORM = {
     ),
     "request_pin": inside("A request names something that is no view.", "请求中的观看编号无效。"),
     "request_token": inside("A request names something that is no change.", "请求中的变更编号无效。"),
+    "request_transport": inside("A pin was asked for neither UDP nor TCP.", "请求放行的既非 UDP 也非 TCP。"),
     "request_ttl": inside("A pin was asked for too long a time.", "请求的放行时间过长。"),
     "answer_unknown": inside("The keeper's answer cannot be read.", "守护进程的应答无法解析。"),
     "report_unsigned": inside("A report of the box is not signed by its key.", "设备报告未经其密钥签名。"),
@@ -40,6 +41,12 @@ _PINS = {
     ),
     "pin_city_address": inside(
         "A pin was asked to an address outside the city's media networks.", "请求放行的地址不在市级媒体网段内。"
+    ),
+    "pin_recorder_address": inside(
+        "A pin for sound was asked to an address that is none of the recorder's.", "请求放行的语音地址不属于该录像机。"
+    ),
+    "pin_talk": inside(
+        "A pin for sound was asked where nobody may speak to a camera.", "未授权语音广播，却请求放行语音。"
     ),
     "pin_rate": inside("A pin was asked for a higher rate than any view needs.", "请求放行的速率过高。"),
     "pin_count": inside("More pins were asked for than there may be views.", "请求的放行数超过允许的观看路数。"),

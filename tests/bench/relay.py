@@ -119,7 +119,7 @@ def _start(
     open_.callback(control.close)
     for at in own:
         ssrc = traffic.SSRC_BASE + at
-        relay.open_stream(control, at, sources[at].fileno(), ssrc, traffic.PAYLOAD_TYPE, {0xE0: 0x1B})
+        relay.open_stream(control, at, sources[at].fileno(), ssrc, traffic.PAYLOAD_TYPE, 0, "ps", {0xE0: 0x1B})
         relay.join(control, at, at, sinks[at].fileno(), relay.Stamp(at, 98, 7, 7, traffic.PACKET_BYTES))
     control.settimeout(30)
     taken: set[int] = set()

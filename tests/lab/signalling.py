@@ -257,8 +257,12 @@ def test_a_broadcast_is_agreed_on_both_sides_and_ends(street: Street, camera: st
     eventually(lambda: facts()["answered"] == "Broadcast OK", 20, "the recorder agrees")
     eventually(lambda: facts()["talk"] == "established", 20, "the box has asked the city for the sound")
     eventually(lambda: recorder()["talk"] == "audio sendonly", 20, "and has promised it to the recorder")
+    eventually(lambda: recorder()["heard"]["right"] > 100, 20, "the camera says what the city speaks, sample by sample")
+    heard = recorder()["heard"]
+    assert heard["right"] == heard["packets"] and not heard["foreign"] and heard["longest"] == 172, heard
     street.kill("siteside")
     eventually(lambda: facts()["talk"] == "ended", 30, "with one leg gone the other ends")
+    eventually(lambda: not street.said("ferry").get("talks"), 30, "nobody speaks")
 
 
 @pytest.mark.parametrize("side", ["siteside", "cityside"])

@@ -228,7 +228,7 @@ def test_a_socket_of_another_namespace_cuts_the_side_off(street: Street) -> None
     """The site side, owned: it hands the ferry what is not its own."""
     wrong = {
         "descriptor_foreign_namespace": udp_in("nvr", ("192.168.1.10", 0)),
-        "descriptor_not_udp": socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
+        "descriptor_not_media": socket.socket(socket.AF_UNIX, socket.SOCK_STREAM),
     }
     wrong["descriptor_foreign_namespace"].connect(("192.168.1.2", 9))
     for rule, passed in wrong.items():

@@ -101,8 +101,8 @@ class Script:
 
     def traffic(self, packets: int, octets: int, later: float = 0.0, stream: int = 7, **dropped: int) -> None:
         """A worker reports."""
-        self.ferry.media.on_stream(StreamTold(stream, packets, 0, False, {}, dropped), self.now + later)
-        self.ferry.media.on_viewer(7, packets, octets, self.now + later)
+        self.ferry.media.on_stream(StreamTold(stream, packets, 0, False, False, {}, dropped), self.now + later)
+        self.ferry.media.on_viewer(7, packets, octets, "", self.now + later)
 
     def wait(self, seconds: float) -> list[object]:
         self.now += seconds

@@ -9,20 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.ferry.verify import TABLE, VerifyRefused, verify, wire
+from edge.records.alphabet import Choice, Digits, Label, Numbers, Whole
 from edge.records.codec import LocalRecordError, RemoteRecordError, decode, encode
 from edge.records.types import (
     MAX_RECORD_BYTES,
     REGISTRY,
     CatalogItem,
-    Choice,
-    Digits,
-    Label,
-    Numbers,
     OpenMedia,
     Party,
     PinOpened,
     Record,
-    Whole,
     alphabets,
 )
 

@@ -1,0 +1,117 @@
+"""What the lab's city receives of one call: by UDP or over a connection that it listens for, with a judge of the pictures."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+from typing import Any
+
+from edge.lab.video import Judge
+from edge.rtp.packet import RemoteRtpError, RtpPacket
+
+PAYLOAD_TYPE = 96
+_READ_BYTES = 1 << 18
+
+
+class Receiver:
+    """One call's media at the city. ``facts`` is what the tests see of the call."""
+
+    def __init__(self, host: str, port: int, ssrc: int, framed: bool) -> None:
+        self.leg: str | None = None
+        self.port, self.ssrc, self.framed = port, ssrc, framed
+        self.judge = Judge()
+        self.facts: dict[str, Any] = {
+            "call": "asked", "asked_at": time.monotonic(), "status": 0, "packets": 0, "foreign_ssrc": 0, "port": port,
+            "playback": [], "finished": False, "connection": "",
+        }  # fmt: skip
+        self._loop = asyncio.get_running_loop()
+        self._rest = b""
+        self._connection: socket.socket | None = None
+        self._opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM if framed else socket.SOCK_DGRAM)
+        self._opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << (16 if framed else 20))
+        self._opened.bind((host, port))
+        self._opened.setblocking(False)
+        if framed:
+            self._opened.listen(1)
+        self._loop.add_reader(self._opened.fileno(), self._accept if framed else self._receive)
+
+    def told(self) -> dict[str, Any]:
+        """Return what is known of the call, and what the judge saw."""
+        verdict = self.judge.verdict
+        return self.facts | {"judge": {
+            "right": verdict.right, "wrong": verdict.wrong, "errors": verdict.errors[:20],
+            "error_count": len(verdict.errors), "last": verdict.last_number, "first_at": verdict.first_at,
+        }}  # fmt: skip
+
+    def back(self, data: bytes) -> None:
+        """Say something down the connection, where nothing is to be said."""
+        if self._connection is not None:
+            self._connection.send(data)
+
+    def read(self, on: bool) -> None:
+        """Read the connection, or let it fill."""
+        if self._connection is not None and on:
+            self._loop.add_reader(self._connection.fileno(), self._stream)
+        elif self._connection is not None:
+            self._loop.remove_reader(self._connection.fileno())
+
+    def close(self) -> None:
+        for opened in (self._opened, self._connection):
+            if opened is not None:
+                self._loop.remove_reader(opened.fileno())
+                opened.close()
+        self.judge.finish()
+
+    def _receive(self) -> None:
+        for _ in range(256):
+            try:
+                data, _ = self._opened.recvfrom(65536)
+            except OSError:
+                return
+            self._take(data)
+
+    def _accept(self) -> None:
+        try:
+            taken, peer = self._opened.accept()
+        except OSError:
+            return
+        if self._connection is not None:
+            taken.close()
+            return
+        taken.setblocking(False)
+        self._connection, self.facts["connection"] = taken, "open"
+        self.facts["dialled_from"] = list(peer)
+        self.read(on=True)
+
+    def _stream(self) -> None:
+        assert self._connection is not None  # it is what is read
+        try:
+            data = self._connection.recv(_READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            self.facts["connection"] = "closed"
+            self.read(on=False)
+            return
+        data, at = self._rest + data, 0
+        while len(data) - at >= 2 and len(data) - at >= 2 + (size := int.from_bytes(data[at : at + 2], "big")):
+            self._take(data[at + 2 : at + 2 + size])
+            at += 2 + size
+        self._rest = data[at:]
+
+    def _take(self, data: bytes) -> None:
+        try:
+            packet = RtpPacket.parse(data)
+        except RemoteRtpError:
+            self.facts["foreign_ssrc"] += 1
+            return
+        if packet.ssrc != self.ssrc or packet.payload_type != PAYLOAD_TYPE:
+            self.facts["foreign_ssrc"] += 1
+            return
+        if not self.facts["packets"]:
+            self.facts["first_packet_at"] = time.monotonic()
+        self.facts["packets"] += 1
+        self.judge.feed(packet.payload)
