@@ -113,13 +113,21 @@ def _start(
     if name in BARE:
         loop = bare.LOOPS[BARE.index(name)]
         return traffic.child(lambda: loop([sources[at] for at in own], [sinks[at] for at in own]), core)
+    return start_worker(sources, sinks, own, core, open_, unseen=name == UNSEEN)
+
+
+def start_worker(
+    sources: Sequence[socket.socket], sinks: Sequence[socket.socket], own: range, core: int, open_: ExitStack,
+    unseen: bool = False, prefix: int = 0,
+) -> int:  # fmt: skip
+    """Start the product's worker for the calls of ``own``; ``prefix`` as ``relay.open_stream`` has it."""
     control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    pid = traffic.child(_work(theirs, control, name == UNSEEN), core)
+    pid = traffic.child(_work(theirs, control, unseen), core)
     theirs.close()
     open_.callback(control.close)
     for at in own:
         ssrc = traffic.SSRC_BASE + at
-        relay.open_stream(control, at, sources[at].fileno(), ssrc, traffic.PAYLOAD_TYPE, 0, "ps", {0xE0: 0x1B})
+        relay.open_stream(control, at, sources[at].fileno(), ssrc, traffic.PAYLOAD_TYPE, prefix, "ps", {0xE0: 0x1B})
         relay.join(control, at, at, sinks[at].fileno(), relay.Stamp(at, 98, 7, 7, traffic.PACKET_BYTES))
     control.settimeout(30)
     taken: set[int] = set()
