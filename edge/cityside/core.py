@@ -403,7 +403,8 @@ class CitySide:
             self._device.answer_playback(record.order, record.status, now)
         elif isinstance(record, MediaFinished):
             if record.call in self.views:
-                self._device.tell_end(self.views[record.call].issued, now)
+                view = self.views[record.call]
+                self._device.tell_end(view.leg, view.issued, now)
         elif isinstance(record, MediaAnswered):
             self._accept(record.call, now)
         elif isinstance(record, MediaRefused):

@@ -30,7 +30,7 @@ from edge.manscdp.device import (
     PresetQuery,
 )
 from edge.manscdp.events import AlarmNotify, AlarmQuery, AlarmResponse, Broadcast, MediaStatus
-from edge.manscdp.messages import Message
+from edge.manscdp.messages import Message, encode
 from edge.manscdp.recordings import RecordInfoQuery
 from edge.sdp.description import MediaDescription
 from edge.sip.address import Address
@@ -199,9 +199,10 @@ class Device(Role):
         """Say what came of a playback's control."""
         self._legs.answer_playback(order, status, now)
 
-    def tell_end(self, channel: str, now: float) -> None:
-        """Say that the recording of ``channel`` was sent to its end."""
-        self._reply(MediaStatus(self._next_sn(), channel), now)
+    def tell_end(self, call: str, channel: str, now: float) -> None:
+        """Say within a call that the recording of ``channel`` was sent to its end (2016 9.8.2)."""
+        body = encode(MediaStatus(self._next_sn(), channel), self.edition, self._config.charset)
+        self._legs.notify(call, body, now)
 
     def reconnected(self, now: float) -> None:
         """The connection to the server is a new one: it knows us again when we have registered over it."""

@@ -372,6 +372,13 @@ class Legs:
         self._controls[self.endpoint.send_request(request, leg.peer, now)] = (name, order)
         return True
 
+    def notify(self, name: str, body: bytes, now: float) -> None:
+        """Tell the other end of an established leg something within it; a leg that is over hears nothing."""
+        leg = self._by_name.get(name)
+        if leg is not None and leg.state is State.ESTABLISHED:
+            said = leg.dialog.request("MESSAGE", ("Content-Type", "Application/MANSCDP+xml"), body=body)
+            self.endpoint.send_request(said, leg.peer, now)
+
     def _controlled(self, key: TransactionKey, status: int) -> None:
         if status >= 200:
             name, order = self._controls.pop(key)

@@ -3,7 +3,8 @@
 It takes one-line orders on a unix socket: ``play CHANNEL [tcp]``, ``playback CHANNEL START END``, ``pause``, ``resume``,
 ``scale N``, ``seek SECONDS``, ``stop``, ``catalog``, ``records CHANNEL START END``, ``presets CHANNEL``,
 ``do CHANNEL ACTION NUMBERS``, ``deny CHANNEL TELEBOOT``, ``subscribe KIND``, ``broadcast CHANNEL``, ``facts``; an order
-that begins with ``@NAME`` is for a call of that name, of several at a time. Meaning ill: ``raw HEX`` (octets down its
+that begins with ``@NAME`` is for a call of that name, of several at a time, and ``over`` tells a call's judge that all is
+there. Meaning ill: ``raw HEX`` (octets down its
 connections), ``again HEX`` (a second INVITE in the call, with this description), ``back HEX`` (octets down a call's media
 connection) and ``unread``, ``read`` (that connection fills, or is read again). Set up wrongly, it obeys ``deaf`` (from now on nobody listens where
 its offers say), ``address A`` (they name this one), ``password P`` (the site's is another from now on, and its connection
@@ -131,6 +132,8 @@ class City:
             call.facts["call"] = "stopped"
         elif verb in ("pause", "resume", "scale", "seek"):
             self._steer(named, verb, rest, now)
+        elif verb == "over":
+            call.judge.finish()
         elif verb == "back":
             call.back(bytes.fromhex(rest[0]))
         elif verb in ("read", "unread"):

@@ -315,7 +315,7 @@ class Recorder:
         port = next(port for port in range(MEDIA_PORT, MEDIA_PORT + 400, 4) if port not in taken)
 
         def ended() -> None:
-            self._loop.call_soon_threadsafe(self._end_of_file, event.channel)
+            self._loop.call_soon_threadsafe(self._end_of_file, event.call, event.channel)
 
         self._senders[event.call] = Sender(what, event.offer, port, ended, lambda: self._how)
         ssrc = event.offer.ssrc or 1
@@ -329,8 +329,8 @@ class Recorder:
         if self._ear is not None:
             self.facts["heard"] = self._ear.facts
 
-    def _end_of_file(self, channel: str) -> None:
-        self._device.tell_end(channel, time.monotonic())
+    def _end_of_file(self, call: str, channel: str) -> None:
+        self._device.tell_end(call, channel, time.monotonic())
         self._udp.flush()
 
     def _ordered(self, body: Any, now: float) -> None:
