@@ -60,8 +60,8 @@ test: setup tools ## all tests: unit, golden, playbook, property, lab, browser
 check: setup ## format, lint, types, and who may import whom
 	@.venv/bin/ruff format --check -q . && .venv/bin/ruff check -q . && .venv/bin/mypy && .venv/bin/lint-imports
 
-bench: setup ## the relay beside a bare loop, messages beside Kamailio, delay and memory: build/bench.json
-	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests.bench
+bench: setup ## media beside rtpengine and socat, messages beside Kamailio, delay and memory: build/bench.json (BENCH=media)
+	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests.bench $(BENCH)
 
 # Beside what others have written; the daemons that the packages would start are not wanted. What is not there after all
 # is said: the figures beside it are then marked as not measured.

@@ -37,10 +37,10 @@ _MOST_READY = 64
 #: wake awaited; only when the same one or two streams are ready again may a burst be there: it is read to its end. Where
 #: none was, as with a single stream that comes evenly, it is looked for more and more seldom.
 _FEW_READY, _LONG, _ONE, _MOST_PATIENCE = 2, range(64), range(1), 63
-#: With so many streams packets come one by one, each with a wake of its own, which costs as much as a third of a packet:
-#: a worker that has done all there is pauses, and takes at once what has come meanwhile. A thousandth of a second is a
-#: fortieth of a picture's time; fewer streams are not worth it.
-_CROWD, GATHER_SECONDS = 256, 0.001
+#: So many packets since the last report (112 Mbit/s of recorders' packets), and a worker that has done all there is pauses and
+#: takes at once what came meanwhile: a wake for each packet costs a fifth of all processor time. A picture lasts forty
+#: pauses; shorter, and a thousand streams cost more than they do others; longer, and buffers fill.
+BUSY_PACKETS, GATHER_SECONDS = 5000, 0.001
 _HIGHEST_DESCRIPTOR = 16_384
 _MAP_BYTES = 16
 #: kind, content, number, stream, SSRC, payload type, sequence and time stamp offset, longest packet (of a stream: octets before
@@ -218,6 +218,7 @@ class _Worker:
         self._poll.register(control.fileno(), select.EPOLLIN)
         self.sources: dict[int, Stream] = {}
         self._streams: dict[int, Stream] = {}
+        self._counted, self._busy = 0, False
         self._sinks: dict[int, FramedViewer] = {}
 
     def run(self) -> None:
@@ -226,14 +227,15 @@ class _Worker:
         views = [memoryview(buffer)[:size] for size in range(FAST_BYTES + 1)]
         poll, sources, control = self._poll.poll, self.sources, self._control.fileno()
         before: list[tuple[int, int]] = []
-        wait, same, patience = -1, 0, 0
+        same = patience = 0
+        wait = -1
         while True:
             ready = poll(wait, _MOST_READY)
             if not ready:
                 time.sleep(GATHER_SECONDS)
                 wait = -1
                 continue
-            wait = -1 if len(sources) < _CROWD else 0
+            wait = 0 if self._busy else -1
             same = same + 1 if len(ready) <= _FEW_READY and ready == before else 0
             before = ready
             turns = _LONG if same > patience else _ONE
@@ -366,6 +368,8 @@ class _Worker:
             os.write(self._beat[0], bytes((self._beat[1],)))
         for stream in self._streams.values():
             stream.beat()
+        packets, before = sum(stream.packets for stream in self._streams.values()), self._counted
+        self._counted, self._busy = packets, packets - before > BUSY_PACKETS
         streams = [self._stream_line(stream) for stream in self._streams.values()]
         viewers = [
             _VIEWER.pack(each.call, each.packets, each.octets, each.failed, each.recut, each.sequence, _gone(each))

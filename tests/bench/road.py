@@ -64,12 +64,17 @@ def udp(space: str, address: str, buffer_bytes: int = 0) -> socket.socket:
     with in_namespace(space):
         opened = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     if buffer_bytes:
-        try:
-            opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_bytes)
-        except PermissionError:  # then it is as large as it may be
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
+        widen(opened, buffer_bytes)
     opened.bind((address, 0))
     return opened
+
+
+def widen(opened: socket.socket, buffer_bytes: int) -> None:
+    """Give a socket a receive buffer of so many octets, or as large a one as it may have."""
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, buffer_bytes)
+    except PermissionError:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer_bytes)
 
 
 def bottomless() -> socket.socket:

@@ -31,8 +31,8 @@ MOST_PICTURE_PACKETS = 24
 KEY_TIMES = 4
 #: The measured process has the first processor; generator and sink share the last.
 MEASURED, OTHERS = 0, -1
-#: Whoever was kept from running for a while does not make up for it in one burst.
-MOST_AT_ONCE = 64
+#: Whoever was kept from running for longer than this does not make up for it: a burst that nobody ordered would be lost.
+MOST_BEHIND_SECONDS, FEWEST_AT_ONCE = 0.0005, 8
 TICK_SECONDS = 0.00005
 _HEADER = struct.Struct("!BBHII")
 _NUMBERS = struct.Struct("!HI")
@@ -133,14 +133,19 @@ class Generator:
         """
         os.sched_setaffinity(0, {core(OTHERS)})
         _libc.prctl(_PR_SET_TIMERSLACK, 1, 0, 0, 0)
-        cpu, began, sent = time.thread_time(), time.monotonic(), 0
+        at_once = max(FEWEST_AT_ONCE, int(rate * MOST_BEHIND_SECONDS))
+        cpu, first, sent = time.thread_time(), time.monotonic(), 0
+        began = first
         while sent < packets:
-            due = min(packets, int((time.monotonic() - began) * rate) + 1, sent + MOST_AT_ONCE)
+            due = int((time.monotonic() - began) * rate) + 1
+            if due > sent + at_once:
+                began += (due - sent - at_once) / rate
+                due = sent + at_once
             if due > sent:
-                sent += self._some(due - sent, stamped)
+                sent += self._some(min(due, packets) - sent, stamped)
             if sent > (time.monotonic() - began) * rate:
                 time.sleep(TICK_SECONDS)
-        seconds = time.monotonic() - began
+        seconds = time.monotonic() - first
         self.cpu_seconds += time.thread_time() - cpu
         self.sent += sent
         time.sleep(0.01)
