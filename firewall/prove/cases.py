@@ -16,6 +16,7 @@ from netconf.model import Site
 Row = tuple[str, str, Packet, bool]
 #: Random packets a run, besides the cases that have names.
 DRAWN = 300
+_RECORD_ROUTE = b"\x07\x07\x04\0\0\0\0\0"
 STRANGER, CITY_DATABASE = "203.0.113.200", "100.64.255.77"
 #: What no ruleset can show, and where it is shown instead.
 NOT_COVERED = {
@@ -102,7 +103,7 @@ def _lan(site: Site) -> Iterator[Case]:
     for protocol in (2, 4, 33, 41, 47, 50, 132, 136, 253):
         yield said("K05", f"IP protocol {protocol}", replace(base, protocol=protocol), False)
     yield said("K05", "a ping with 1400 octets", replace(base, protocol=ICMP, payload=bytes(1400)), False)
-    yield said("K13", "IP options (record route)", replace(base, options=b"\x07\x07\x04\0\0\0\0\0"), False)
+    yield said("K13", "IP options (record route)", replace(base, options=_RECORD_ROUTE), False)
     yield said("K13", "IP options (loose source route)", replace(base, options=b"\x83\x07\x04\xc0\0\2\1\0"), False)
     yield said("R01", "media of another host", replace(base, source=other, hardware="02:00:00:00:99:99"), False)
     yield said(
@@ -246,7 +247,7 @@ def _vpn(site: Site) -> Iterator[Case]:
          replace(_back(media), protocol=ICMP, kind=(3, 3), payload=_embedded(media)), False),
         ("K05", "a ping", replace(answer, protocol=ICMP, payload=b"x" * 32), False),
         ("K04", "to 127.0.0.1 through the tunnel", replace(answer, target="127.0.0.1"), False),
-        ("K13", "IP options", replace(answer, options=b"\x07\x07\x04\0\0\0\0\0"), False),
+        ("K13", "IP options", replace(answer, options=_RECORD_ROUTE), False),
         ("U11", "the page", replace(answer, protocol=TCP, sport=4000, dport=443, flags="S", payload=b""), False),
         *((("N02", f"a probe of port {port}", replace(answer, protocol=UDP, sport=4000, dport=port, flags="", payload=b"x"), False))
           for port in (53, 161, 1900, 3702, 5353)),
@@ -292,6 +293,8 @@ def _wan(site: Site, learned: Learned) -> Iterator[Case]:
         rows += [
             ("in", "A20", "WireGuard of the hub", came, True),
             ("out", "A21", "WireGuard to the hub", goes, True),
+            ("in", "K04", "WireGuard of the hub to 127.0.0.1", replace(came, target="127.0.0.1"), False),
+            ("in", "K13", "WireGuard of the hub with IP options", replace(came, options=_RECORD_ROUTE), False),
             ("frame", "A21", "WireGuard to the hub", goes, bool(own_addresses(site, learned)["wan"])),
             (
                 "in",

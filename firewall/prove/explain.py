@@ -10,7 +10,7 @@ from scapy.utils import RawPcapReader
 
 from firewall.prove.cases import opened
 from firewall.prove.packet import Room
-from firewall.prove.trial import Stage
+from firewall.prove.trial import Stage, decided
 from netconf.learned import Learned
 from netconf.model import Site
 
@@ -39,10 +39,10 @@ def explained(path: Path, room: Room, site: Site, learned: Learned, texts: Mappi
         for number, data in enumerate(frames, 1):
             stage.send_frame(room, own + data[6:])
             now = stage.counters(room)
-            met = [(c, v) for (c, v, n), (_, _, old) in zip(now, before, strict=True) if n > old]
+            rule = decided("in", now, before)
             before = now
-            comment, verdict = met[-1] if met else ("the kernel, before any rule", "drop")
-            yield f"{number}\t{_named(data)}\t{verdict}\t{comment}"
+            said = f"{rule.verdict}\t{rule.comment}" if rule is not None else "drop\tthe kernel, before any rule"
+            yield f"{number}\t{_named(data)}\t{said}"
     finally:
         stage.close()
 

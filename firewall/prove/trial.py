@@ -9,12 +9,13 @@ import struct
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from firewall.nft import Nft
 from firewall.prove.cases import opened
 from firewall.prove.flows import own_addresses, recorders
-from firewall.prove.packet import ARP, Case, Outcome, Room
+from firewall.prove.packet import ARP, Case, Outcome, Room, Way
 from firewall.prove.rooms import Scratch, cable
 from firewall.prove.wire import Captured, Inner, Outer, frame
 from netconf.learned import Learned
@@ -26,12 +27,39 @@ OPEN = "".join(
     f"add table inet snowgate\nadd chain inet snowgate {name} {{ type filter hook {hook} priority 0; policy accept; }}\n"
     for name, hook in (("raw", "prerouting"), ("input", "input"), ("output", "output"))
 )
+_CHAIN = re.compile(r"\s*chain (\w+) \{")
+#: The chains that a packet meets, in order.
+_CHAINS: dict[Way, tuple[str, ...]] = {
+    "in": ("raw", "input", "forward"), "out": ("output", "egress"), "frame": ("egress",),
+}  # fmt: skip
 _RULE = re.compile(r"counter packets (\d+) bytes \d+ (accept|drop) comment \"([^\"]*)\"")
 _SETTLE_SECONDS, _AGAIN_SECONDS = 0.05, 0.3
 #: Allowed packets that come at once may meet a limit of their flow: they are sent again, one by one.
 _TRIES = 4
 _SIOCGIFHWADDR = 0x8927
 _SPARE_UPLINK, _NEIGHBOUR_MAC = "192.0.2.2/24", "02:00:00:00:99:97"
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A rule as the kernel shows it: its chain, comment and verdict, and how many packets it has met."""
+
+    chain: str
+    comment: str
+    verdict: str
+    count: int
+
+
+def decided(way: Way, now: Sequence[Counted], before: Sequence[Counted]) -> Counted | None:
+    """Return the rule that decided of what was sent in between; None when no rule met it.
+
+    What the room answers meets rules, too, but in other chains.
+    """
+    chains = _CHAINS[way]
+    met = [n for n, old in zip(now, before, strict=True) if n.count > old.count and n.chain in chains]
+    dropped = [rule for rule in met if rule.verdict == "drop"]
+    last = dropped or sorted(met, key=lambda rule: chains.index(rule.chain))
+    return last[-1] if last else None
 
 
 class Stage:
@@ -130,10 +158,16 @@ class Stage:
             found[number] = came + outside[case.room][number]
         return found
 
-    def counters(self, name: Room) -> list[tuple[str, str, int]]:
-        """Return comment, verdict and count of each rule of a room, in order."""
+    def counters(self, name: Room) -> list[Counted]:
+        """Return the rules of a room that count, in order."""
         told = self.rooms[name].do(self.nft[name].run, "list ruleset\n")
-        return [(comment, verdict, int(count)) for count, verdict, comment in _RULE.findall(told)]
+        found, chain = [], ""
+        for line in told.splitlines():
+            if begun := _CHAIN.match(line):
+                chain = begun[1]
+            elif rule := _RULE.search(line):
+                found.append(Counted(chain, rule[3], rule[2], int(rule[1])))
+        return found
 
     def close(self) -> None:
         for name, room in self.rooms.items():
@@ -183,13 +217,8 @@ def _send_and_see(stage: Stage, cases: Sequence[Case]) -> dict[int, str]:
             stage.load({case.room: case.before})
         stage.send(case, number)
         now = stage.counters(case.room)
-        met = [
-            (comment, verdict)
-            for (comment, verdict, count), (_, _, old) in zip(now, before[case.room], strict=True)
-            if count > old
-        ]
-        dropped = [comment for comment, verdict in met if verdict == "drop"]
-        walls[number] = dropped[-1] if dropped else met[-1][0] if met else ""
+        wall = decided(case.way, now, before[case.room])
+        walls[number] = wall.comment if wall is not None else ""
         before[case.room] = now
     return walls
 

@@ -1,0 +1,143 @@
+"""The proof itself: green upon what the compiler makes, and red upon each wall that somebody opened or door that is gone.
+
+recorder, owner, stranger ── lan │        │ vpn ── city, another site
+                                 │ rules  │ wan ── Internet
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edge.lab import private
+from firewall.compile import rulesets
+from firewall.prove.cases import all_cases
+from firewall.prove.packet import Outcome, Room
+from firewall.prove.trial import trial
+from netconf.learned import NOTHING
+from netconf.model import Site
+from tests.playbook import test_ferry as ferry
+
+SITE = ferry.granted("talk")
+LAB = Path("edge/lab/site.toml")
+SEED = 11
+#: Which rule is opened (its drop becomes an accept) or taken away, and the case that must notice.
+OPENED = [
+    ("lan", "no IP options", "K13"), ("lan", "only to the port's own address", "K04"),
+    ("lan", "closed", "K01"), ("vpn", "closed", "S16"), ("vpn", "only to the port's own address", "K04"),
+    ("vpn", "media that the city refuses, noted", "K06"), ("wan", "closed", "W05"), ("wan", "no IP options", "K13"),
+    ("lan", "media of no view, noted", "R01"), ("lan", "spoofed 34020000001180000001, noted", "R01"),
+]  # fmt: skip
+TAKEN = [
+    ("lan", "media of open views", "A03"), ("lan", "SIP of 34020000001180000001", "A01"), ("lan", "ARP", "A08"),
+    ("lan", "the owner's page", "A31"), ("lan", "sound of open talks", "A07"), ("vpn", "media of open views", "A13"),
+    ("vpn", "SIP of 34020000002000000001", "A10"), ("vpn", "sound of open talks", "A15"), ("wan", "WireGuard wg-a", "A20"),
+    ("vpn", "reports to the city's control", "A16"), ("vpn", "media of open views, by TCP", "A14"),
+]  # fmt: skip
+
+
+def texts(site: Site = SITE) -> dict[Room, str]:
+    names: tuple[Room, ...] = ("lan", "vpn", "wan")
+    return dict(zip(names, (each.text() for each in rulesets(site)), strict=True))
+
+
+@pytest.fixture(autouse=True)
+def rights() -> None:
+    if not private.is_inside():
+        pytest.skip("the lab's tests need private namespaces: make test")
+
+
+def proven(rules: dict[Room, str]) -> list[Outcome]:
+    return trial(SITE, NOTHING, rules, all_cases(SITE, NOTHING, SEED))
+
+
+def red(outcomes: list[Outcome]) -> set[str]:
+    return {outcome.case.id for outcome in outcomes if not outcome.green}
+
+
+def test_what_the_compiler_makes_is_green_and_each_packet_could_have_arrived() -> None:
+    outcomes = proven(texts())
+    assert not red(outcomes)
+    named = [o for o in outcomes if o.case.id != "draw"]
+    # The kernel itself never takes a loose source route.
+    assert {o.case.words for o in named if not o.bare} <= {"IP options (loose source route)"}
+    assert all(o.wall for o in named if not o.case.passes), "each names its wall"
+
+
+@pytest.mark.parametrize(("room", "policy", "case"), OPENED)
+def test_a_wall_that_is_opened_turns_it_red(room: Room, policy: str, case: str) -> None:
+    rules = texts()
+    lines = rules[room].splitlines(keepends=True)
+    rules[room] = "".join(
+        line.replace(" drop comment", " accept comment").replace("policy drop", "policy accept")
+        if f'comment "{policy}"' in line
+        else line
+        for line in lines
+    )
+    assert rules != texts()
+    assert case in red(proven(rules))
+
+
+@pytest.mark.parametrize(("room", "policy", "case"), TAKEN)
+def test_a_door_that_is_gone_turns_it_red(room: Room, policy: str, case: str) -> None:
+    rules = texts()
+    kept = [line for line in rules[room].splitlines(keepends=True) if f'comment "{policy}"' not in line]
+    rules[room] = "".join(kept)
+    assert rules != texts()
+    assert case in red(proven(rules))
+
+
+def test_rules_that_are_none_are_no_proof(tmp_path: Path) -> None:
+    for name, text in texts().items():
+        (tmp_path / f"{name}.nft").write_text(text + "this is no rule\n", encoding="utf-8")
+    done = prove("--site", str(LAB), "--texts", str(tmp_path), "--out", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "kernel does not take these rules" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def prove(*words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge.cli", "prove", *words]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
+
+
+def test_the_owner_proves_keeps_and_checks(tmp_path: Path) -> None:
+    done = prove("--site", str(LAB), "--out", str(tmp_path), "--key", str(tmp_path / "key"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    result = next(tmp_path.glob("*Z/result.json"))
+    assert prove("--verify", str(result)).returncode == 0
+    data = bytearray(result.read_bytes())
+    data[data.index(b'"arrived"') + 11] ^= 1
+    result.write_bytes(data)
+    assert prove("--verify", str(result)).returncode == 1
+
+
+def test_each_packet_of_a_capture_is_explained(tmp_path: Path) -> None:
+    from scapy.layers.inet import IP, TCP, UDP
+    from scapy.layers.l2 import Ether
+    from scapy.utils import wrpcap
+
+    nvr = Ether(src="02:00:00:00:00:10", dst="02:00:00:00:00:02")
+    own = IP(src="192.168.1.10", dst="192.168.1.2")
+    capture = tmp_path / "lan.pcap"
+    wrpcap(str(capture), [
+        nvr / own / UDP(sport=5060, dport=5060) / b"MESSAGE",
+        nvr / own / TCP(sport=4000, dport=22),
+        nvr / IP(src="192.168.1.10", dst="100.64.255.10") / UDP(dport=5060),
+        Ether(src="02:00:00:00:00:77") / own / UDP(dport=5060),
+    ])  # fmt: skip
+    done = prove("--site", str(LAB), "--explain", str(capture), "--room", "lan")
+    said = [line.split("\t")[2:] for line in done.stdout.splitlines()]
+    assert said == [
+        ["accept", "SIP of 34020000001180000001"],
+        ["drop", "closed"],
+        ["drop", "only to the port's own address"],
+        ["drop", "spoofed 34020000001180000001, noted"],
+    ], done.stderr
+    capture.write_bytes(b"no capture at all")
+    done = prove("--site", str(LAB), "--explain", str(capture))
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
