@@ -17,7 +17,7 @@ PREFIX := /opt/snowgate
 SECONDS := 60
 FUZZ := build/fuzz-venv
 
-UNITS := snowgate-closed snowgate-keeper snowgate-uplink snowgate-prove snowgate-ferry snowgate-site snowgate-city
+UNITS := snowgate-proof.timer snowgate-proof.path snowgate-closed snowgate-keeper snowgate-uplink snowgate-prove snowgate-ferry snowgate-site snowgate-city
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages tools demo test check bench bench-peers fuzz install uninstall clean
@@ -95,7 +95,7 @@ install: $(STAMP) ## put it on this machine, as root: /opt/snowgate, units, user
 	install -d "$$root/share/supervisor" "$(DESTDIR)/etc/systemd/system" "$(DESTDIR)/etc/systemd/journald.conf.d" "$(DESTDIR)/etc/sysusers.d" "$(DESTDIR)/etc/tmpfiles.d"; \
 	install -m 755 systemd/snowgate-closed systemd/snowgate-release "$$root/share"; \
 	install -m 644 firewall/closed.nft "$$root/share"; install -m 644 systemd/supervisor/*.conf "$$root/share/supervisor"; \
-	install -m 644 systemd/*.service systemd/*.target "$(DESTDIR)/etc/systemd/system"; \
+	install -m 644 systemd/*.service systemd/*.target systemd/*.timer systemd/*.path "$(DESTDIR)/etc/systemd/system"; \
 	for kind in sysusers.d tmpfiles.d; do install -m 644 systemd/$$kind/snowgate.conf "$(DESTDIR)/etc/$$kind"; done; \
 	install -m 644 systemd/journald.conf.d/snowgate.conf "$(DESTDIR)/etc/systemd/journald.conf.d"; \
 	[ -n "$(DESTDIR)" ] || { systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload; \
