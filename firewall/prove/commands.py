@@ -95,13 +95,13 @@ def _outcomes(site: Site, learned: Learned, texts: dict[Room, str], cases: list[
     """Run the trial, which needs scapy, and rights over namespaces of its own."""
     try:
         from firewall.nft import NftMissing, NftRefused
-        from firewall.prove.rooms import NoRoom
+        from firewall.prove.rooms import NoScratch
         from firewall.prove.trial import trial
     except ImportError as missing:
         raise NotRun("proof_no_scapy", str(missing)) from None
     try:
         return trial(site, learned, texts, cases)
-    except (NoRoom, NftMissing, PermissionError) as wrong:
+    except (NoScratch, NftMissing, PermissionError) as wrong:
         raise NotRun("proof_no_room", str(wrong)) from None
     except NftRefused as wrong:
         raise NotRun("proof_rules_refused", str(wrong)) from None
@@ -125,7 +125,7 @@ def _verify(given: argparse.Namespace) -> int:
 def _explain(given: argparse.Namespace, site: Site, learned: Learned, texts: dict[Room, str]) -> int:
     try:
         from firewall.prove.explain import BadCapture, explained
-        from firewall.prove.rooms import NoRoom
+        from firewall.prove.rooms import NoScratch
     except ImportError as missing:
         raise NotRun("proof_no_scapy", str(missing)) from None
     try:
@@ -133,7 +133,7 @@ def _explain(given: argparse.Namespace, site: Site, learned: Learned, texts: dic
             print(line)
     except BadCapture as bad:
         raise NotRun("proof_capture", str(bad)) from None
-    except NoRoom as wrong:
+    except NoScratch as wrong:
         raise NotRun("proof_no_room", str(wrong)) from None
     return GREEN
 

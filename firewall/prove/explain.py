@@ -27,7 +27,7 @@ def explained(path: Path, room: Room, site: Site, learned: Learned, texts: Mappi
     """Yield a line a packet, of which only those that came to the box are sent again.
 
     Raises:
-        BadCapture, NoRoom, NftRefused
+        BadCapture, NoScratch, NftRefused
     """
     frames = list(_frames(path))
     stage = Stage(site, learned, ())

@@ -16,7 +16,7 @@ _SECONDS = 20
 _T = TypeVar("_T")
 
 
-class NoRoom(RuntimeError):
+class NoScratch(RuntimeError):
     """A namespace, or something in it, could not be made; the message says what."""
 
 
@@ -32,7 +32,7 @@ class Scratch:
         threading.Thread(target=self._live, args=(ready,), daemon=True, name=f"room-{name}").start()
         ready.wait(_SECONDS)
         if self._failed or not self.thread:
-            raise NoRoom(self._failed or f"the namespace {name}")
+            raise NoScratch(self._failed or f"the namespace {name}")
         self.run("ip", "link", "set", "lo", "up")
 
     def _live(self, ready: threading.Event) -> None:
@@ -62,13 +62,13 @@ class Scratch:
         """Run a command inside.
 
         Raises:
-            NoRoom: it fails.
+            NoScratch: it fails.
         """
         done = self.do(
             lambda: subprocess.run(list(command), capture_output=True, text=True, timeout=_SECONDS, check=False)
         )
         if done.returncode:
-            raise NoRoom(f"{' '.join(command)}: {done.stderr.strip()[:200]}")
+            raise NoScratch(f"{' '.join(command)}: {done.stderr.strip()[:200]}")
 
     def set(self, key: str, value: str) -> None:
         """Set one of the namespace's own kernel settings."""

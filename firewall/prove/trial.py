@@ -188,7 +188,7 @@ def trial(site: Site, learned: Learned, texts: Mapping[Room, str], cases: Sequen
     """Send every case against the rules, and, for comparison, against none.
 
     Raises:
-        NoRoom: a namespace could not be made.
+        NoScratch: a namespace could not be made.
         NftRefused: a ruleset is none.
     """
     stage = Stage(site, learned, cases)
