@@ -302,6 +302,7 @@ class Channel(_Part):
     """One camera of a recorder. ``coverage``: A 行政公共区域, B 单位内部 (never shared), C 单位内部及临街公共场所.
 
     ``allow``: what the owner lets the city do with it, as far as its own layer grants it (``platform.rights``).
+    ``mbit``: the bit rate that its encoder is set to; what comes faster than a fifth above it is dropped.
     """
 
     recorder: Code = _owned("owner")
@@ -310,6 +311,7 @@ class Channel(_Part):
     coverage: Literal["A", "B", "C"] = _owned("owner")
     share: bool = _owned("owner", default=False, strict=True)
     allow: tuple[Right, ...] = _owned("owner", default=("live",), max_length=7)
+    mbit: int = _owned("owner", default=8, ge=1, le=16, strict=True)
 
 
 class Site(_Part):

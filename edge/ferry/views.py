@@ -57,8 +57,12 @@ PAUSE_SECONDS = 600.0
 FOREIGN_SECONDS = 1.5
 #: A city that never took the connection it asked for; the city side gives up long before.
 DIAL_SECONDS = 40.0
-#: The keeper's rate for one pin: 8 Mbit/s main stream, doubled for key frame bursts.
+#: The most that the keeper opens a pin for, kbytes a second; what goes out is as much as may come in, or less.
 PIN_KBYTES_PER_SECOND = 2048
+#: 1.2 times a Mbit/s. Key frames come in bursts: nft's bucket holds two seconds of a pin's rate.
+PIN_KBYTES_PER_MBIT = 150
+#: A recording is steered to up to four times its speed, and is asked for as a whole at any (2016 annex B).
+STEERED = 4
 #: A view's rate follows its pictures this slowly: some groups of pictures.
 RATE_SECONDS = 8.0
 #: What recorders are asked for (GB/T 28181-2016 annex F).
@@ -81,6 +85,7 @@ class Views:
         self._counters = counters
         self._recorders = {recorder.id: recorder for recorder in site.recorder}
         self._media = {platform.id: platform.media_networks for platform in site.platform}
+        self._mbit = {(channel.recorder, channel.id): channel.mbit for channel in site.channel}
         self._dialling = str(site.tunnel[0].address.ip)
         self._tunnels = {str(tunnel.address.ip): tunnel for tunnel in site.tunnel}
         self._ways: dict[int, Way] = {}
@@ -338,9 +343,15 @@ class Views:
                     self._emit(Send(Party.SITE, WantKeyFrame(view.pull)))
 
     def _ask_in(self, number: int, pull: Pull) -> None:
-        rate, recorder = PIN_KBYTES_PER_SECOND, pull.request.recorder
+        rate, recorder = self._most(pull.request), pull.request.recorder
         how = (PS_PAYLOAD_TYPE, rate, PIN_TTL_SECONDS, self._transport(pull))
         self._emit(AskKeeper(OpenIn(f"in-{number}", recorder, pull.lan_port, *how)))
+
+    def _most(self, request: OpenMedia) -> int:
+        """How much may come in, kbytes a second."""
+        faster = 1 if request.kind == "live" else max(STEERED, request.speed)
+        mbit = self._mbit.get((request.recorder, request.channel), 1)
+        return min(PIN_KBYTES_PER_SECOND, PIN_KBYTES_PER_MBIT * mbit * faster)
 
     def _transport(self, pull: Pull) -> str:
         return "udp" if self._recorders[pull.request.recorder].media == "udp" else "tcp"
