@@ -126,7 +126,7 @@ class Ferry:
             ChannelState: self._publish,
             MediaSink: lambda sink: self.media.hold_sink(sink, sockets[0]),
             MediaDial: self.media.hold_dial,
-            MediaDialled: lambda done: self.media.dialled(done, sockets[0]),
+            MediaDialled: lambda done: self.media.dialled(done, sockets[0], now),
             OpenMedia: lambda request: self.media.open(request, now),
             MediaReserved: lambda reserved: self.media.reserve(reserved, now),
             MediaAnswered: lambda answered: self.media.answer(answered, now),

@@ -16,6 +16,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,7 @@ from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
 from edge.io.notify import Supervisor
 from edge.records.types import Party
+from edge.rtp.quality import Quality, verdict
 from netconf.model import Site
 
 TICK_SECONDS = 0.5
@@ -351,7 +353,7 @@ class Process:
 
     def _read_worker(self, place: int) -> None:
         try:
-            data = self._nursery.controls[place].recv(65536)
+            data = self._nursery.controls[place].recv(relay.MAX_REPORT_BYTES)
         except OSError:
             return
         self._relays.heard(place, time.monotonic())
@@ -433,6 +435,8 @@ class Process:
             "dropped": (stream.dropped if stream else {})
             | ({"send_failed": sent.failed} if sent and sent.failed else {}),
             "lost": stream.lost if stream else 0,
+            "pictures": stream.pictures if stream else 0,
+            "quality": _quality(view.quality(pull)),
             "protected": bool(stream and stream.protected),
             "recut": sent.recut if sent else 0,
             "pull": view.pull,
@@ -441,6 +445,10 @@ class Process:
             "sink": [list(view.way.local), list(view.way.peer)],
             "transport": [pull.source.transport if pull.source else "", view.way.transport],
         }
+
+
+def _quality(quality: Quality) -> dict[str, object]:
+    return {**asdict(quality), "below": list(verdict(quality))}
 
 
 def _uid(line: socket.socket) -> int:

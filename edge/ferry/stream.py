@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import socket
 import struct
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from edge.rtp.inspection import PsInspection
 from edge.rtp.packet import RemoteRtpError, RtpPacket
+from edge.rtp.quality import Meter
 
 if TYPE_CHECKING:
     from edge.ferry.framed import FramedViewer
@@ -117,6 +119,9 @@ class Stream:
     packets: int = 0
     lost: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    meter: Meter = field(default_factory=Meter)
+    #: Pictures and key pictures that the meter was told of.
+    metered: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         self.receive = self.source.recv_into
@@ -201,12 +206,22 @@ class Stream:
         inspection.left = self.left
         said = inspection.take(buffer, at + 12, at + size, bool(head & 0x80), False)
         self.left = inspection.left
+        if inspection.pictures != self.metered[0]:
+            self.measure(_unpack(buffer, at)[2])
         if said is None:
             return True
         _, sequence, timestamp, _ = _unpack(buffer, at)
         self.last = sequence
         self._give(RtpPacket(0, sequence, timestamp, 0, said, bool(head & 0x80)))
         return False
+
+    def measure(self, timestamp: int) -> None:
+        """A picture begins in a packet that was read just now: the clock is read once a picture, not once a packet."""
+        now, seen = time.monotonic(), self.inspection
+        self.meter.picture(now, timestamp)
+        if seen.keys != self.metered[1]:
+            self.meter.key(now)
+        self.metered = (seen.pictures, seen.keys)
 
     def _give(self, packet: RtpPacket) -> None:
         """Send what is left of a packet to everybody; where nothing is, its number is the next one's."""
@@ -249,6 +264,8 @@ class Stream:
         self.inspection.left = self.left
         said = self.inspection.take(payload, 0, len(payload), packet.marker, gap)
         self.left = self.inspection.left
+        if self.inspection.pictures != self.metered[0]:
+            self.measure(packet.timestamp)
         self._give(replace(packet, payload=bytes(payload) if said is None else said))
 
     def _judge(self, packet: RtpPacket) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import struct
 from collections import Counter
 
-from edge.rtp.nal import Heads, Kind, kind_of
+from edge.rtp.nal import Heads, Kind, is_key, kind_of
 from edge.rtp.psm import H264, H265, MAX_MAP_BYTES, VIDEO_TYPES, read_map
 
 MAX_SYSTEM_BYTES = 6 + 6 + 3 * 16
@@ -43,6 +43,10 @@ class PsInspection:
         self.counters: Counter[str] = Counter()
         #: Whether some of it is signed or encrypted (GB 35114 levels B and C).
         self.protected = False
+        #: Pictures that began, and those of them that stand alone.
+        self.pictures = self.keys = 0
+        #: A pack header came and no picture yet; a map or system header came with it.
+        self._fresh = self._headed = False
         self._heads = Heads(self.counters)
         self._kept: list[list[int]] = []
         self._held = b""
@@ -104,8 +108,18 @@ class PsInspection:
         if kind_of(codec, data[body + 4]) is not Kind.SLICE:
             return False
         self._heads.pass_over()
+        self._fresh = False
+        self.pictures += 1
+        self.keys += bool(is_key(codec, data[body + 4]))
         self.left = left
         return True
+
+    def _count(self, key: bool | None) -> None:
+        """A picture begins; where its codec does not say whether it stands alone, what was sent before it does."""
+        if self._fresh:
+            self.pictures += 1
+            self.keys += self._headed if key is None else key
+            self._fresh = self._headed = False
 
     def _keep(self, start: int, end: int) -> None:
         if self._kept and self._kept[-1][1] == start:
@@ -189,6 +203,8 @@ class PsInspection:
             self._keep(at, judged)
             self._more -= judged - at
             self.protected |= self._heads.protected
+            if not self._heads.busy:
+                self._count(self._heads.key)
             return to if judged == to else self._hold(data, judged, end)
         self._keep(at, to)
         self._more -= to - at
@@ -232,6 +248,7 @@ class PsInspection:
         data[at + 14 : to] = b"\xff" * (to - at - 14)
         self._keep(at, to)
         self._heads.begin()
+        self._fresh, self._headed = True, False
         return to
 
     def _whole(self, data: bytearray, at: int, end: int, code: int, size: int) -> int:
@@ -252,6 +269,7 @@ class PsInspection:
         elif (size - 12) % 3 or any(data[at + 12 + n] < 0xB8 for n in range(0, size - 12, 3)):
             return self._lose("ps_header", at)
         self._keep(at, at + kept)
+        self._headed = True
         return at + size
 
     def _pes(self, data: bytearray, at: int, end: int, code: int, length: int) -> int:
@@ -270,5 +288,8 @@ class PsInspection:
         data[at + 9 + times : body] = b"\xff" * (size - times)
         self._keep(at, body)
         self._more, self._open = more, not length
-        self._codec = self.types[code] if self.types[code] in VIDEO_TYPES and not scrambled else 0
+        video = self.types[code] in VIDEO_TYPES
+        self._codec = self.types[code] if video and not scrambled else 0
+        if video and scrambled:
+            self._count(None)
         return body

@@ -28,10 +28,10 @@ _GAIN = 1 / 16
 class Quality:
     """The figures of one stream or view; None for what is not known (yet)."""
 
-    jitter_ms: float | None = None
-    key_frame_ms: int | None = None
     loss_ppm: int | None = None
+    jitter_ms: float | None = None
     first_picture_ms: int | None = None
+    key_frame_ms: int | None = None
     kbit_s: int | None = None
 
 
@@ -67,7 +67,7 @@ class Meter:
     def figures(self) -> Quality:
         """Return the jitter now, and how far the last two key pictures were from each other."""
         jitter = None if self._jitter is None else round(self._jitter * 1000, 1)
-        return Quality(jitter, round(self._key_seconds * 1000) or None)
+        return Quality(jitter_ms=jitter, key_frame_ms=round(self._key_seconds * 1000) or None)
 
 
 def loss_ppm(packets: int, lost: int) -> int | None:

@@ -81,6 +81,6 @@ def test_loss_is_of_what_was_sent() -> None:
 
 def test_what_is_below_the_standard() -> None:
     assert verdict(Quality()) == ()
-    assert verdict(Quality(50.0, 60_000, 1_000, 4_000, 1)) == ()
-    assert verdict(Quality(50.1, 1, 1_001, 4_001, 1)) == ("quality_loss", "quality_jitter", "quality_first_picture")
+    assert verdict(Quality(1_000, 50.0, 4_000, 60_000, 1)) == ()
+    assert verdict(Quality(1_001, 50.1, 4_001, 1, 1)) == ("quality_loss", "quality_jitter", "quality_first_picture")
     assert verdict(Quality(jitter_ms=51)) == ("quality_jitter",)
