@@ -82,6 +82,7 @@ def _around(app: Flask, box: Box, accounts: Accounts) -> None:
     app.add_template_filter(local)
     app.add_template_filter(local_seconds)
     app.add_template_filter(who)
+    app.add_template_filter(quality)
 
     @app.context_processor
     def _words() -> dict[str, Any]:
@@ -324,6 +325,22 @@ def who(said: dict[str, Any]) -> str:
     if level != UNDECLARED:
         parts.append(word(f"level_{level}", g.language))
     return " · ".join(parts) or word("undeclared", g.language)
+
+
+def quality(view: dict[str, Any]) -> list[str]:
+    """Return in words how good a view is: a verdict, then each figure that is below the standard."""
+    found = view.get("quality") or {}
+    if not found.get("below"):
+        judged = ("loss_ppm", "jitter_ms", "first_picture_ms")
+        known = any(found.get(name) is not None for name in judged)
+        return [word("quality_good" if known else "quality_measuring", g.language)]
+    figures = {
+        "quality_loss": (found.get("loss_ppm") or 0) / 1000,
+        "quality_jitter": found.get("jitter_ms"),
+        "quality_first_picture": (found.get("first_picture_ms") or 0) / 1000,
+    }
+    below = [word(code, g.language, figure=figures.get(code)) for code in found["below"]]
+    return [word("quality_below", g.language), *below]
 
 
 def _told(asked: Any) -> Reply:
