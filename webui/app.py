@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
 from typing import Any, get_args
 
 from flask import Flask, Response, abort, g, make_response, redirect, render_template, request, url_for
@@ -13,6 +14,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from edge.control.wire import Propose
+from edge.metrics.exposition import CONTENT_TYPE, text
+from edge.metrics.figures import families
 from netconf import layers, words
 from netconf.model import Right, Site
 from webui import guard
@@ -36,7 +39,7 @@ NEVER = (
     "SnapShotConfig",
     "FormatSDCard",
 )
-_OPEN = frozenset(("login", "first", "language", "static", "keep", "keep_page", "state"))
+_OPEN = frozenset(("login", "first", "language", "static", "keep", "keep_page", "state", "metrics"))
 Reply = str | BaseResponse | tuple[str, int]
 
 
@@ -57,6 +60,7 @@ def create_app(box: Box, accounts: Accounts, changes: Changes, say: Callable[[st
     _around(app, box, accounts)
     _entry(app, accounts, say)
     _pages(app, box)
+    _figures(app, box)
     _changing(app, box, changes, say)
     return app
 
@@ -215,6 +219,20 @@ def _pages(app: Flask, box: Box) -> None:
     def changes() -> Reply:
         change = (box.facts().get("keeper") or {}).get("change") or {}
         return render_template("changes.html", site=site(), change=change)
+
+
+def _figures(app: Flask, box: Box) -> None:
+    @app.get("/metrics")
+    def metrics() -> Reply:
+        """Without a password, so only if the owner said so, and only to those whom the firewall lets to the page."""
+        found = box.site()
+        if found is None or not found.metrics.site:
+            abort(404)
+        asking = request.remote_addr
+        if asking is None or not any(ip_address(asking) in network for network in found.lan.owner_networks):
+            abort(403, "refused_metrics")
+        facts = box.facts()
+        return Response(text(families(facts, facts.get("monotonic") or 0.0)), content_type=CONTENT_TYPE)
 
 
 # -- changing --------------------------------------------------------------------------------------------------------

@@ -215,6 +215,7 @@ _TABLE: dict[str, tuple[str, str]] = {
     ),
     "refused_origin": ("该请求不是从本页面发出的。", "The request did not come from this page."),
     "refused_recorder": ("录像机不能访问此页面。", "A recorder may not open this page."),
+    "refused_metrics": ("仅业主网段可读取指标。", "Only the owner's networks may read the figures."),
     "refused_form": ("请填写完整。", "Fill in the form."),
     "not_found": ("没有此页面。", "There is no such page."),
     "not_set_up": ("本机尚未配置。", "This box is not configured yet."),

@@ -15,6 +15,7 @@ import selectors
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -105,6 +106,8 @@ class Process:
         self._status = os.open(status.path(where.run, "ferry"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._streams: dict[int, relay.StreamTold] = {}
         self._viewers: dict[int, relay.ViewerTold] = {}
+        #: What did not go on of pulls that are over, by rule.
+        self._dropped: Counter[str] = Counter()
         self._uids = {who: {rights.uid_of(user) for user in users} for who, users in _CALLERS.items()}
         self._told = ""
         self._listen(where.run / "ferry" / "site" / "socket", ("side", Party.SITE))
@@ -359,6 +362,8 @@ class Process:
         self._relays.heard(place, time.monotonic())
         for told in relay.reports(data):
             if isinstance(told, relay.StreamTold):
+                if told.stream not in self._core.media.pulls:
+                    continue  # the worker had not heard yet that it is over
                 self._streams[told.stream] = self._relays.stream(told)
                 self._core.media.on_stream(self._streams[told.stream], time.monotonic())
             else:
@@ -402,13 +407,15 @@ class Process:
         """Write into the file that was opened before the filter: truncate, then write from the start."""
         now = time.monotonic()
         media = self._core.media
-        self._streams = {number: told for number, told in self._streams.items() if number in media.pulls}
+        for number in self._streams.keys() - media.pulls.keys():
+            self._dropped.update(self._streams.pop(number).dropped)
         self._viewers = {number: told for number, told in self._viewers.items() if number in media.views}
         facts = {
             "keeper": self._keeper is not None and self._greeted,
             "sides": sorted(side.value for side in self._sides),
             "faulty": {side.value: count for side, count in self._core.faulty.items()},
             "counters": dict(self._core.counters + self._receipts.counters),
+            "dropped": dict(sum((Counter(told.dropped) for told in self._streams.values()), self._dropped)),
             "findings": self._receipts.findings() + [f"receipt_{self._head_refused}"] * bool(self._head_refused),
             "receipts": self._receipts.facts(),
             "views": {str(number): self._view(number, now) for number in media.views},
