@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from firewall.ruleset import Rule, Ruleset, noting
 from netconf.learned import NOTHING, Learned, fitting
-from netconf.model import Platform, Recorder, Site
+from netconf.model import METRICS_PORT, Platform, Recorder, Site
 
 #: What a ping carries on every system that an installer's telephone runs; more would be a road for data.
 _PING = "ip length <= 92"
@@ -156,6 +156,11 @@ def _vpn(site: Site) -> Ruleset:
         host, port, policy = site.control.address, site.control.port, "reports to the city's control"
         input_.append(Rule(f"ip saddr {host} tcp sport {port} {_ANSWERS}", "accept", policy))
         output.append(Rule(f"{out} ip daddr {host} tcp dport {port}", "accept", policy))
+    for reader in sorted(set(site.monitoring.readers)):
+        policy, ours = "figures for the city's monitoring", f"ip saddr {reader} tcp dport {METRICS_PORT}"
+        input_.append(Rule(f"{ours} {_OPENS} limit rate 4/second", "accept", policy))
+        input_.append(Rule(f"{ours} {_ANSWERS}", "accept", policy))
+        output.append(Rule(f"{out} ip daddr {reader} tcp sport {METRICS_PORT} {_ANSWERS}", "accept", policy))
     input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
     pins = (("media", _VPN_MEDIA_KEY), ("media_tcp", _VPN_FRAMED_KEY), ("sound", _VPN_SOUND_KEY))
     return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), pins, notes=(_REFUSALS,))

@@ -208,6 +208,9 @@ def _platforms(site: Site) -> Iterator[Finding]:
                 yield finding("media_outside_tunnel", f"/platform/{at}/media_networks/{place}", network=media)
     if site.control is not None and not any(site.control.address in network for network in allowed):
         yield finding("platform_outside_tunnel", "/control/address", address=site.control.address)
+    for at, reader in enumerate(site.monitoring.readers):
+        if not any(reader in network for network in allowed):
+            yield finding("reader_outside_tunnel", f"/monitoring/readers/{at}", address=reader)
 
 
 def _identities(site: Site) -> Iterator[Finding]:

@@ -25,6 +25,8 @@ MAX_TUNNELS = 4
 MAX_PLATFORMS = 4
 MAX_FINDINGS = 200
 _OWN_NAMES = ("lo", "all", "default")
+#: Where the city's monitoring asks, on each tunnel's address (``monitoring``).
+METRICS_PORT = 9750
 #: The macvlan of a one-arm box; a VLAN's link is called after its number.
 ARM_LINK = "arm0"
 
@@ -285,6 +287,18 @@ class Control(_Part):
     confirm_seconds: int = _owned("city", default=90, ge=10, le=110, strict=True)
 
 
+class Metrics(_Part):
+    """Whether the owner's networks may read figures of the box at ``/metrics`` of its page, without a password."""
+
+    site: bool = _owned("owner", default=False, strict=True)
+
+
+class Monitoring(_Part):
+    """Who in the city may read the same figures through the tunnel, at ``METRICS_PORT``."""
+
+    readers: tuple[Address, ...] = _owned("city", default=(), max_length=8)
+
+
 class Recorder(_Part):
     """One recorder of the owner. ``media``: how its pictures come; by TCP it dials us (passive) or we dial it (active)."""
 
@@ -323,6 +337,8 @@ class Site(_Part):
     tunnel: tuple[Tunnel, ...] = Field(min_length=1, max_length=MAX_TUNNELS)
     platform: tuple[Platform, ...] = Field(min_length=1, max_length=MAX_PLATFORMS)
     control: Control | None = None
+    metrics: Metrics = Metrics()
+    monitoring: Monitoring = Monitoring()
     recorder: tuple[Recorder, ...] = Field(default=(), max_length=MAX_RECORDERS)
     channel: tuple[Channel, ...] = Field(default=(), max_length=MAX_CHANNELS)
     max_calls: int = _owned("owner", default=64, ge=1, le=1024, strict=True)

@@ -20,6 +20,7 @@ from netconf.sentences.lab import LAB
 from netconf.sentences.pages import PAGES
 from netconf.sentences.processes import PROCESSES
 from netconf.sentences.proofs import PROOFS
+from netconf.sentences.quality import QUALITY
 from netconf.sentences.receipts import RECEIPTS
 from netconf.sentences.requests import REQUESTS
 from netconf.sentences.rights import RIGHTS
@@ -49,6 +50,7 @@ TABLE: dict[str, Words] = (
     | PROCESSES
     | UPKEEP
     | FAULTS
+    | QUALITY
 )
 #: Codes that are made of another: of what a peer is forgiven or not, and of what an item of a list broke.
 FAMILIES = {"strict_": STRICT, "item_": ITEM}

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from ipaddress import ip_address
 from typing import Any, get_args
 
 from flask import Flask, Response, abort, g, make_response, redirect, render_template, request, url_for
@@ -13,6 +14,8 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from edge.control.wire import PROOF_SECONDS, Propose
+from edge.metrics.exposition import CONTENT_TYPE, text
+from edge.metrics.figures import families
 from netconf import layers, words
 from netconf.model import Right, Site
 from webui import guard
@@ -36,7 +39,7 @@ NEVER = (
     "SnapShotConfig",
     "FormatSDCard",
 )
-_OPEN = frozenset(("login", "first", "language", "static", "keep", "keep_page", "state"))
+_OPEN = frozenset(("login", "first", "language", "static", "keep", "keep_page", "state", "metrics"))
 Reply = str | BaseResponse | tuple[str, int]
 
 
@@ -57,6 +60,7 @@ def create_app(box: Box, accounts: Accounts, changes: Changes, say: Callable[[st
     _around(app, box, accounts)
     _entry(app, accounts, say)
     _pages(app, box)
+    _figures(app, box)
     _changing(app, box, changes, say)
     return app
 
@@ -82,6 +86,7 @@ def _around(app: Flask, box: Box, accounts: Accounts) -> None:
     app.add_template_filter(local)
     app.add_template_filter(local_seconds)
     app.add_template_filter(who)
+    app.add_template_filter(quality)
 
     @app.context_processor
     def _words() -> dict[str, Any]:
@@ -216,6 +221,20 @@ def _pages(app: Flask, box: Box) -> None:
         return render_template("changes.html", site=site(), change=change)
 
 
+def _figures(app: Flask, box: Box) -> None:
+    @app.get("/metrics")
+    def metrics() -> Reply:
+        """Without a password, so only if the owner said so, and only to those whom the firewall lets to the page."""
+        found = box.site()
+        if found is None or not found.metrics.site:
+            abort(404)
+        asking = request.remote_addr
+        if asking is None or not any(ip_address(asking) in network for network in found.lan.owner_networks):
+            abort(403, "refused_metrics")
+        facts = box.facts()
+        return Response(text(families(facts, facts.get("monotonic") or 0.0)), content_type=CONTENT_TYPE)
+
+
 # -- changing --------------------------------------------------------------------------------------------------------
 
 
@@ -325,6 +344,22 @@ def who(said: dict[str, Any]) -> str:
     if level != UNDECLARED:
         parts.append(word(f"level_{level}", g.language))
     return " · ".join(parts) or word("undeclared", g.language)
+
+
+def quality(view: dict[str, Any]) -> list[str]:
+    """Return in words how good a view is: a verdict, then each figure that is below the standard."""
+    found = view.get("quality") or {}
+    if not found.get("below"):
+        judged = ("loss_ppm", "jitter_ms", "first_picture_ms")
+        known = any(found.get(name) is not None for name in judged)
+        return [word("quality_good" if known else "quality_measuring", g.language)]
+    figures = {
+        "quality_loss": (found.get("loss_ppm") or 0) / 1000,
+        "quality_jitter": found.get("jitter_ms"),
+        "quality_first_picture": (found.get("first_picture_ms") or 0) / 1000,
+    }
+    below = [word(code, g.language, figure=figures.get(code)) for code in found["below"]]
+    return [word("quality_below", g.language), *below]
 
 
 def _told(asked: Any) -> Reply:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import random
 import time
+from pathlib import Path
 from typing import Any
 
+from edge.agent.exposed import Exposed
 from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import (
     CityAnswer,
@@ -28,6 +31,8 @@ from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
 from edge.io.notify import Supervisor
 from edge.io.status import StatusFile
+from edge.metrics.exposition import text
+from edge.metrics.figures import families
 from netconf import envelope, secrets
 from netconf.model import Control, Site
 
@@ -140,10 +145,21 @@ class Agent:
         return self._control.interval_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
 
 
+def _figures(run: Path) -> str:
+    """Return what the city's monitoring reads: the programs' own words, and the keeper's if it answers."""
+    said: dict[str, Any] = {name: status.read(run, name) for name in _PROGRAMS}
+    with contextlib.suppress(OSError, ControlError):
+        answer = ask(run, Status(), "agent", SMALL_SECONDS)
+        said["keeper"] = answer.facts if isinstance(answer, StatusReport) else None
+    return text(families(said, time.monotonic()))
+
+
 def _serve(where: Places, log: Log, supervisor: Supervisor) -> None:
     confirmed = Confirmed(where.run)
+    exposed = Exposed(lambda: _figures(where.run), log)
     supervisor.ready()
     while (site := confirmed.read()) is None or site.control is None:
+        exposed.follow(site)
         supervisor.beat()
         time.sleep(TICK_SECONDS)
     agent = Agent(site, site.control, where, log, supervisor)
@@ -155,11 +171,13 @@ def _serve(where: Places, log: Log, supervisor: Supervisor) -> None:
         until = time.monotonic() + agent.pause_seconds()
         while time.monotonic() < until:
             supervisor.beat()
+            exposed.follow(site)
             if confirmed.changed():
                 moved = confirmed.read()
                 if moved is None or moved.control is None or not (agent.nonce or agent.proving):
                     return
                 # A change that waits is ours to see through, at the address that it names.
+                site = moved
                 agent.move(moved, moved.control)
             time.sleep(TICK_SECONDS)
 

@@ -14,6 +14,7 @@ import enum
 from dataclasses import dataclass, field
 
 from edge.records.types import OpenMedia
+from edge.rtp.quality import Quality, loss_ppm
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,29 @@ class View:
     #: How much it takes of the uplink, bits a second: what is assumed until it is measured.
     rate: float = ASSUMED_RATE
     measured_at: float = 0.0
+    #: When it joined the relay, and the pull's packets, losses and key pictures of before: they are not its own.
+    joined_at: float = 0.0
+    before: tuple[int, int, int] = (0, 0, 0)
+    #: From the city's request to the first report of a key picture: workers report twice a second, so up to 500 ms more
+    #: than it was. The viewer's own network is beyond what we see.
+    first_picture_ms: int | None = None
+
+    def join(self, pull: Pull, now: float) -> None:
+        """Packets are on their way."""
+        self.joined, self.joined_at, self.before = True, now, (pull.packets, pull.lost, pull.keys)
+
+    def quality(self, pull: Pull) -> Quality:
+        """Return how good it is so far; what a recording is played at, its viewer says: that is no jitter."""
+        jitter_ms, key_frame_ms = pull.pace if self.request.kind == "live" else (None, None)
+        packets, lost, _ = self.before
+        seconds = self.measured_at - self.joined_at
+        return Quality(
+            loss_ppm(pull.packets - packets, pull.lost - lost) if self.joined else None,
+            jitter_ms,
+            self.first_picture_ms,
+            key_frame_ms,
+            round(8 * self.octets / seconds / 1000) if self.joined and seconds >= 1 else None,
+        )
 
 
 @dataclass(slots=True)
@@ -117,6 +141,10 @@ class Pull:
     lan_port: int = 0
     renewed: float = 0.0
     packets: int = 0
+    lost: int = 0
+    #: Key pictures, the jitter of all pictures and how far the last two key pictures were from each other, in ms.
+    keys: int = 0
+    pace: tuple[float | None, int | None] = (None, None)
     #: Octets of what is no program stream, and since when nothing else has come.
     foreign: int = 0
     foreign_since: float | None = None

@@ -164,7 +164,7 @@ class Ferry:
             TalkAnswered: lambda step: self.talks.answered(step, now),
             TalkReady: lambda step: self.talks.ready(step, sockets[0], now),
             TalkSink: lambda step: self.talks.sink(step, sockets[0], now),
-            MediaDialled: lambda done: self.media.dialled(done, sockets[0]),
+            MediaDialled: lambda done: self.media.dialled(done, sockets[0], now),
             OpenMedia: lambda request: self.media.open(request, now),
             MediaReserved: lambda reserved: self.media.reserve(reserved, now),
             MediaAnswered: lambda answered: self.media.answer(answered, now),

@@ -181,11 +181,13 @@ class FramedStream(Stream):
             return
         self.unframed = 0
         left = self.left + 12 - size
-        if left < 0 and (self.left or (left := self.quick(kept, at + 12, at + size)) < 0):
-            if not self.walk(kept, at, size, head):
-                return
-        else:
+        if left >= 0:
             self.left = left
+        elif not self.left and (left := self.quick(kept, at + 12, at + size)) >= 0:
+            self.left = left
+            self.measure(timestamp)
+        elif not self.walk(kept, at, size, head):
+            return
         self.last = sequence
         self.packets += 1
         packet = self.view[at : at + size]

@@ -15,7 +15,9 @@ import selectors
 import socket
 import struct
 import time
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,7 @@ from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
 from edge.io.notify import Supervisor
 from edge.records.types import Party
+from edge.rtp.quality import Quality, verdict
 from netconf.model import Site
 
 TICK_SECONDS = 0.5
@@ -103,6 +106,8 @@ class Process:
         self._status = os.open(status.path(where.run, "ferry"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
         self._streams: dict[int, relay.StreamTold] = {}
         self._viewers: dict[int, relay.ViewerTold] = {}
+        #: What did not go on of pulls that are over, by rule.
+        self._dropped: Counter[str] = Counter()
         self._uids = {who: {rights.uid_of(user) for user in users} for who, users in _CALLERS.items()}
         self._told = ""
         self._listen(where.run / "ferry" / "site" / "socket", ("side", Party.SITE))
@@ -351,12 +356,14 @@ class Process:
 
     def _read_worker(self, place: int) -> None:
         try:
-            data = self._nursery.controls[place].recv(65536)
+            data = self._nursery.controls[place].recv(relay.MAX_REPORT_BYTES)
         except OSError:
             return
         self._relays.heard(place, time.monotonic())
         for told in relay.reports(data):
             if isinstance(told, relay.StreamTold):
+                if told.stream not in self._core.media.pulls:
+                    continue  # the worker had not heard yet that it is over
                 self._streams[told.stream] = self._relays.stream(told)
                 self._core.media.on_stream(self._streams[told.stream], time.monotonic())
             else:
@@ -401,13 +408,15 @@ class Process:
         now = time.monotonic()
         media = self._core.media
         talks = self._core.talks.talks
-        self._streams = {n: told for n, told in self._streams.items() if n in media.pulls or n in talks}
+        for number in self._streams.keys() - media.pulls.keys() - talks.keys():
+            self._dropped.update(self._streams.pop(number).dropped)
         self._viewers = {n: told for n, told in self._viewers.items() if n in media.views or n in talks}
         facts = {
             "keeper": self._keeper is not None and self._greeted,
             "sides": sorted(side.value for side in self._sides),
             "faulty": {side.value: count for side, count in self._core.faulty.items()},
             "counters": dict(self._core.counters + self._receipts.counters),
+            "dropped": dict(sum((Counter(told.dropped) for told in self._streams.values()), self._dropped)),
             "findings": self._receipts.findings() + [f"receipt_{self._head_refused}"] * bool(self._head_refused),
             "receipts": self._receipts.facts(),
             "talks": {str(number): self._talk(number) for number in talks},
@@ -448,6 +457,8 @@ class Process:
             "dropped": (stream.dropped if stream else {})
             | ({"send_failed": sent.failed} if sent and sent.failed else {}),
             "lost": stream.lost if stream else 0,
+            "pictures": stream.pictures if stream else 0,
+            "quality": _quality(view.quality(pull)),
             "protected": bool(stream and stream.protected),
             "recut": sent.recut if sent else 0,
             "pull": view.pull,
@@ -456,6 +467,10 @@ class Process:
             "sink": [list(view.way.local), list(view.way.peer)],
             "transport": [pull.source.transport if pull.source else "", view.way.transport],
         }
+
+
+def _quality(quality: Quality) -> dict[str, object]:
+    return {**asdict(quality), "below": list(verdict(quality))}
 
 
 def _uid(line: socket.socket) -> int:

@@ -23,7 +23,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from edge.ferry.framed import FramedStream, FramedViewer
 from edge.ferry.stream import FAST_BYTES, Inspection, Stream, Viewer, heads
@@ -54,14 +54,18 @@ RULES = (
     "ps_unknown", "ps_start_code", "ps_mpeg1", "ps_header", "ps_map", "ps_no_map", "ps_stream", "ps_private", "ps_nal",
     "ps_gap", "ps_cut_short", "sei_blanked", "sound_long",
 )  # fmt: skip
-#: number, packets, lost, protected, ended, stream types, then a count a rule.
-_STREAM = struct.Struct(f"!IQIBB{_MAP_BYTES}s{len(RULES)}I")
+#: number, packets, lost, protected, ended, pictures, key pictures, jitter, way between key pictures, stream types, then a
+#: count a rule.
+_STREAM = struct.Struct(f"!IQIBBIIHI{_MAP_BYTES}s{len(RULES)}I")
+#: Jitter is told in tenths of a millisecond; of what is not known, this.
+_NO_JITTER = 0xFFFF
 _NONE_DROPPED = (0,) * len(RULES)
 #: number, packets, octets, failed, re-cut, sequence offset, why it is over.
 _VIEWER = struct.Struct("!IQQIIHB")
 #: Why a viewer's connection is over.
 _GONE = ("", "city_media_closed", "city_media_backwards")
-MAX_REPORTS = 500
+#: The longest report: both ends know it.
+MAX_REPORT_BYTES = 1 << 16
 _DONTWAIT = socket.MSG_DONTWAIT
 
 
@@ -80,6 +84,11 @@ class StreamTold:
     ended: bool
     types: dict[int, int]
     dropped: dict[str, int]
+    #: Pictures that began, those of them that stand alone, their jitter and the way between the last two of the latter.
+    pictures: int = 0
+    keys: int = 0
+    jitter_ms: float | None = None
+    key_frame_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,13 +197,18 @@ def reports(data: bytes) -> Iterator[StreamTold | ViewerTold]:
     """Yield what a worker reports; a length that is none of ours yields nothing."""
     kind, rest = data[:1], data[1:]
     if kind == b"s" and len(rest) % _STREAM.size == 0:
-        for stream, packets, lost, protected, ended, types, *dropped in _STREAM.iter_unpack(rest):
-            counts = {rule: n for rule, n in zip(RULES, dropped, strict=True) if n}
-            yield StreamTold(stream, packets, lost, bool(protected), bool(ended), _map_in(types), counts)
+        yield from map(_stream_told, _STREAM.iter_unpack(rest))
     elif kind == b"v" and len(rest) % _VIEWER.size == 0:
         for call, packets, octets, failed, recut, sequence, gone in _VIEWER.iter_unpack(rest):
             why = _GONE[gone] if gone < len(_GONE) else ""
             yield ViewerTold(call, packets, octets, failed, recut, sequence, why)
+
+
+def _stream_told(line: tuple[Any, ...]) -> StreamTold:
+    stream, packets, lost, protected, ended, pictures, keys, jitter, key_frame, types, *dropped = line
+    counts = {rule: n for rule, n in zip(RULES, dropped, strict=True) if n}
+    facts = (stream, packets, lost, bool(protected), bool(ended), _map_in(types), counts)
+    return StreamTold(*facts, pictures, keys, None if jitter == _NO_JITTER else jitter / 10, key_frame or None)
 
 
 def _map_out(types: dict[int, int]) -> bytes:
@@ -370,7 +384,7 @@ class _Worker:
             stream.beat()
         packets, before = sum(stream.packets for stream in self._streams.values()), self._counted
         self._counted, self._busy = packets, packets - before > BUSY_PACKETS
-        streams = [self._stream_line(stream) for stream in self._streams.values()]
+        streams = [stream_line(stream) for stream in self._streams.values()]
         viewers = [
             _VIEWER.pack(each.call, each.packets, each.octets, each.failed, each.recut, each.sequence, _gone(each))
             for stream in self._streams.values()
@@ -379,22 +393,28 @@ class _Worker:
         self._say(b"s", streams)
         self._say(b"v", viewers)
 
-    def _stream_line(self, stream: Stream) -> bytes:
-        seen = stream.inspection
-        if stream.dropped or seen.counters:
-            counts = (stream.dropped.get(rule, 0) + seen.counters.get(rule, 0) for rule in RULES)
-            dropped = tuple(min(count, 0xFFFFFFFF) for count in counts)
-        else:  # nearly always; with a thousand streams the sums were a tenth of the worker's time
-            dropped = _NONE_DROPPED
-        lost = min(stream.lost, 0xFFFFFFFF)
-        types = _map_out(seen.types)
-        return _STREAM.pack(stream.number, stream.packets, lost, seen.protected, stream.ended, types, *dropped)
-
     def _say(self, kind: bytes, lines: list[bytes]) -> None:
         # An empty report is one, too: the parent hears that we live.
-        for at in range(0, len(lines) or 1, MAX_REPORTS):
+        most = (MAX_REPORT_BYTES - 1) // max(map(len, lines), default=1)
+        for at in range(0, len(lines) or 1, most):
             with contextlib.suppress(BlockingIOError):  # a parent that does not listen does not hold up the media
-                self._control.send(kind + b"".join(lines[at : at + MAX_REPORTS]), _DONTWAIT)
+                self._control.send(kind + b"".join(lines[at : at + most]), _DONTWAIT)
+
+
+def stream_line(stream: Stream) -> bytes:
+    """Return what a report says of a stream; ``reports`` reads it."""
+    seen = stream.inspection
+    if stream.dropped or seen.counters:
+        counts = (stream.dropped.get(rule, 0) + seen.counters.get(rule, 0) for rule in RULES)
+        dropped = tuple(min(count, 0xFFFFFFFF) for count in counts)
+    else:  # nearly always; with a thousand streams the sums were a tenth of the worker's time
+        dropped = _NONE_DROPPED
+    figures = stream.meter.figures()
+    jitter = _NO_JITTER if figures.jitter_ms is None else min(round(figures.jitter_ms * 10), _NO_JITTER - 1)
+    key_frame = min(figures.key_frame_ms or 0, 0xFFFFFFFF)
+    totals = (min(total, 0xFFFFFFFF) for total in (seen.pictures, seen.keys))
+    facts = (stream.number, stream.packets, min(stream.lost, 0xFFFFFFFF), seen.protected, stream.ended)
+    return _STREAM.pack(*facts, *totals, jitter, key_frame, _map_out(seen.types), *dropped)
 
 
 def _inspection(content: int, types: bytes) -> Inspection:

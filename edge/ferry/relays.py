@@ -145,4 +145,8 @@ def _sum(one: StreamTold | None, other: StreamTold | None) -> StreamTold | None:
         protected=one.protected or other.protected,
         types=other.types or one.types,
         dropped=dict(Counter(one.dropped) + Counter(other.dropped)),
+        pictures=one.pictures + other.pictures,
+        keys=one.keys + other.keys,
+        jitter_ms=one.jitter_ms if other.jitter_ms is None else other.jitter_ms,
+        key_frame_ms=one.key_frame_ms if other.key_frame_ms is None else other.key_frame_ms,
     )

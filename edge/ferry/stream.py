@@ -10,12 +10,14 @@ from __future__ import annotations
 import functools
 import socket
 import struct
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
 from edge.rtp.packet import RemoteRtpError, RtpPacket
+from edge.rtp.quality import Meter
 
 if TYPE_CHECKING:
     from edge.ferry.framed import FramedViewer
@@ -86,6 +88,8 @@ class Inspection(Protocol):
     types: dict[int, int]
     counters: Counter[str]
     protected: bool
+    pictures: int
+    keys: int
 
     def take(self, data: bytearray, start: int, end: int, marker: bool, gap: bool) -> bytes | None: ...
     def quick(self, data: bytearray, start: int, end: int) -> int: ...
@@ -130,6 +134,9 @@ class Stream:
     packets: int = 0
     lost: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
+    meter: Meter = field(default_factory=Meter)
+    #: Pictures and key pictures that the meter was told of.
+    metered: tuple[int, int] = (0, 0)
 
     def __post_init__(self) -> None:
         self.receive = self.source.recv_into
@@ -186,12 +193,14 @@ class Stream:
                 self.pass_carefully(bytes(buffer[:size]))
                 continue
             left = self.left + 12 - size
-            # Most pictures begin alike: that costs one call, what else a packet may hold costs several.
-            if left < 0 and (self.left or (left := self.quick(buffer, 12, size)) < 0):
-                if not self.walk(buffer, 0, size, head):
-                    continue
-            else:
+            if left >= 0:
                 self.left = left
+            # Most pictures begin alike: that costs one call, what else a packet may hold costs several.
+            elif not self.left and (left := self.quick(buffer, 12, size)) >= 0:
+                self.left = left
+                self.measure(timestamp)
+            elif not self.walk(buffer, 0, size, head):
+                continue
             self.last = sequence
             self.packets += 1
             for viewer in self.viewers:
@@ -217,12 +226,22 @@ class Stream:
         inspection.left = self.left
         said = inspection.take(buffer, at + 12, at + size, bool(head & 0x80), False)
         self.left = inspection.left
+        if inspection.pictures != self.metered[0]:
+            self.measure(_unpack(buffer, at)[2])
         if said is None:
             return True
         _, sequence, timestamp, _ = _unpack(buffer, at)
         self.last = sequence
         self._give(RtpPacket(0, sequence, timestamp, 0, said, bool(head & 0x80)))
         return False
+
+    def measure(self, timestamp: int) -> None:
+        """A picture begins in a packet that was read just now: the clock is read once a picture, not once a packet."""
+        now, seen = time.monotonic(), self.inspection
+        self.meter.picture(now, timestamp)
+        if seen.keys != self.metered[1]:
+            self.meter.key(now)
+        self.metered = (seen.pictures, seen.keys)
 
     def _give(self, packet: RtpPacket) -> None:
         """Send what is left of a packet to everybody; where nothing is, its number is the next one's."""
@@ -265,6 +284,8 @@ class Stream:
         self.inspection.left = self.left
         said = self.inspection.take(payload, 0, len(payload), packet.marker, gap)
         self.left = self.inspection.left
+        if self.inspection.pictures != self.metered[0]:
+            self.measure(packet.timestamp)
         self._give(replace(packet, payload=bytes(payload) if said is None else said))
 
     def _judge(self, packet: RtpPacket) -> bool:

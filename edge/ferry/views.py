@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from ipaddress import IPv4Address
 
 from edge.access import Access, Refusal
@@ -44,6 +44,7 @@ from edge.records.types import (
     WantKeyFrame,
 )
 from edge.rtp.packet import MAX_PACKET_BYTES
+from edge.rtp.quality import Quality
 from netconf.model import Site
 
 #: The keeper lets a pin live this long; renewing at a third of it survives two lost renewals.
@@ -71,6 +72,7 @@ PS_PAYLOAD_TYPE = 96
 _PREFIX = {"datagram": 0, "length": 2, "interleaved": 4}
 #: IPv4 and UDP headers.
 _IP_UDP_BYTES = 28
+_UNKNOWN = Quality()
 #: Octets that show that what comes is no program stream; others are cut out of a good one.
 _FOREIGN = ("ps_unknown", "ps_start_code", "ps_mpeg1", "ps_header", "ps_map", "ps_no_map", "ps_nal")
 
@@ -121,7 +123,7 @@ class Views:
             raise VerifyRefused("sink_foreign_address")
         self._ways[call] = way
 
-    def dialled(self, done: MediaDialled, passed: PassedSocket) -> None:
+    def dialled(self, done: MediaDialled, passed: PassedSocket, now: float) -> None:
         """The city has taken a view's connection.
 
         Raises:
@@ -137,7 +139,7 @@ class Views:
         if (passed.transport, passed.local, passed.peer) != (way.transport, way.local, way.peer):
             raise VerifyRefused("sink_foreign_address")
         view.way = replace(way, descriptor=passed.descriptor)
-        self._go_on(self.pulls[view.pull])
+        self._go_on(self.pulls[view.pull], now)
 
     def _is_media_of(self, platform: str, way: Way) -> bool:
         return any(IPv4Address(way.peer[0]) in network for network in self._media.get(platform, ()))
@@ -230,7 +232,7 @@ class Views:
         pull = self.pulls.get(answered.call)
         if pull is not None:
             pull.step(Event.ANSWERED, now)
-            self._go_on(pull)
+            self._go_on(pull, now)
 
     def flow(self, ready: MediaReady, passed: PassedSocket, now: float) -> None:
         """The first good packet is there.
@@ -251,7 +253,7 @@ class Views:
         pull.source, pull.last_good = passed, now
         prefix = _PREFIX[ready.framing]
         self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type, prefix))
-        self._go_on(pull)
+        self._go_on(pull, now)
 
     def refused(self, refused: MediaRefused, now: float) -> None:
         """The site side cannot have it."""
@@ -277,7 +279,7 @@ class Views:
         elif number in self.views and not self.views[number].pinned:
             self.views[number].pinned = opened
             if opened:
-                self._go_on(self.pulls[self.views[number].pull])
+                self._go_on(self.pulls[self.views[number].pull], now)
             else:
                 self.end(number, "pin_refused", now, 503)
 
@@ -304,7 +306,11 @@ class Views:
             pull.foreign_since = now
         if told.packets > pull.packets:
             pull.last_good = now
-        pull.packets, pull.foreign = told.packets, foreign
+        pull.packets, pull.lost, pull.foreign = told.packets, told.lost, foreign
+        pull.keys, pull.pace = told.keys, (told.jitter_ms, told.key_frame_ms)
+        for view in (self.views[number] for number in pull.views):
+            if view.joined and view.first_picture_ms is None and pull.keys > view.before[2]:
+                view.first_picture_ms = round(1000 * (now - view.began))
         if pull.foreign_since is not None and now - pull.foreign_since >= FOREIGN_SECONDS:
             self._end_pull(told.stream, "media_foreign", now)
         elif (
@@ -326,7 +332,7 @@ class Views:
 
     # -- forward -------------------------------------------------------------------------------------------------
 
-    def _go_on(self, pull: Pull) -> None:
+    def _go_on(self, pull: Pull, now: float) -> None:
         """Tell and join the views that are ready for it."""
         for number in sorted(pull.views):
             view = self.views[number]
@@ -335,7 +341,7 @@ class Views:
                 self._emit(Send(Party.CITY, MediaAnswered(number)))
             way = view.way
             if view.answered and not view.joined and pull.state is State.FLOWING and way.descriptor is not None:
-                view.joined = True
+                view.join(pull, now)
                 datagram = min(self._tunnels[way.local[0]].mtu - _IP_UDP_BYTES, 2000)
                 most = datagram if way.transport == "udp" else MAX_PACKET_BYTES
                 self._emit(JoinRelay(view.pull, number, way.descriptor, way.ssrc, way.payload_type, most))
@@ -402,17 +408,16 @@ class Views:
 
     def end(self, number: int, reason: str, now: float, status: int = 480, *, told: bool = False) -> None:
         """Take a view down; the city is told unless it ``told`` us. The last one takes its pull along."""
-        view = self._take_down(number, reason, status, told)
+        view = self.views.get(number)
         if view is not None:
             pull = self.pulls[view.pull]
+            self._take_down(number, pull, reason, status, told)
             pull.views.discard(number)
             if not pull.views:
                 self._end_pull(view.pull, reason, now)
 
-    def _take_down(self, number: int, reason: str, status: int, told: bool) -> View | None:
-        view = self.views.pop(number, None)
-        if view is None:
-            return None
+    def _take_down(self, number: int, pull: Pull, reason: str, status: int, told: bool) -> None:
+        view = self.views.pop(number)
         if view.joined:
             self._emit(LeaveRelay(view.pull, number))
         self._let_go(view.way)
@@ -421,8 +426,7 @@ class Views:
             refusal = MediaRefused(number, status, reason)
             self._emit(Send(Party.CITY, CloseMedia(number, reason) if view.answered else refusal))
         result = "viewed" if view.packets else "not_viewed" if view.answered or told else "refused"
-        self._receipt(number, view, result, reason)
-        return view
+        self._receipt(number, view, result, reason, view.quality(pull))
 
     def _end_pull(self, number: int, reason: str, now: float, status: int = 480, gone: Party | None = None) -> None:
         """Take a pull and all its views down; the site is told unless it is ``gone``."""
@@ -436,7 +440,7 @@ class Views:
             self._emit(StopRelay(number))
             self._emit(CloseDescriptor(pull.source.descriptor))
         for call in sorted(pull.views):
-            self._take_down(call, reason, status, gone is Party.CITY)
+            self._take_down(call, pull, reason, status, gone is Party.CITY)
         if gone is not Party.SITE:
             self._emit(Send(Party.SITE, CloseMedia(number, reason)))
 
@@ -465,7 +469,7 @@ class Views:
             return sorted(flowing)
         return sorted(number for number, view in self.views.items() if view.joined)
 
-    def _receipt(self, number: int, view: View, result: str, reason: str = "") -> None:
+    def _receipt(self, number: int, view: View, result: str, reason: str = "", quality: Quality = _UNKNOWN) -> None:
         request = view.request
         told: dict[str, str | int] = {
             "viewer": request.viewer,
@@ -476,10 +480,16 @@ class Views:
             **_span(request),
             "packets": view.packets,
             "bytes": view.octets,
+            **_figures(quality),
             "result": result,
             "reason": reason,
         }
         self._emit(WriteReceipt("opened" if result == "allowed" else "closed", number, told))
+
+
+def _figures(quality: Quality) -> dict[str, int]:
+    """The figures that are known, by their names in a receipt, in whole units."""
+    return {name: round(figure) for name, figure in asdict(quality).items() if figure is not None}
 
 
 def _span(request: OpenMedia) -> dict[str, int]:

@@ -14,7 +14,7 @@ import functools
 import struct
 from collections import Counter
 
-from edge.rtp.nal import SEI_BYTES_AT_ONCE, Heads, Kind, kind_of
+from edge.rtp.nal import SEI_BYTES_AT_ONCE, Heads, Kind, is_key, kind_of
 from edge.rtp.psm import H264, H265, MAX_MAP_BYTES, VIDEO_TYPES, read_map
 
 MAX_SYSTEM_BYTES = 6 + 6 + 3 * 16
@@ -29,7 +29,8 @@ _QUICK_BYTES = _PICTURE.size + 10 + 6
 _QUICK_FLAGS = {first << 8 | times: size for first in (0x80, 0x84) for times, size in ((0, 0), (0x80, 5), (0xC0, 10))}
 #: The first octets of slices, by codec.
 _SLICES = {
-    codec: frozenset(octet for octet in range(256) if kind_of(codec, octet) is Kind.SLICE) for codec in (H264, H265)
+    codec: {octet: bool(is_key(codec, octet)) for octet in range(256) if kind_of(codec, octet) is Kind.SLICE}
+    for codec in (H264, H265)
 }
 #: Octets of times behind a PES header, by its PTS_DTS_flags; 01 is forbidden (2.4.3.7).
 _TIMES = {0x00: 0, 0x80: 5, 0xC0: 10}
@@ -38,8 +39,8 @@ EMPTY = b"\x00\x00\x01\xbe\x00\x02\xff\xff"
 
 
 @functools.lru_cache(maxsize=64)
-def _slices(types: tuple[tuple[int, int], ...]) -> dict[int, frozenset[int]]:
-    """Return by a PES packet's start code what a slice in it begins with; all streams of a kind share it."""
+def _slices(types: tuple[tuple[int, int], ...]) -> dict[int, dict[int, bool]]:
+    """Return by a PES packet's start code what a slice in it begins with, and whether it stands alone; streams share it."""
     return {0x100 | stream: _SLICES[codec] for stream, codec in types if codec in _SLICES}
 
 
@@ -52,8 +53,8 @@ class PsInspection:
 
     # With a thousand streams each memory line more is a cache miss a packet.
     __slots__ = (
-        "_codec", "_cut", "_cut_rule", "_doubt", "_heads", "_held", "_kept", "_more", "_open", "_plain", "_saving",
-        "_seeking", "_slices", "counters", "left", "protected", "types",
+        "_codec", "_cut", "_cut_rule", "_doubt", "_fresh", "_headed", "_heads", "_held", "_kept", "_more", "_open", "_plain", "_saving",
+        "_seeking", "_slices", "counters", "keys", "left", "pictures", "protected", "types",
     )  # fmt: skip
 
     def __init__(self, types: dict[int, int] | None = None) -> None:
@@ -62,6 +63,10 @@ class PsInspection:
         self.counters: Counter[str] = Counter()
         #: Whether some of it is signed or encrypted (GB 35114 levels B and C).
         self.protected = False
+        #: Pictures that began, and those of them that stand alone.
+        self.pictures = self.keys = 0
+        #: A pack header came and no picture yet; a map or system header came with it.
+        self._fresh = self._headed = False
         self._heads = Heads(self.counters)
         self._kept: list[list[int]] = []
         self._held = b""
@@ -133,12 +138,23 @@ class PsInspection:
         body = start + 23 + size
         begin, unit = _SLICE.unpack_from(data, body)
         left: int = length - 3 - size - (end - body)
-        if begin != 1 or unit not in slices or left < 0:
+        key = slices.get(unit)
+        if begin != 1 or key is None or left < 0:
             return -1
+        self._fresh = False
+        self.pictures += 1
+        self.keys += key
         if self._saving:
             self._heads.pass_over()
             self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
         return left
+
+    def _count(self, key: bool | None) -> None:
+        """A picture begins; where its codec does not say whether it stands alone, what was sent before it does."""
+        if self._fresh:
+            self.pictures += 1
+            self.keys += self._headed if key is None else key
+            self._fresh = self._headed = False
 
     def _keep(self, start: int, end: int) -> None:
         if self._kept and self._kept[-1][1] == start:
@@ -222,6 +238,8 @@ class PsInspection:
             self._keep(at, judged)
             self._more -= judged - at
             self.protected |= self._heads.protected
+            if not self._heads.busy:
+                self._count(self._heads.key)
             return to if judged == to else self._hold(data, judged, end)
         self._keep(at, to)
         self._more -= to - at
@@ -265,6 +283,7 @@ class PsInspection:
         data[at + 14 : to] = b"\xff" * (to - at - 14)
         self._keep(at, to)
         self._heads.begin()
+        self._fresh, self._headed = True, False
         return to
 
     def _whole(self, data: bytearray, at: int, end: int, code: int, size: int) -> int:
@@ -286,6 +305,7 @@ class PsInspection:
         elif (size - 12) % 3 or any(data[at + 12 + n] < 0xB8 for n in range(0, size - 12, 3)):
             return self._lose("ps_header", at)
         self._keep(at, at + kept)
+        self._headed = True
         return at + size
 
     def _pes(self, data: bytearray, at: int, end: int, code: int, length: int) -> int:
@@ -304,5 +324,8 @@ class PsInspection:
         data[at + 9 + times : body] = b"\xff" * (size - times)
         self._keep(at, body)
         self._more, self._open = more, not length
-        self._codec = self.types[code] if self.types[code] in VIDEO_TYPES and not scrambled else 0
+        video = self.types[code] in VIDEO_TYPES
+        self._codec = self.types[code] if video and not scrambled else 0
+        if video and scrambled:
+            self._count(None)
         return body

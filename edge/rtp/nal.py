@@ -55,18 +55,30 @@ def kind_of(codec: int, first: int) -> Kind | None:
     return H265_KINDS.get(first >> 1) if codec == H265 else H264_KINDS.get(first & 0x1F)
 
 
+def is_key(codec: int, first: int) -> bool | None:
+    """Return whether a slice is of a picture that stands alone, by its first octet; None of a codec that does not say.
+
+    H.264 7.4.1.2.4 (IDR), H.265 7.4.2.2 (IRAP): recovery points that are neither do not count.
+    """
+    if codec == H264:
+        return first & 0x1F == 5
+    return 16 <= first >> 1 < 24 if codec == H265 else None
+
+
 class Heads:
     """The heads of one stream's pictures. ``busy`` from a picture's begin until its first slice.
 
     ``budget``: octets of supplemental information that may still pass.
     """
 
-    __slots__ = ("_blanking", "_counters", "_kind", "_seen", "budget", "busy", "protected")
+    __slots__ = ("_blanking", "_counters", "_kind", "_seen", "budget", "busy", "key", "protected")
 
     def __init__(self, counters: Counter[str]) -> None:
         self.busy = False
         #: Whether a unit says that it is signed or encrypted (GB 35114 levels B and C in SVAC).
         self.protected = False
+        #: What the last slice said of its picture (``is_key``).
+        self.key: bool | None = None
         self._counters = counters
         self.budget = SEI_BYTES_AT_ONCE
         self._seen = 0
@@ -105,6 +117,7 @@ class Heads:
                 return None
             if kind is Kind.SLICE:
                 self.protected |= codec == SVAC and bool(data[found + 3] & 0x03)
+                self.key = is_key(codec, data[found + 3])
                 self.busy = False
                 return to
             self._kind, self._blanking, begun, last = kind, False, found + 3, found

@@ -11,13 +11,14 @@ MAX_SOUND_BYTES = 960
 class SoundInspection:
     """The shape of ``edge.rtp.inspection.PsInspection`` for a sound of fixed rate."""
 
-    __slots__ = ("counters", "left", "protected", "types")
+    __slots__ = ("counters", "keys", "left", "pictures", "protected", "types")
 
     def __init__(self) -> None:
         self.left = 0
         self.types: dict[int, int] = {}
         self.counters: Counter[str] = Counter()
         self.protected = False
+        self.pictures = self.keys = 0
 
     def take(self, data: bytearray, start: int, end: int, marker: bool, gap: bool) -> bytes | None:
         """Judge the payload ``data[start:end]``: None when it goes on, b"" when not."""

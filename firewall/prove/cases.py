@@ -273,6 +273,11 @@ def _vpn(site: Site) -> Iterator[Case]:
         yield Case("A16", "vpn", "out", "reports to the city's control", door, True)
         yield Case("A16", "vpn", "in", "its answers", _back(door, flags="SA"), True)
         yield Case("C02", "vpn", "in", "a connection opened by the city's control", _back(door, flags="S"), False)
+    for reader in site.monitoring.readers[:1]:
+        asks = Packet(str(reader), own, TCP, 40112, 9750, b"", "S")
+        yield Case("A17", "vpn", "in", "the city's monitoring asks for figures", asks, True)
+        yield Case("A17", "vpn", "out", "and has them", _back(asks, flags="PA", payload=b"HTTP/1.1 200 OK"), True)
+        yield Case("U11", "vpn", "in", "somebody else asks for figures", replace(asks, source=CITY_DATABASE), False)
     good = bool(recorders(site)) and recorders(site)[0].id in site.spoken_to
     if not tcp:
         yield _split("vpn", "SIP of the platform, in two pieces", answer)

@@ -197,6 +197,10 @@ def _vpn(site: Site) -> Iterator[Flow]:
         far, door = (str(site.control.address),), (site.control.port,)
         yield Flow(("in",), TCP, far, None, door, opens=False)
         yield Flow(("out",), TCP, None, far, None, door)
+    if site.monitoring.readers:
+        readers = tuple(map(str, site.monitoring.readers))
+        yield Flow(("in",), TCP, readers, dports=(9750,))
+        yield Flow(("out",), TCP, None, readers, sports=(9750,), opens=False)
     city = (pins.city,)
     (udp_far, udp_own), (tcp_far, tcp_own), (said, heard) = pins.city_udp, pins.city_tcp, pins.city_sound
     yield Flow(("out",), UDP, None, city, (udp_own,), (udp_far,), content="rtp")

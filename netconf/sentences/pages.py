@@ -23,6 +23,12 @@ PAGES = {
         "请查明来源。",
     ),
     "page_open": Words("The owner's page is open.", "", "业主页面已开放。", ""),
+    "metrics_open": Words(
+        "Figures for the city's monitoring are open on a tunnel's address.",
+        "",
+        "已在隧道地址上向市级监控开放指标。",
+        "",
+    ),
     "page_password_set": Words("The page's first password was set.", "", "已设置页面密码。", ""),
     "page_password_wrong": Words("A wrong password was given.", "", "密码错误。", ""),
 }

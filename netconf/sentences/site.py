@@ -209,6 +209,12 @@ SITE = {
         "平台地址 {address} 不在任何隧道的网段内。",
         "请把其网段加入隧道。",
     ),
+    "reader_outside_tunnel": Words(
+        "The monitoring server {address} is in no tunnel's networks.",
+        "Add its network to a tunnel.",
+        "监控服务器地址 {address} 不在任何隧道的网段内。",
+        "请把其网段加入隧道。",
+    ),
     "media_outside_tunnel": Words(
         "The media network {network} is in no tunnel's networks.",
         "Add it to a tunnel.",

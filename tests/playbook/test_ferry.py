@@ -518,3 +518,49 @@ def test_r08_a_pin_lets_in_what_the_camera_is_set_to_and_a_fifth_more(kind: str,
     start, end = (0, 0) if kind == "live" else (1000, 2000)
     script.says(Party.CITY, replace(OPEN, kind=kind, start=start, end=end, speed=speed))
     assert script.says(Party.SITE, MediaReserved(7, 30000)) == [AskKeeper(replace(IN, max_kbytes_per_second=kbytes))]
+
+
+def reports(script: Script, later: float, packets: int, lost: int, keys: int, octets: int = 0) -> None:
+    """A worker reports, and of view 7 how much it had."""
+    at = script.now + later
+    script.ferry.media.on_stream(StreamTold(7, packets, lost, False, False, {}, {}, 25 * keys, keys, 31.5, 2000), at)
+    script.ferry.media.on_viewer(7, packets, octets, "", at)
+
+
+def test_a_receipt_says_how_good_it_was() -> None:
+    script = Script().flowing()
+    reports(script, 1.2, 200, 0, 0)
+    reports(script, 1.7, 300, 0, 1, 300_000)
+    reports(script, 11.7, 9_990, 10, 6, 5_850_000)
+    ended = receipt(script.says(Party.CITY, CloseMedia(7, "ended_normally"))).told
+    assert ended["loss_ppm"] == 1000
+    assert (ended["jitter_ms"], ended["key_frame_ms"]) == (32, 2000)
+    assert ended["first_picture_ms"] == 1700, "from the city's request to the report of a key picture"
+    assert ended["kbit_s"] == 4000
+
+
+def test_a_view_without_a_picture_has_no_figures() -> None:
+    ended = receipt(Script().flowing().says(Party.CITY, CloseMedia(7, "ended_normally"))).told
+    assert not {"loss_ppm", "jitter_ms", "key_frame_ms", "first_picture_ms", "kbit_s"} & set(ended)
+
+
+def test_who_joins_later_is_not_charged_with_what_was_lost_before() -> None:
+    script = Script().flowing()
+    reports(script, 1.0, 10_000, 5_000, 9)
+    join(script)
+    view, pull = script.ferry.media.views[8], script.ferry.media.pulls[7]
+    reports(script, 2.0, 15_000, 5_000, 9)
+    assert view.quality(pull).loss_ppm == 0
+    assert view.first_picture_ms is None, "no key picture yet: nothing to be seen"
+    reports(script, 2.5, 16_000, 5_000, 10)
+    assert view.first_picture_ms == 2500
+    assert script.ferry.media.views[7].quality(pull).loss_ppm == round(5e9 / 21_000)
+
+
+def test_what_a_recording_is_played_at_is_no_jitter() -> None:
+    script = Script().flowing()
+    reports(script, 1.0, 10_000, 0, 9)
+    view, pull = script.ferry.media.views[7], script.ferry.media.pulls[7]
+    assert view.quality(pull).jitter_ms == 31.5
+    view.request = replace(view.request, kind="playback")
+    assert (view.quality(pull).jitter_ms, view.quality(pull).key_frame_ms) == (None, None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from firewall.prove.flows import passes
 from firewall.prove.packet import ARP, Outcome
 from netconf.check import read_site
 from netconf.learned import NOTHING
-from netconf.model import Site
+from netconf.model import Monitoring, Site
 from netconf.secrets import key_hash
 from tests.playbook import test_ferry as ferry
 
@@ -35,6 +36,7 @@ def sites() -> dict[str, Site]:
         "lab": site,
         "talk": ferry.granted("talk"),
         "udp": site.model_copy(update={"platform": (udp,)}),
+        "monitored": site.model_copy(update={"monitoring": Monitoring(readers=(IPv4Address("100.64.255.20"),))}),
         "no recorder": site.model_copy(update={"recorder": (), "channel": ()}),
         "no control": site.model_copy(update={"control": None}),
     }

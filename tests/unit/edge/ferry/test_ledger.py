@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 from collections.abc import Iterator
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -16,9 +17,10 @@ from edge.ferry.ring import Layout, Untrusted
 from edge.receipts import verify_receipts
 from edge.receipts.verify_receipts import Verdict, verify
 from edge.records.types import KINDS, REASONS
+from edge.rtp.quality import Quality
 from tests.disk import Clock, ModelDisk, after_power_cut
 
-SMALL = Layout(3, 5120)
+SMALL = Layout(3, 5632)
 NVR, CHANNEL = "34020000001180000001", "34020000001310000001"
 TOLD: dict[str, str | int] = {
     "viewer": "", "recorder": NVR, "channel": CHANNEL, "kind": "live", "packets": 0, "bytes": 0,
@@ -66,6 +68,8 @@ def test_a_line_carries_the_chain_and_both_readers_agree() -> None:
 def test_the_longest_lines_fit() -> None:
     long = TOLD | {"viewer": '"' * 96, "kind": max(KINDS, key=len), "reason": max(REASONS, key=len)}
     long |= {"packets": 1 << 60, "bytes": 1 << 60, "result": "not_viewed"}
+    long |= {"platform": CHANNEL, "start": 1 << 32, "end": 1 << 32}
+    long |= dict.fromkeys((each.name for each in fields(Quality)), 1 << 32)
     at = Clock()()
     ended = receipts.Views().closed(0xFFFFFFFF, long, at)
     assert ended is not None

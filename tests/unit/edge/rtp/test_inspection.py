@@ -261,3 +261,36 @@ def test_a_real_stream_with_sound_goes_on_whole() -> None:
     refused = Walk()
     assert refused.units([(CORPUS / "testsrc_h264.ps.mpg").read_bytes()]) == b""
     assert "ps_mpeg1" in rules(refused)
+
+
+@pytest.mark.parametrize("size", [7, 100, 1360, 70000])
+def test_pictures_are_counted_however_they_are_cut(size: int) -> None:
+    walk = Walk()
+    walk.units(
+        [key(), picture(), picture(200_000), key(150_000), picture(1), picture(before=CODE + b"\x06\x05\x01\x80")], size
+    )
+    assert (walk.inspection.pictures, walk.inspection.keys) == (6, 2)
+
+
+def test_a_map_before_every_picture_makes_no_key_picture_of_it() -> None:
+    walk = Walk()
+    headers = key(1)[: key(1).find(b"\x00\x00\x01\xe0")]
+    walk.units([key(), headers + picture()[14:], headers + picture()[14:]])
+    assert (walk.inspection.pictures, walk.inspection.keys) == (3, 1)
+
+
+def test_sound_is_no_picture() -> None:
+    walk = Walk()
+    walk.units([key(), picture()[:14] + pes(0xC0, b"\xd5" * 320), picture()])
+    assert (walk.inspection.pictures, walk.inspection.keys) == (2, 1)
+
+
+def test_where_the_codec_does_not_say_the_map_does() -> None:
+    walk = Walk()
+    scrambled = bytearray(key())
+    scrambled[scrambled.find(b"\x00\x00\x01\xe0") + 6] |= 0x10
+    plain = bytearray(picture())
+    plain[plain.find(b"\x00\x00\x01\xe0") + 6] |= 0x10
+    walk.units([bytes(scrambled), bytes(plain), bytes(plain)])
+    assert walk.inspection.protected
+    assert (walk.inspection.pictures, walk.inspection.keys) == (3, 1)

@@ -1,0 +1,1 @@
+"""What the box says of itself to monitoring that the owner or the city runs."""
