@@ -175,7 +175,7 @@ def _doors(platform: Platform) -> list[tuple[IPv4Address, int]]:
 def _signalling(platform: Platform, port: int) -> tuple[str, str]:
     """Return what comes from a platform's door and what goes to it."""
     if platform.transport == "tcp":
-        # We dial, for there is no listener in this namespace.
+        # We dial, for no SIP listener stands in this namespace.
         return f"tcp sport {port} {_ANSWERS}", f"tcp dport {port}"
     own = platform.local_port
     return f"udp sport {port} udp dport {own}", f"udp sport {own} udp dport {port}"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import json
+import socket
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,8 +13,12 @@ import pytest
 
 from edge.lab.control import city_key
 from edge.lab.orders import order
+from edge.lab.sockets import in_namespace
 from edge.lab.street import CONTROL, RUN, Street, eventually
+from edge.lab.topology import CITY_IP, TUNNEL_IP, inside
 from netconf import envelope, layers
+from netconf.model import METRICS_PORT
+from tests.unit.edge.metrics.test_figures import scraped
 
 ORDERS = RUN / "city.sock"
 REVISION = iter(range(1, 1000))
@@ -99,3 +106,66 @@ def test_c03_a_layer_that_is_not_the_boxs_is_refused_and_nothing_changes(street:
         hand_out(street, layer, **other)
         eventually(lambda rule=rule: f'"code": "{rule}"' in log.read_text(encoding="utf-8"), 30, rule)
     assert (RUN / "keeper" / "site.json").read_bytes() == before
+
+
+def dialled() -> socket.socket:
+    """Return a connection of the city's host to where the figures are.
+
+    Raises:
+        OSError: nothing lets it in.
+    """
+    with in_namespace("city"):
+        opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    opened.settimeout(2)
+    try:
+        opened.connect((TUNNEL_IP, METRICS_PORT))
+    except OSError:
+        opened.close()
+        raise
+    return opened
+
+
+def scrape() -> dict[tuple[str, frozenset[tuple[str, str]]], float]:
+    """Return what the city's host reads of the box through the tunnel; nothing when nothing answers."""
+    line = http.client.HTTPConnection(TUNNEL_IP, METRICS_PORT)
+    try:
+        line.sock = dialled()
+        line.request("GET", "/metrics")
+        answer = line.getresponse()
+        return scraped(answer.read().decode()) if answer.status == 200 else {}
+    except OSError:
+        return {}
+    finally:
+        line.close()
+
+
+def told(name: str, **labels: str) -> float | None:
+    """Return one figure that the city's host reads now."""
+    return scrape().get((f"snowgate_{name}", frozenset(labels.items())))
+
+
+def test_only_a_reader_whom_the_layer_names_reads_the_figures(street: Street, layer: dict[str, Any]) -> None:
+    def tried(*readers: str) -> None:
+        layer["monitoring"] = {"readers": readers}
+        revision = hand_out(street, layer)
+        eventually(lambda: kept(street)["city_layer"] == [1, revision], 40, "the layer is tried")
+        eventually(lambda: kept(street)["state"] == "steady", 40, "and kept")
+
+    tried("100.64.255.20")
+    eventually(lambda: listening() == {TUNNEL_IP}, 20, "it listens on the tunnel's address alone")
+    with pytest.raises(TimeoutError):  # the rules let another one in only
+        dialled()
+    tried(CITY_IP)
+    eventually(lambda: told("registered", platform="34020000002000000001"), 60, "registered")
+    for program in ("keeper", "siteside", "cityside", "ferry"):
+        eventually(lambda program=program: told("program_up", program=program), 20, program)
+    assert told("tunnel_up", tunnel="wg-a") == 1
+    tried()
+    eventually(lambda: listening() == set(), 20, "nobody listens")
+
+
+def listening() -> set[str]:
+    """Return the addresses where something listens at the figures' port in ``vpn``."""
+    command = inside("vpn", "ss", "-Hltn", f"sport = :{METRICS_PORT}")
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return {line.split()[3].rpartition(":")[0] for line in shown.splitlines()}

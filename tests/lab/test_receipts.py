@@ -40,6 +40,14 @@ def written(state: Path = STATE) -> list[dict[str, Any]]:
     return found
 
 
+def measured(street: Street) -> dict[str, Any] | None:
+    """Return the quality of the one view, once all but its loss is known: of that a lab's few packets say nothing."""
+    (view,) = street.said("ferry")["views"].values()
+    quality: dict[str, Any] = view["quality"]
+    known = all(quality[name] is not None for name in ("jitter_ms", "first_picture_ms", "key_frame_ms", "kbit_s"))
+    return quality if known else None
+
+
 def head(street: Street) -> tuple[int, str]:
     told = street.said("ferry").get("receipts", {})  # it says nothing while it is started again
     return told.get("sequence", 0), told.get("hash", "")
@@ -63,9 +71,14 @@ def test_a_view_leaves_its_receipt_and_the_head_is_in_three_places(street: Stree
     opened = written()[-1]
     assert (opened["event"], opened["viewer"], opened["organisation"]) == ("opened", "未声明", "未声明")
     eventually(lambda: any(v["packets"] for v in street.said("ferry")["views"].values()), 10, "packets counted")
+    quality = eventually(lambda: measured(street), 30, "two key pictures")
     order(ORDERS, "stop")
     ended = eventually(lambda: (last := written()[-1])["event"] == "ended" and last, 20, "the view's end")
     assert (ended["call"], ended["from"], ended["result"]) == (opened["call"], opened["from"], "viewed")
+    assert ended["first_picture_ms"] == quality["first_picture_ms"] > 0
+    assert ended["kbit_s"] > 0
+    assert ended["key_frame_ms"] > 0
+    assert "jitter_ms" in ended
     assert ended["bytes"] > ended["packets"] > 0
     assert ended["to"] > ended["from"]
     eventually(lambda: head(street)[0] >= ended["sequence"], 10, "the head in the status")
