@@ -81,7 +81,7 @@ class Sender:
         if offer.setup == "active":
             self._socket.listen(1)
         self._camera: Camera | None = None
-        self._stopped = False
+        self._stopped = self._stalled = False
 
     def start(self) -> None:
         offer = self._offer
@@ -100,7 +100,13 @@ class Sender:
             self._socket.connect(self._to)
 
     def _send(self, data: bytes, how: str) -> None:
-        if self._framed:
+        if self._framed and how == "stalled":
+            self._socket.sendall(b"\xff" if self._stalled else b"\xff\xff\x80\x60")
+            self._stalled = True
+            time.sleep(1)
+        elif self._framed and how == "lies":
+            self._socket.sendall(b"\x00\x05" + mark(how) + len(data).to_bytes(2, "big") + data)
+        elif self._framed:
             prefix = b"$\0" if how == "interleaved" else b""
             self._socket.sendall(prefix + len(data).to_bytes(2, "big") + data)
         else:

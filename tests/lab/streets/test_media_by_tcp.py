@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from edge.lab import private
+from edge.lab.capture import Capture
 from edge.lab.orders import order
+from edge.lab.recorder import mark
 from edge.lab.street import RUN, SITE_FILE, Street, eventually
 from tests.conftest import ORDERS, whole
 from tests.lab.signalling import NVR
@@ -86,6 +88,59 @@ def test_rtsp_framing_is_read_as_well(street: Street, channel: str) -> None:
     order(NVR, "send interleaved")
     order(ORDERS, f"play {channel}")
     eventually(lambda: right() > 25, 40, "pictures")
+
+
+@pytest.fixture
+def captures(street: Street) -> Iterator[dict[str, Capture]]:
+    made = {name: Capture(name) for name in ("city", "nvr", "lan", "vpn")}
+    yield made
+    for each in made.values():
+        each.close()
+
+
+def test_t01_lengths_that_lie_cost_what_they_hide(street: Street, channel: str, captures: dict[str, Capture]) -> None:
+    order(ORDERS, f"play {channel} tcp")
+    eventually(lambda: right() > 25, 40, "pictures")
+    order(NVR, "send lies")
+    eventually(lambda: dropped(street).get("frame_lost", 0) > 50, 20, "lost frames are counted")
+    before = right()
+    eventually(lambda: right() > before + 25, 20, "the pictures between them arrive")
+    assert not captures["city"].markers
+    assert captures["lan"].markers[mark("lies")], "the control: it came to the box"
+
+
+def test_t01_a_frame_that_never_ends_ends_the_view(street: Street, channel: str) -> None:
+    order(ORDERS, f"play {channel}")
+    eventually(lambda: right() > 25, 40, "pictures")
+    order(NVR, "send stalled")
+    eventually(lambda: call()["call"] == "ended", 20, "the view's end")
+
+
+def test_t02_a_city_that_reads_nothing_stops_nobody_and_is_let_go(street: Street, channel: str) -> None:
+    order(ORDERS, f"play {channel}")
+    order(ORDERS, f"@second play {channel} tcp")
+    eventually(lambda: right() > 25 and right("@second") > 25, 60, "both see pictures")
+    order(ORDERS, "@second unread")
+    before = right()
+    eventually(lambda: call("@second")["call"] == "ended", 90, "its view is ended")
+    assert right() > before + 100, "the other one went on"
+    assert call()["judge"]["wrong"] == 0
+
+
+def test_t03_what_a_city_says_on_a_media_connection_ends_there(
+    street: Street, channel: str, captures: dict[str, Capture]
+) -> None:
+    order(ORDERS, f"play {channel} tcp")
+    eventually(lambda: right() > 25, 40, "pictures")
+    order(ORDERS, f"back {(len(mark('back')).to_bytes(2, 'big') + mark('back')).hex()}")
+    eventually(lambda: call()["call"] == "ended", 20, "the view is ended")
+    eventually(lambda: captures["vpn"].markers[mark("back")], 10, "the control: it came to the box")
+    assert not captures["nvr"].markers and not captures["lan"].markers
+
+
+def dropped(street: Street) -> dict[str, int]:
+    found: dict[str, int] = next(iter(street.said("ferry").get("views", {}).values()), {}).get("dropped", {})
+    return found
 
 
 def test_a_recorder_that_listens_is_dialled(street: Street, channel: str) -> None:
