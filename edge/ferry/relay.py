@@ -397,7 +397,7 @@ class _Worker:
         # An empty report is one, too: the parent hears that we live.
         most = (MAX_REPORT_BYTES - 1) // max(map(len, lines), default=1)
         for at in range(0, len(lines) or 1, most):
-            with contextlib.suppress(BlockingIOError):  # a parent that does not listen does not hold up the media
+            with contextlib.suppress(OSError):  # a parent that does not listen, or is gone, does not hold up the media
                 self._control.send(kind + b"".join(lines[at : at + most]), _DONTWAIT)
 
 

@@ -20,7 +20,7 @@ from edge.lab import topology
 from edge.lab.orders import order
 from edge.lab.street import RUN, STATE, Street, eventually
 from edge.receipts import commands, verify_receipts
-from tests.conftest import ORDERS
+from tests.conftest import ORDERS, whole
 
 RECEIPTS, KEPT = STATE / "receipts", STATE / "keeper" / "receipt-head.json"
 
@@ -236,6 +236,7 @@ def test_f13_a_disk_that_turned_read_only_stops_changes_and_no_picture(street: S
         settled(street)
         # (order again: the ferry's death ended the view)
         eventually(lambda: "receipts_untrusted" in street.said("ferry").get("findings", []), 20, "the finding")
+        eventually(lambda: whole(street), 30, "the whole street, with the ferry that has just begun")
         order(ORDERS, f"play {playing}")
         eventually(lambda: right() > 25, 30, "pictures with receipts in memory alone")
         order(ORDERS, "stop")
