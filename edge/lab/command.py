@@ -82,7 +82,7 @@ def _first_child(pid: int) -> int:
 
 def _hold(args: argparse.Namespace) -> int:
     """Inside: build, say so, wait for the end."""
-    street = Street(FOLDER / "log", frozenset(filter(None, args.without.split(","))), args.site)
+    street = Street(FOLDER / "log", frozenset(filter(None, args.without.split(","))), args.site, proves=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     try:
         street.open()

@@ -102,7 +102,7 @@ class Demo:
         self._began = time.monotonic()
         self._seconds = seconds
         self._leak = leak
-        self._street = Street(BUILD / "lab" / "log")
+        self._street = Street(BUILD / "lab" / "log", proves=True)
         self._report = Report()
         self._uplink = Uplink((topology.CITY_PUBLIC, topology.HUB_PORT))
 
