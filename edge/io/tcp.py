@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from edge.io.udp import IP_FREEBIND
 from edge.sip.address import Address
 from edge.sip.errors import RemoteSipError
 from edge.sip.stream import PONG, Stream
@@ -63,12 +64,13 @@ class TcpLines:
         self.counters: Counter[str] = Counter()
 
     async def listen(self, local: Address) -> None:
-        """Take connections at ``local``.
+        """Take connections at ``local``, from when it is there.
 
         Raises:
-            OSError: the address is not there or taken.
+            OSError: the address is taken.
         """
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        listener.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((local.host, local.port))

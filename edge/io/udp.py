@@ -12,6 +12,9 @@ from edge.sip.address import Address
 
 #: A burst of recorders after a power cut; 64 kB a message at most.
 RECEIVE_BUFFER_BYTES = 4 << 20
+#: ip(7) IP_FREEBIND, which the socket module does not name: an address may be bound before the port has it. The keeper
+#: may be moving it (from two ports to one arm, say) just when a side starts.
+IP_FREEBIND = 15
 _MOST_PER_WAKE = 64
 _MOST_BYTES = 65536
 
@@ -48,11 +51,12 @@ class UdpShell:
         self._timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> None:
-        """Bind and begin.
+        """Bind and begin; an address that is not there yet is served once it is.
 
         Raises:
-            OSError: the address is not there or taken.
+            OSError: the address is taken.
         """
+        self._socket.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
         self._socket.bind((self._local.host, self._local.port))
         self._socket.setblocking(False)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)

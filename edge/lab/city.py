@@ -191,7 +191,7 @@ class City:
 
         self.facts["asked"] = self._platform.ask(self._box, make, now)
         self.facts |= (
-            {"answered": "", "items": 0, "total": None, "status": 0} if verb != "broadcast" else {"talk": "asked"}
+            {"answered": "", "items": 0, "total": None, "refusal": 0} if verb != "broadcast" else {"talk": "asked"}
         )
         self._records.clear()
 
@@ -212,6 +212,7 @@ class City:
         framed = rest[-1] == "tcp"
         self._port += 2
         call = Receiver(self._host, self._port + self._deaf, SSRC + len(self._calls) * 1000, framed)
+        call.facts["port"] = self._port  # what is offered, which a deaf city does not listen at
         self._calls[name] = call
         session = {"play": "Play", "playback": "Playback", "download": "Download"}[verb]
         offer = MediaDescription.offer(
@@ -268,7 +269,7 @@ class City:
         elif isinstance(event, Answered):
             self._answered(event.body)
         elif isinstance(event, AskRefused):
-            self.facts |= {"answered": "refused", "status": event.status}
+            self.facts |= {"answered": "refused", "refusal": event.status}
         elif isinstance(event, ControlSent):
             self.facts["answered"] = "sent"
         elif isinstance(event, InviteReceived):

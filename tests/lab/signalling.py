@@ -190,7 +190,7 @@ def test_the_camera_is_turned(street: Street, camera: str, words: str, heard: st
 def test_what_is_denied_is_refused_and_the_recorder_hears_nothing(street: Street, camera: str) -> None:
     before = len(recorder()["orders"])
     order(ORDERS, f"deny {camera}")
-    eventually(lambda: facts()["status"] == 403, 20, "403 to TeleBoot")
+    eventually(lambda: facts()["refusal"] == 403, 20, "403 to TeleBoot")
     order(ORDERS, f"do {camera} preset_call 1")  # the control: it arrives, and only it
     eventually(lambda: len(recorder()["orders"]) > before, 20, "the order that may")
     assert len(recorder()["orders"]) == before + 1

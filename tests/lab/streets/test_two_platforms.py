@@ -126,7 +126,7 @@ def test_what_one_may_the_other_may_not(street: Street) -> None:
     eventually(lambda: order(SECOND, "facts")["answered"] == "sent", 20, "the second turns the camera")
     order(FIRST, f"do {door} preset_call 3")
     eventually(lambda: order(FIRST, "facts")["answered"] == "refused", 20, "the first hears no")
-    assert order(FIRST, "facts")["status"] == 403
+    assert order(FIRST, "facts")["refusal"] == 403
 
 
 def test_an_alarm_goes_to_who_may_hear_it(street: Street) -> None:
