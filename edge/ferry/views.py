@@ -61,8 +61,11 @@ FOREIGN_SECONDS = 1.5
 DIAL_SECONDS = 40.0
 #: The most that the keeper opens a pin for, kbytes a second; what goes out is as much as may come in, or less.
 PIN_KBYTES_PER_SECOND = 2048
-#: 1.2 times a Mbit/s in nft's kbytes, which have 1024 octets. Key frames come in bursts: its bucket holds two seconds.
-PIN_KBYTES_PER_MBIT = 1.2e6 / 8 / 1024
+#: Key frames come in bursts: nft's bucket holds so much of a pin's rate. A renewal makes the element anew, its bucket full.
+PIN_BUCKET_SECONDS = 2
+#: A pin lets in 1.2 times what an encoder is set to, full buckets included: its rate is the lower one that comes to that
+#: from one renewal to the next. Octets, in nft's kbytes of 1024.
+PIN_KBYTES_PER_MBIT = 1.2e6 / 8 / 1024 * PIN_RENEW_SECONDS / (PIN_RENEW_SECONDS + PIN_BUCKET_SECONDS)
 #: A recording is steered to up to four times its speed, and is asked for as a whole at any (2016 annex B).
 STEERED = 4
 #: A view's rate follows its pictures this slowly: some groups of pictures.
