@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from edge.cityside.core import CitySide, OpenSink
+from edge.cityside.tree import Tree
 from edge.control.pins import pin_of
 from edge.control.wire import OpenIn
 from edge.ferry.commands import AskKeeper, DropSide, JoinRelay, Send, StartRelay
@@ -19,8 +20,11 @@ from edge.gb28181.legs import CallAnswered
 from edge.gb28181.platform import Platform
 from edge.gb28181.reports import DeviceOnline
 from edge.io.log import Log
+from edge.manscdp.catalog import CatalogResponse
+from edge.manscdp.messages import encode as encode_message
 from edge.records.codec import encode
 from edge.records.types import (
+    CatalogItem,
     CloseMedia,
     MediaAnswered,
     MediaReady,
@@ -306,3 +310,14 @@ def test_a_recorder_that_names_another_stream_is_told_of(tmp_path: Path, names: 
     commands = down.commands()
     assert (Say("stream_other", NVR) in commands) is told
     assert SendRecord(MediaAnswered(OPEN.call, 1)) in commands
+
+
+@pytest.mark.parametrize(("edition", "listed"), [(2022, True), (2016, False)])
+def test_a_platform_of_2022_sees_which_cameras_have_two_streams(edition: int, listed: bool) -> None:
+    configured = site(None)
+    tree = Tree(configured, configured.platform[0])
+    for camera, has in ((CAMERA, True), (BARE, False)):
+        entry = tree.entry("34020000001320000001", CatalogItem(NVR, camera.id, "门", "", "", 0, 1))
+        written = encode_message(CatalogResponse(1, configured.site.id, 1, (entry,)), edition=edition)
+        assert (b"<StreamNumberList>0/1</StreamNumberList>" in written) is (listed and has)
+        assert (b"StreamNumberList" in written) is (listed and has)
