@@ -111,7 +111,9 @@ def test_a_wire_that_is_opened_turns_its_frames_red(room: Room, device: str, pol
     outcomes = [o for o in proven(rules, TWO_TUNNELS) if not o.green]
     assert case in {o.case.id for o in outcomes}
     assert {(o.case.room, o.case.way) for o in outcomes} <= {(room, "frame"), (room, "out")}
-    assert room != "vpn" or {TWO_TUNNELS.tunnel[o.case.link].name for o in outcomes if o.case.way == "frame"} == {device}
+    assert room != "vpn" or {TWO_TUNNELS.tunnel[o.case.link].name for o in outcomes if o.case.way == "frame"} == {
+        device
+    }
 
 
 def test_pins_hold_upon_the_wire_of_each_tunnel() -> None:
