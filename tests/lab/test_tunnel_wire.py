@@ -7,11 +7,15 @@ packet socket ── wg-a ══ rules of the wire ══ WireGuard ══ wg0 �
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import mmap
 import re
 import socket
+import struct
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +31,10 @@ OWN, CITY = topology.TUNNEL_IP, topology.CITY_IP
 IPV4, IPV6, ODD = 0x0800, 0x86DD, 0x88B5
 #: packet(7), linux/if_packet.h: the queue is passed over, and with it everything that stands upon the queue.
 PACKET_QDISC_BYPASS, SOL_PACKET = 20, 263
+#: linux/if_xdp.h
+AF_XDP, SOL_XDP, XDP_COPY, XDP_PGOFF_TX_RING = 44, 283, 1 << 1, 0x80000000
+XDP_MMAP_OFFSETS, XDP_TX_RING, XDP_UMEM_REG, XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING = 1, 3, 4, 5, 6
+CAP_NET_RAW = 13
 
 
 @pytest.fixture
@@ -180,3 +188,36 @@ def test_a_device_that_is_made_anew_has_its_rules_before_it_is_up(
         nft("delete", "table", "netdev", "snowgate")
         eventually(lambda: tried(lambda: capture.markers[marker] > 0), 20, "it arrives without the rules")
     eventually(lambda: "egress-wg-a" in nft("list", "ruleset"), 20, "the rules of the wire again")
+
+
+def xdp(packet: bytes) -> None:
+    """Send a packet by a socket of the kind that passes no rule at all; one frame of memory, one descriptor."""
+    with in_namespace("vpn"):
+        line = socket.socket(AF_XDP, socket.SOCK_RAW, 0)
+        index = socket.if_nametoindex("wg-a")
+    with contextlib.closing(line):
+        memory = mmap.mmap(-1, 16 * 4096)
+        memory[: len(packet)] = packet
+        at = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        line.setsockopt(SOL_XDP, XDP_UMEM_REG, struct.pack("QQIIII", at, len(memory), 4096, 0, 0, 0))
+        for ring in (XDP_UMEM_FILL_RING, XDP_UMEM_COMPLETION_RING, XDP_TX_RING):
+            line.setsockopt(SOL_XDP, ring, 16)
+        producer, _, descriptors, _ = struct.unpack("16Q", line.getsockopt(SOL_XDP, XDP_MMAP_OFFSETS, 128))[4:8]
+        ring_memory = mmap.mmap(line.fileno(), descriptors + 16 * 16, offset=XDP_PGOFF_TX_RING)
+        libc = ctypes.CDLL(None, use_errno=True)
+        address = struct.pack("HHIII", AF_XDP, XDP_COPY, index, 0, 0)
+        assert libc.bind(line.fileno(), address, len(address)) == 0, ctypes.get_errno()
+        ring_memory[descriptors : descriptors + 16] = struct.pack("QII", 0, len(packet), 0)
+        ring_memory[producer : producer + 4] = struct.pack("I", 1)
+        assert libc.sendto(line.fileno(), None, 0, socket.MSG_DONTWAIT, None, 0) == 0, ctypes.get_errno()
+
+
+def test_an_xdp_socket_passes_no_rule_and_no_program_of_the_box_may_open_one(street: Street, capture: Capture) -> None:
+    """The limit that is written down (docs/README.md), and what holds instead."""
+    marker = PREFIX + b"\xa1\0\0\4"
+    xdp(craft.udp((OWN, 41000), (CITY, 9), marker))
+    eventually(lambda: capture.markers[marker], 5, "it arrives past the rules")
+    for name in ("siteside", "webui", "cityside", "agent", "ferry"):
+        text = Path(f"/proc/{street.pid(name)}/status").read_text(encoding="ascii")
+        may = {key: int(value, 16) for key, value in re.findall(r"(Cap\w+):\s*([0-9a-f]+)", text)}
+        assert not any(may[key] >> CAP_NET_RAW & 1 for key in ("CapEff", "CapPrm", "CapInh", "CapAmb")), name
