@@ -104,5 +104,11 @@ def rtp(sequence: int, timestamp: int, ssrc: int, payload: bytes, *, version: in
     return struct.pack("!BBHII", version << 6, payload_type, sequence, timestamp, ssrc) + payload
 
 
+def arp(source: str, mac: str, target: str, *, answers: bool = False) -> bytes:
+    """Return a question for ``target``'s hardware address, or an answer to nobody (RFC 826), that claims ``source``."""
+    head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2 if answers else 1)
+    return head + bytes.fromhex(mac.replace(":", "")) + socket.inet_aton(source) + bytes(6) + socket.inet_aton(target)
+
+
 def ethernet(target: str, source: str, kind: int, packet: bytes) -> bytes:
     return bytes.fromhex(target.replace(":", "") + source.replace(":", "")) + kind.to_bytes(2, "big") + packet

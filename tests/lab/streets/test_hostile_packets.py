@@ -288,6 +288,44 @@ def test_k16_floods_from_everywhere_fill_no_table(street: Street, judges: Judges
     nft("twin", "delete", "table", "inet", "k16")
 
 
+def test_k01_every_port_of_a_host_of_the_city_is_asked_for_and_nothing_comes(street: Street, judges: Judges) -> None:
+    marker = fresh()
+    ports = [*range(1, 65536)]
+    frames = [lan(craft.tcp_syn((NVR_IP, 41000), (CITY_IP, port), 7, marker)) for port in ports]
+    frames += [lan(craft.udp((NVR_IP, 41000), (CITY_IP, port), marker)) for port in ports[::33]]
+    send(*frames)
+    assert judges.count(marker, "city") == 0
+    in_twin(*frames[::16])
+    assert judges.count(marker, "t-city") > 1000, "the control"
+
+
+def test_k12_false_arp_leads_nobody_astray(street: Street, judges: Judges, playing: str) -> None:
+    """Somebody claims the recorder's address and the router's, a thousand times and more.
+
+    That a recorder believes who claims the *box's* address is beyond the box: its pictures then go astray in the LAN.
+    """
+
+    def hardware(namespace: str, address: str) -> str:
+        command = ["ip", "-n", namespace, "neigh", "show", address]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    heard: list[bytes] = []
+    judges["nvr2"].watches[b"k12"] = lambda frame: frame[12:14] == b"\x08\0" and heard.append(frame) is not None
+    everybody = "ff:ff:ff:ff:ff:ff"
+    claims = [craft.arp(address, NVR2_MAC, to, answers=answers) for address in (NVR_IP, topology.ROUTER_IP)
+              for to in (LAN_IP, address, topology.PC_IP) for answers in (False, True)]  # fmt: skip
+    topology.ip("-n", "pc", "neigh", "replace", NVR_IP, "lladdr", NVR_MAC, "dev", "eth0", "nud", "reachable")
+    with barrage("nvr2", "eth0", [lan(claim, 0x0806, everybody, NVR2_MAC) for claim in claims]):
+        eventually(lambda: NVR2_MAC in hardware("pc", NVR_IP), 20, "the control: a host that believes it")
+        pictures_go_on()
+        pictures_go_on()
+    assert NVR_MAC in hardware("lan", NVR_IP)
+    assert "PERMANENT" in hardware("lan", NVR_IP)
+    judges["nvr2"].watches.pop(b"k12")
+    assert not [frame for frame in heard if frame[26:30] == IPv4Address(LAN_IP).packed], "nothing of the box goes there"
+    topology.ip("-n", "pc", "neigh", "flush", "dev", "eth0")
+
+
 # -- shapes of packets ------------------------------------------------------------------------------------------------
 
 
