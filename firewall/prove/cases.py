@@ -23,14 +23,14 @@ NOT_COVERED = {
     "K09": "rules exchanged under a flood: a property of loading, seen in the laboratory",
     "K10": "rules taken away: forwarding is off, seen in the laboratory",
     "K12": "false ARP: static neighbours, kernel settings",
-    "K16": "connection tracking exhausted: nothing here tracks connections",
-    "K17": "the time before the rules: closed.nft, seen when the image boots",
+    "K16": "connection tracking exhausted: nothing here tracks connections, seen in the laboratory",
+    "K17": "the time before the rules: closed.nft, seen in the laboratory",
     "W01": "another site's inner address: WireGuard's AllowedIPs at the hub",
     "W04": "floods of handshakes: WireGuard's cookies",
     "R02": "who sends first: the source is fixed by signalling, and by the relay",
     "R04": "numbers and SSRCs: the relay",
     "R07": "RTCP: the relay",
-    "V01": "identifiers of SIP: made anew by the city side",
+    "V01": "identifiers of SIP: made anew by the city side, measured in the laboratory",
     "V02": "what the content says: the relay",
 }
 
