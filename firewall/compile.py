@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
-from firewall.ruleset import Rule, Ruleset, noting
+from firewall.ruleset import Rule, Ruleset, Wire, noting
 from netconf.learned import NOTHING, Learned, fitting
 from netconf.model import METRICS_PORT, Platform, Recorder, Site
 
@@ -61,6 +61,14 @@ def _raw(ports: Iterable[str]) -> list[Rule]:
     ]
 
 
+def _whole() -> list[Rule]:
+    """What a packet socket could write and no program of ours does; the second piece of a packet has no ports."""
+    return [
+        Rule("ip frag-off & 0x3fff != 0", "drop", "no fragments"),
+        Rule("ip hdrlength != 5", "drop", "no IP options"),
+    ]
+
+
 def _names(ports: Iterable[str]) -> str:
     return "{ " + ", ".join(f'"{port}"' for port in ports) + " }"
 
@@ -75,7 +83,7 @@ def _recorders(site: Site) -> list[Recorder]:
 
 def _lan(site: Site) -> Ruleset:
     port, sip = site.lan.link, site.lan.sip_port
-    raw, input_, output, egress = _raw([port]), [], [], []
+    raw, input_, output, egress = _raw([port]), [], [], _whole()
     own = site.lan.address.ip
     media_ports = f"{site.lan.media_port_range.start}-{site.lan.media_port_range[-1]}"
     stray = f"udp dport {media_ports} {noting(*_STRAYS)}"
@@ -105,9 +113,10 @@ def _lan(site: Site) -> Ruleset:
         egress += [Rule(f"{frame} {match}", "accept", peer) for match in (f"udp sport {sip}", answers)]
         frame = f"ether daddr {recorder.mac} ip saddr {own} ip daddr {{ {own_ones} }} tcp sport {media_ports}"
         if recorder.id in site.spoken_to:
-            sound = frame.replace("tcp sport", "udp sport") + f" {_SOUND}"
+            sound = frame.replace("tcp sport", "udp sport") + f" {_SOUND} {_LAN_SOUND_KEY} @sound"
             egress.append(Rule(sound, "accept", f"sound to {recorder.id}"))
-        egress.append(Rule(f"{frame} {_EMPTY}", "accept", f"word to {recorder.id} that its media has come"))
+        word = f"{frame} ip daddr . tcp sport @media_tcp {_EMPTY}"
+        egress.append(Rule(word, "accept", f"word to {recorder.id} that its media has come"))
     input_.append(Rule(f"{_RTP} {_LAN_MEDIA_KEY} @media", "accept", "media of open views"))
     input_.append(Rule(f"{_LAN_FRAMED_KEY} @media_tcp", "accept", "media of open views, by TCP"))
     # One way: what we send on such a connection has no content.
@@ -131,39 +140,48 @@ def _lan(site: Site) -> Ruleset:
         egress.append(Rule(f"ip saddr {own} ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}", "accept", page))
     notes = (_STRAYS, _FRAGMENTS, _MOVED) if known else (_STRAYS,)
     pins = (("media", _LAN_MEDIA_KEY), ("media_tcp", _LAN_FRAMED_KEY), ("sound", _LAN_SOUND_KEY))
-    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), pins, port, tuple(egress), notes)
+    wires = (Wire(port, tuple(egress)),)
+    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), pins, wires, ("media_tcp", "sound"), notes)
 
 
 def _vpn(site: Site) -> Ruleset:
     tunnels = [tunnel.name for tunnel in site.tunnel]
-    out = f"oifname {_names(tunnels)}"
+    out, own = f"oifname {_names(tunnels)}", ", ".join(str(tunnel.address.ip) for tunnel in site.tunnel)
     refused = f"icmp type destination-unreachable {noting(*_REFUSALS)}"
-    input_, output = [], []
+    input_: list[Rule] = []
+    #: What goes out, by a socket or as a frame: match and policy.
+    goes: list[tuple[str, str]] = []
     for platform in site.platform:
         for host, port in _doors(platform):
-            came, goes = _signalling(platform, port)
+            came, ours = _signalling(platform, port)
             input_.append(Rule(f"ip saddr {host} {came}", "accept", f"SIP of {platform.id}"))
-            output.append(Rule(f"{out} ip daddr {host} {goes}", "accept", f"SIP of {platform.id}"))
-    output.append(Rule(f"{out} {_RTP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"))
+            goes.append((f"ip daddr {host} {ours}", f"SIP of {platform.id}"))
+    goes.append((f"{_RTP} {_VPN_MEDIA_KEY} @media", "media of open views"))
     # We dial. What a city says on such a connection is read by nobody but the relay, which ends it (``framed``).
     answer = f"ip saddr . tcp sport . tcp dport @media_tcp {_ANSWERS}"
     input_.append(Rule(answer, "accept", "word that media has come, by TCP"))
-    output.append(Rule(f"{out} {_VPN_FRAMED_KEY} @media_tcp", "accept", "media of open views, by TCP"))
+    goes.append((f"{_VPN_FRAMED_KEY} @media_tcp", "media of open views, by TCP"))
     if site.spoken_to:
         input_.append(Rule(f"{_SOUND} {_VPN_SOUND_KEY} @sound", "accept", "sound of open talks"))
     if site.control is not None:
         # We call, it answers: a segment that would open a connection to us is no answer.
         host, port, policy = site.control.address, site.control.port, "reports to the city's control"
         input_.append(Rule(f"ip saddr {host} tcp sport {port} {_ANSWERS}", "accept", policy))
-        output.append(Rule(f"{out} ip daddr {host} tcp dport {port}", "accept", policy))
+        goes.append((f"ip daddr {host} tcp dport {port}", policy))
     for reader in sorted(set(site.monitoring.readers)):
         policy, ours = "figures for the city's monitoring", f"ip saddr {reader} tcp dport {METRICS_PORT}"
         input_.append(Rule(f"{ours} {_OPENS} limit rate 4/second", "accept", policy))
         input_.append(Rule(f"{ours} {_ANSWERS}", "accept", policy))
-        output.append(Rule(f"{out} ip daddr {reader} tcp sport {METRICS_PORT} {_ANSWERS}", "accept", policy))
+        goes.append((f"ip daddr {reader} tcp sport {METRICS_PORT} {_ANSWERS}", policy))
     input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
     pins = (("media", _VPN_MEDIA_KEY), ("media_tcp", _VPN_FRAMED_KEY), ("sound", _VPN_SOUND_KEY))
-    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), pins, notes=(_REFUSALS,))
+    output = tuple(Rule(f"{out} {match}", "accept", policy) for match, policy in goes)
+    # A program of ours binds to the first tunnel's address and the routes choose the device: each of them is right.
+    frames = tuple(Rule(f"ip saddr {{ {own} }} {match}", "accept", policy) for match, policy in goes)
+    wires = tuple(Wire(name, (*_whole(), *frames)) for name in tunnels)
+    return Ruleset(
+        "vpn", tuple(_raw(tunnels)), tuple(input_), output, pins, wires, ("media", "media_tcp"), (_REFUSALS,)
+    )
 
 
 def _doors(platform: Platform) -> list[tuple[IPv4Address, int]]:
@@ -199,7 +217,8 @@ def _wan(site: Site, learned: Learned) -> Ruleset:
         output.append(Rule(f'oifname "{port}" ip daddr {address} udp dport {udp}{head}', "accept", policy))
         if own:
             egress.append(Rule(f"ip saddr {own.ip} ip daddr {address} udp dport {udp}{head}", "accept", policy))
-    return Ruleset("wan", tuple(_raw([port])), tuple(input_), tuple(output), egress_port=port, egress=tuple(egress))
+    wires = (Wire(port, tuple(egress)),)
+    return Ruleset("wan", tuple(_raw([port])), tuple(input_), tuple(output), wires=wires)
 
 
 def _own_frames(site: Site, own: IPv4Interface | None) -> list[Rule]:
@@ -210,6 +229,7 @@ def _own_frames(site: Site, own: IPv4Interface | None) -> list[Rule]:
     frames = []
     if site.lan.mode == "one_arm":
         frames.append(Rule(f"ether saddr {site.arm_mac}", "accept", "frames of lan, judged there"))
+    frames += _whole()
     if own:
         frames.append(Rule(f"arp saddr ip {own.ip}", "accept", "ARP"))
     if site.uplink.mode == "dhcp":

@@ -9,23 +9,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-from firewall.ruleset import TABLE
+from firewall.ruleset import FRAMES, TABLE
 
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """The keys of one of a namespace's media sets that one pin is; ``chosen`` is the set's name."""
+    """The keys of one of a namespace's media sets that one pin is; ``chosen`` is the set's name.
+
+    ``tables``: a pin that lets something out is an element of the frames' set, too.
+    """
 
     namespace: str
     chosen: str
     keys: tuple[str, ...]
     kbytes_per_second: int
+    tables: tuple[str, ...] = (TABLE, FRAMES)
 
 
 def inward(sources: tuple[IPv4Address, ...], port: int, payload_type: int, kbytes_per_second: int) -> Pin:
     """Return what lets media in from a recorder's media addresses to our port, in datagrams."""
     keys = tuple(f"{source} . {port} . {payload_type}" for source in sources)
-    return Pin("lan", "media", keys, kbytes_per_second)
+    return Pin("lan", "media", keys, kbytes_per_second, (TABLE,))
 
 
 def inward_framed(sources: tuple[IPv4Address, ...], port: int, kbytes_per_second: int) -> Pin:
@@ -45,7 +49,7 @@ def outward_framed(address: IPv4Address, port: int, local_port: int, kbytes_per_
 
 def sound_from(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
     """Return what lets sound in from the city's port to ours."""
-    return Pin("vpn", "sound", (f"{address} . {port} . {local_port}",), kbytes_per_second)
+    return Pin("vpn", "sound", (f"{address} . {port} . {local_port}",), kbytes_per_second, (TABLE,))
 
 
 def sound_to(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
@@ -56,11 +60,11 @@ def sound_to(address: IPv4Address, port: int, local_port: int, kbytes_per_second
 def opened(pin: Pin, ttl_seconds: int) -> dict[str, str]:
     """Return the script that opens or renews a pin, by its namespace."""
     rate = f"limit rate {pin.kbytes_per_second} kbytes/second burst {pin.kbytes_per_second} kbytes"
-    held = f"{TABLE} {pin.chosen}"
     script = "".join(
-        f"add element {held} {{ {key} {rate} timeout {ttl_seconds}s }}\n"
-        f"delete element {held} {{ {key} }}\n"
-        f"add element {held} {{ {key} {rate} timeout {ttl_seconds}s }}\n"
+        f"add element {table} {pin.chosen} {{ {key} {rate} timeout {ttl_seconds}s }}\n"
+        f"delete element {table} {pin.chosen} {{ {key} }}\n"
+        f"add element {table} {pin.chosen} {{ {key} {rate} timeout {ttl_seconds}s }}\n"
+        for table in pin.tables
         for key in pin.keys
     )
     return {pin.namespace: script}
@@ -68,8 +72,9 @@ def opened(pin: Pin, ttl_seconds: int) -> dict[str, str]:
 
 def closed(pin: Pin) -> dict[str, str]:
     """Return the script that closes a pin whether it still lives or not, by its namespace."""
-    held = f"{TABLE} {pin.chosen}"
     script = "".join(
-        f"add element {held} {{ {key} timeout 1s }}\ndelete element {held} {{ {key} }}\n" for key in pin.keys
+        f"add element {table} {pin.chosen} {{ {key} timeout 1s }}\ndelete element {table} {pin.chosen} {{ {key} }}\n"
+        for table in pin.tables
+        for key in pin.keys
     )
     return {pin.namespace: script}

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from dataclasses import dataclass
 
 TABLE = "inet snowgate"
+#: What may leave a port as a frame, whoever made it: a packet socket passes no output chain.
+FRAMES = "netdev snowgate"
 #: What was dropped is remembered for so long, by its key; whoever sends from many addresses finds no more room than this.
 NOTE_SECONDS, MOST_NOTES = 600, 256
 _HOOKS = {"raw": ("prerouting", -500), "input": ("input", 0), "output": ("output", 0), "forward": ("forward", 0)}
@@ -25,8 +28,16 @@ class Rule:
 
 
 @dataclass(frozen=True, slots=True)
+class Wire:
+    """A device, and what may leave it as a frame."""
+
+    port: str
+    rules: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Ruleset:
-    """One namespace: the four chains of the gate, the media sets, and what may leave a port as a frame."""
+    """One namespace: the four chains of the gate, the media sets, and what may leave its devices as a frame."""
 
     namespace: str
     raw: tuple[Rule, ...]
@@ -34,22 +45,21 @@ class Ruleset:
     output: tuple[Rule, ...]
     #: Name -> key of the sets that pins are elements of (``firewall.pin``).
     pins: tuple[tuple[str, str], ...] = ()
-    egress_port: str = ""
-    egress: tuple[Rule, ...] = ()
+    wires: tuple[Wire, ...] = ()
+    #: Which of the sets that pins are elements of stand in the frames' table as well: a table sees no other's sets.
+    wire_pins: tuple[str, ...] = ()
     #: Name -> key of the sets in which dropping rules write down whom they dropped (``noting``).
     notes: tuple[tuple[str, str], ...] = ()
 
-    def text(self) -> str:
+    def text(self, there: Collection[str] | None = None) -> str:
         """Return the transaction that puts these rules in place of those before; byte-stable.
 
+        ``there``: the devices that are there, for the kernel takes no chain upon one that is not; None for all.
         Chains are kept and flushed, and each ends with an explicit drop (measured: exchanging a table that has only
         policies leaks packets in every run).
         """
         lines = [f"# {self.namespace}", f"add table {TABLE}"]
-        for name, key in self.pins:
-            lines.append(
-                f"add set {TABLE} {name} {{ typeof {key}; flags timeout; size 4096; limit rate 2048 kbytes/second burst 2048 kbytes; }}"
-            )
+        lines += [_pinned(TABLE, name, key) for name, key in self.pins]
         for name, key in self.notes:
             lines.append(
                 f"add set {TABLE} {name} {{ typeof {key}; flags dynamic,timeout; timeout {NOTE_SECONDS}s; size {MOST_NOTES}; }}"
@@ -59,29 +69,29 @@ class Ruleset:
             lines.append(f"add chain {TABLE} {name} {{ type filter hook {hook} priority {priority}; policy drop; }}")
             lines.append(f"flush chain {TABLE} {name}")
             lines += [f"add rule {TABLE} {name} {rule}" for rule in (*rules, _last(name))]
-        lines += self._frames()
+        lines += self._frames(self.wires if there is None else [wire for wire in self.wires if wire.port in there])
         return "\n".join(lines) + "\n"
 
-    def _frames(self) -> list[str]:
-        """The frames' table is made anew each time: a chain that is kept would keep a port it had before."""
-        if not self.egress_port:
+    def _frames(self, wires: Collection[Wire]) -> list[str]:
+        """The frames' table is made anew each time: a chain that is kept would keep a device it had before."""
+        if not self.wires:
             return []
-        table, chain = "netdev snowgate", "egress"
-        lines = [
-            f"add table {table}",
-            f"delete table {table}",
-            f"add table {table}",
-            f'add chain {table} {chain} {{ type filter hook egress device "{self.egress_port}" priority 0; policy drop; }}',
-        ]
-        return lines + [f"add rule {table} {chain} {rule}" for rule in (*self.egress, _last("egress"))]
+        lines = [f"add table {FRAMES}", f"delete table {FRAMES}", f"add table {FRAMES}"]
+        lines += [_pinned(FRAMES, name, key) for name, key in self.pins if name in self.wire_pins]
+        for wire in wires:
+            chain = f"egress-{wire.port}"
+            hook = f'type filter hook egress device "{wire.port}" priority 0; policy drop;'
+            lines.append(f"add chain {FRAMES} {chain} {{ {hook} }}")
+            lines += [f"add rule {FRAMES} {chain} {rule}" for rule in (*wire.rules, _last("egress"))]
+        return lines
 
     def digest(self) -> str:
-        """Return the SHA-256 of the text: the name of exactly these rules."""
+        """Return the SHA-256 of the whole text: the name of exactly these rules."""
         return hashlib.sha256(self.text().encode("utf-8")).hexdigest()
 
     def policies(self) -> frozenset[str]:
         """Return the comments that a loaded ruleset must show."""
-        rules = (*self.raw, *self.input, *self.output, *self.egress)
+        rules = (*self.raw, *self.input, *self.output, *(rule for wire in self.wires for rule in wire.rules))
         return frozenset(rule.policy for rule in rules)
 
 
@@ -95,11 +105,16 @@ def noting(name: str, key: str) -> str:
 
 def shut_text() -> str:
     """Return the transaction that lets nothing pass in a namespace, whatever was loaded before."""
-    lines = [f"add table {TABLE}"]
+    lines = [f"add table {FRAMES}", f"flush table {FRAMES}", f"add table {TABLE}"]
     for name, (hook, priority) in _HOOKS.items():
         lines.append(f"add chain {TABLE} {name} {{ type filter hook {hook} priority {priority}; policy drop; }}")
         lines += [f"flush chain {TABLE} {name}", f"add rule {TABLE} {name} {Rule('', 'drop', 'closed')}"]
     return "\n".join(lines) + "\n"
+
+
+def _pinned(table: str, name: str, key: str) -> str:
+    limit = "limit rate 2048 kbytes/second burst 2048 kbytes"
+    return f"add set {table} {name} {{ typeof {key}; flags timeout; size 4096; {limit}; }}"
 
 
 def _last(chain: str) -> Rule:

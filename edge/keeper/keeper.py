@@ -75,9 +75,7 @@ class Keeper:
         self.counters: Counter[str] = Counter()
         self._folders = folders
         self._pins = Pins(self.counters)
-        self._kernel = Kernel(
-            hands, descriptors, folders.secrets, folders.run, lambda name: self._pins.put_back(name, self._kernel)
-        )
+        self._kernel = Kernel(hands, descriptors, folders.secrets, folders.run, self._pins.left)
         self._uplink = Uplink(folders.state, self._kernel, self.counters)
         self._store = Store(self._kernel, self._pins, folders.state, folders.run)
         journal, whole = self._store.read_journal()

@@ -20,27 +20,28 @@ from netconf.finding import Finding, finding
 from netconf.kernel import wireguard
 from netconf.learned import NOTHING, Learned, fitting
 from netconf.model import Site, Tunnel
-from netconf.plan import wireguard_missing
+from netconf.plan import MarkLink, wireguard_missing
 
 NAMESPACES = ("lan", "vpn", "wan")
 
 
 class Kernel:
-    """The three namespaces. ``after_load`` is told the namespace whose rules were loaded: its pins are put back."""
+    """The three namespaces. ``pins`` says what opens a namespace's pins again, in the transaction that loads its rules."""
 
     def __init__(
         self, hands: dict[str, Hand], descriptors: dict[str, int], secrets_folder: Path, run: Path,
-        after_load: Callable[[str], None],
+        pins: Callable[[str], str],
     ) -> None:  # fmt: skip
         self._hands = hands
         self._descriptors = descriptors
         self._secrets = secrets_folder
-        self._after_load = after_load
+        self._pins = pins
         self._wires = Wires(hands, descriptors)
         #: What DHCP and DNS told; judged against the site at each use (``netconf.learned``).
         self.learned: Learned = NOTHING
-        #: Namespace -> (digest of our rules, what the kernel showed right after it took them), and tunnel -> (digest of
-        #: its configuration, ""). A keeper that was started again finds it on tmpfs and does nothing anew that holds.
+        #: Namespace -> (which rules upon which devices, what the kernel showed right after it took them), and tunnel ->
+        #: (digest of its configuration, ""). A keeper that was started again finds it on tmpfs and does nothing anew that
+        #: holds.
         self._remembered = run / "rules.json"
         self._rules: dict[str, tuple[str, str]] = _read(self._remembered)
         #: What is known and does not stop the rest: a tunnel whose device is not there yet.
@@ -61,19 +62,23 @@ class Kernel:
     # -- applying ------------------------------------------------------------------------------------------------
 
     def apply(self, site: Site) -> tuple[Finding, ...]:
-        """Make it so: ports, then rules (checked in all three first), then the rest; nothing found means it holds."""
+        """Make it so: devices, then rules (checked in all three first), then the rest; nothing found means it holds."""
         try:
             if wrong := self._wires.bring(site):
                 return tuple(wrong)
+            away = self._bring(site)
+            if wrong := [each for each in away if each.code != "wireguard_missing"]:
+                return tuple(wrong)
             rules = {rules.namespace: rules for rules in rulesets(site, self.learned)}
             for namespace, ruleset in rules.items():
-                self.ask(namespace, "ruleset_refused", "check", ruleset.text())
+                self.ask(namespace, "ruleset_refused", "check", ruleset.text(self._standing(ruleset)))
             for ruleset in rules.values():
                 self._load(ruleset)
             states = {state.namespace: state for state in desired(site, self.learned)}
             for namespace in ("wan", "lan"):
                 self.ask(namespace, "apply_refused", "apply", states[namespace])
-            self.findings = tuple(self._tunnels(site, aim=True))
+            self._tunnels(site, aim=True)
+            self.findings = tuple(away)
             for namespace, ruleset in rules.items():
                 unheld = sorted(ruleset.policies() - self.ask(namespace, "not_held", "policies"))
                 if namespace != "vpn" or not self.findings:
@@ -109,40 +114,63 @@ class Kernel:
         """Load the rules of a namespace, unless exactly they are there."""
         if self._hold(ruleset):
             return
-        self.ask(ruleset.namespace, "ruleset_refused", "load", ruleset.text())
-        self._remember(ruleset.namespace, ruleset.digest(), self._hands[ruleset.namespace].ask("shown"))
-        self._after_load(ruleset.namespace)
+        name, standing = ruleset.namespace, self._standing(ruleset)
+        self.ask(name, "ruleset_refused", "load", ruleset.text(standing) + self._pins(name))
+        self._remember(name, _mark(ruleset, standing), self._hands[name].ask("shown"))
+
+    def _standing(self, ruleset: Ruleset) -> dict[str, int]:
+        """Return which of its devices are there, by their index: one that was made anew has another, and no rules."""
+        seen = {wire.port: self._hands[ruleset.namespace].ask("index", wire.port) for wire in ruleset.wires}
+        return {port: index for port, index in seen.items() if index}
 
     def _remember(self, name: str, digest: str, shown: str) -> None:
         self._rules[name] = (digest, shown)
         self._remembered.write_text(json.dumps(self._rules), encoding="utf-8")
 
     def _hold(self, ruleset: Ruleset) -> bool:
-        digest, shown = self._rules.get(ruleset.namespace, ("", ""))
-        return digest == ruleset.digest() and shown == self._hands[ruleset.namespace].ask("shown")
+        return self._laid(ruleset) and self._rules[ruleset.namespace][1] == self._hands[ruleset.namespace].ask("shown")
 
-    def _tunnels(self, site: Site, aim: bool = False) -> list[Finding]:
-        """Bring each WireGuard device into ``vpn`` and give it its whole configuration; say which are not there.
+    def _laid(self, ruleset: Ruleset) -> bool:
+        """Whether we have loaded these rules upon these devices, whoever may have changed them since."""
+        return self._rules.get(ruleset.namespace, ("", ""))[0] == _mark(ruleset, self._standing(ruleset))
+
+    def _bring(self, site: Site) -> list[Finding]:
+        """Bring each WireGuard device into ``vpn``, shut, before rules are loaded upon it; say which are not there.
+
+        One that no site names any more goes first: what is loaded next says nothing of it.
+        """
+        found: list[Finding] = []
+        with contextlib.suppress(NotApplied):  # it is tried again, and said, with all else
+            self.ask("vpn", "apply_refused", "make", desired(site)[1])
+        for tunnel in site.tunnel:
+            try:
+                if not self._is_brought(tunnel):
+                    found.append(finding("wireguard_missing", tunnel=tunnel.name))
+            except NotApplied as wrong:
+                found += wrong.findings
+        return found
+
+    def _tunnels(self, site: Site, aim: bool = False) -> None:
+        """Give each WireGuard device that is there its whole configuration.
 
         ``aim``: to its endpoint too, which at all other times follows the peer's last good packet.
         """
-        away = [finding("wireguard_missing", tunnel=tunnel.name) for tunnel in site.tunnel if not self._bring(tunnel)]
         self.ask("vpn", "apply_refused", "apply", desired(site)[1])
         for tunnel in site.tunnel:
             if self._there("vpn", tunnel.name):
                 self._sync(site, tunnel, aim)
-        return away
 
     def _there(self, namespace: str, link: str) -> bool:
         there: bool = self._hands[namespace].ask("there", link)
         return there
 
-    def _bring(self, tunnel: Tunnel) -> bool:
+    def _is_brought(self, tunnel: Tunnel) -> bool:
         if self._there("vpn", tunnel.name):
             return True
         made = self._there("wan", tunnel.name) or self.ask("wan", "apply_refused", "create_wireguard", tunnel.name)
         if made:
             self.ask("wan", "apply_refused", "move", tunnel.name, self._descriptors["vpn"])
+            self.ask("vpn", "apply_refused", "perform", MarkLink(tunnel.name))
         return bool(made)
 
     def _sync(self, site: Site, tunnel: Tunnel, aim: bool) -> bool:
@@ -179,13 +207,14 @@ class Kernel:
         self.counters["lan_port_put_back"] += self._wires.note_left(site)
         found = self._wires.bring(site)
         away = {"lan" if each.path.startswith("/lan") else "wan" for each in found}
-        found += self._wires.findings(site)
+        found += [*self._wires.findings(site), *self._bring(site)]
         try:
             for ruleset in rulesets(site, self.learned):
                 if ruleset.namespace not in away and not self._hold(ruleset):
-                    self.counters["rules_put_back"] += 1
+                    # A device that was made anew is nobody's tampering.
+                    self.counters["rules_put_back"] += self._laid(ruleset)
                     self._load(ruleset)
-            found += self._tunnels(site)
+            self._tunnels(site)
             for state in desired(site, self.learned):
                 if state.namespace not in (*away, "vpn"):
                     self.counters["links_put_back"] += bool(self.ask(state.namespace, "apply_refused", "apply", state))
@@ -201,9 +230,8 @@ class Kernel:
         """
         steps: list[str] = []
         for ruleset in rulesets(site, self.learned):
-            if not ruleset.egress_port or self._there(ruleset.namespace, ruleset.egress_port):
-                # Rules upon a link that is still to be made cannot be asked about yet.
-                self.ask(ruleset.namespace, "ruleset_refused", "check", ruleset.text())
+            # Rules upon a link that is still to be made cannot be asked about yet.
+            self.ask(ruleset.namespace, "ruleset_refused", "check", ruleset.text(self._standing(ruleset)))
             if not self._hold(ruleset):
                 steps.append(f"{ruleset.namespace}: nft -f - # {ruleset.digest()[:12]}")
         for state in desired(site, self.learned):
@@ -253,6 +281,10 @@ class Kernel:
             ruleset.namespace: sorted(ruleset.policies() - self._hands[ruleset.namespace].ask("policies"))
             for ruleset in rulesets(site, self.learned)
         }
+
+
+def _mark(ruleset: Ruleset, standing: dict[str, int]) -> str:
+    return f"{ruleset.digest()} {standing}"
 
 
 def _read(path: Path) -> dict[str, tuple[str, str]]:

@@ -64,9 +64,8 @@ class Pins:
                 del self._held[name]
                 kernel.script(pins.closed(pin))
 
-    def put_back(self, namespace: str, kernel: Kernel) -> None:
-        """Open again, for what is left of their time, the pins of a namespace whose rules were loaded anew."""
+    def left(self, namespace: str) -> str:
+        """Return the script that opens a namespace's pins again, for what is left of their time."""
         now = time.monotonic()
-        for _, pin, until in self._held.values():
-            if pin.namespace == namespace and until - now >= 1:
-                kernel.script(pins.opened(pin, int(until - now)))
+        held = [(pin, int(until - now)) for _, pin, until in self._held.values() if pin.namespace == namespace]
+        return "".join(pins.opened(pin, seconds)[namespace] for pin, seconds in held if seconds >= 1)

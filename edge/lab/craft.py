@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 
-UDP, TCP, ICMP = 17, 6, 1
+UDP, TCP, ICMP, ICMP6 = 17, 6, 1, 58
 SYN = 0x02
 
 
@@ -68,17 +68,46 @@ def fragments(source: tuple[str, int], target: tuple[str, int], payload: bytes, 
     ]  # fmt: skip
 
 
-def ipv6_udp(source: str, target: str, port: int, payload: bytes) -> bytes:
+def _ipv6(source: str, target: str, protocol: int, body: bytes, check_at: int) -> bytes:
+    """Return an IPv6 packet with the checksum of its body, which stands at ``check_at``; neighbours ask for hop limit 255."""
     ends = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
-    head = struct.pack("!HHHH", port, port, 8 + len(payload), 0)
-    pseudo = ends + struct.pack("!II", 8 + len(payload), UDP)
-    check = checksum(pseudo + head + payload) or 0xFFFF
-    body = head[:6] + check.to_bytes(2, "big") + payload
-    return struct.pack("!IHBB", 0x60000000, len(body), UDP, 64) + ends + body
+    check = checksum(ends + struct.pack("!II", len(body), protocol) + body) or 0xFFFF
+    body = body[:check_at] + check.to_bytes(2, "big") + body[check_at + 2 :]
+    return struct.pack("!IHBB", 0x60000000, len(body), protocol, 255) + ends + body
+
+
+def ipv6_udp(source: str, target: str, port: int, payload: bytes) -> bytes:
+    return _ipv6(source, target, UDP, struct.pack("!HHHH", port, port, 8 + len(payload), 0) + payload, 6)
+
+
+def ipv6_syn(source: str, target: str, port: int, payload: bytes) -> bytes:
+    head = struct.pack("!HHIIBBHHH", 41000, port, 7, 0, 0x50, SYN, 65535, 0, 0)
+    return _ipv6(source, target, TCP, head + payload, 16)
+
+
+def solicitation(source: str, target: str, payload: bytes) -> bytes:
+    """Return a neighbour solicitation (RFC 4861 4.3) to the solicited-node address of ``target``."""
+    asked = socket.inet_pton(socket.AF_INET6, target)
+    group = socket.inet_ntop(socket.AF_INET6, bytes.fromhex("ff0200000000000000000001ff") + asked[-3:])
+    return _ipv6(source, group, ICMP6, struct.pack("!BBHI", 135, 0, 0, 0) + asked + payload, 2)
+
+
+def advertisement(source: str, prefix: str, mac: str) -> bytes:
+    """Return a router's advertisement (RFC 4861 4.2) of a default route and a prefix to make an address from."""
+    network = socket.inet_pton(socket.AF_INET6, prefix)
+    body = struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, 1800, 0, 0) + b"\1\1" + bytes.fromhex(mac.replace(":", ""))
+    body += struct.pack("!BBBBIII", 3, 4, 64, 0xC0, 3600, 3600, 0) + network
+    return _ipv6(source, "ff02::1", ICMP6, body, 2)
 
 
 def rtp(sequence: int, timestamp: int, ssrc: int, payload: bytes, *, version: int = 2, payload_type: int = 96) -> bytes:
     return struct.pack("!BBHII", version << 6, payload_type, sequence, timestamp, ssrc) + payload
+
+
+def arp(source: str, mac: str, target: str, *, answers: bool = False) -> bytes:
+    """Return a question for ``target``'s hardware address, or an answer to nobody (RFC 826), that claims ``source``."""
+    head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 2 if answers else 1)
+    return head + bytes.fromhex(mac.replace(":", "")) + socket.inet_aton(source) + bytes(6) + socket.inet_aton(target)
 
 
 def ethernet(target: str, source: str, kind: int, packet: bytes) -> bytes:

@@ -206,6 +206,11 @@ def _plain_router(_: LiveCall, marker: bytes) -> list[Shot]:
     return [Shot("lan", "lan0", ROUTER_MAC, LAN0_MAC, 0x0800, packet)] * 3
 
 
+def _raw_city(_: LiveCall, marker: bytes) -> list[Shot]:
+    packet = craft.udp((TUNNEL_IP, 41002), (CITY_IP, 53), marker)
+    return [Shot("vpn", "wg-a", "", "", 0x0800, packet)] * 3
+
+
 def _spoof(call: LiveCall, marker: bytes) -> list[Shot]:
     """The recorder's address, port, SSRC and next numbers, from another hardware address; harmless PS padding inside."""
     ends = ((NVR_IP, call.recorder_port), (LAN_IP, call.lan_port))
@@ -251,6 +256,7 @@ PROBES: tuple[Probe, ...] = (
     Probe("rtp-back-from-city", ("nvr",), "the relay never reads the city's socket", _rtp_back),
     Probe("lan-process-to-router", ("router",), OUTPUT, _plain_router, False),
     Probe("lan-raw-frame-to-internet", ("internet",), OUTPUT, _raw_router, False),
+    Probe("vpn-raw-frame-to-city", ("city",), "nft: frames of the tunnel", _raw_city, False),
     Probe("uplink-own-rst", ("internet",), "nft: output of wan", _uplink("tcp"), False, _rst),
     Probe("uplink-own-icmp", ("internet",), "nft: output of wan", _uplink("udp"), False, _city_icmp),
 )  # fmt: skip
@@ -264,8 +270,7 @@ def fire(shots: list[Shot], twin: bool) -> int:
     opened: dict[tuple[str, str], socket.socket] = {}
     try:
         for shot in shots:
-            host = {"lan": "twin"}.get(shot.host, f"t-{shot.host}") if twin else shot.host
-            key = (host, shot.link)
+            key = _place(shot) if twin else (shot.host, shot.link)
             if key not in opened:
                 opened[key] = packet_in(*key)
             sent += _send(opened[key], shot, twin)
@@ -275,10 +280,19 @@ def fire(shots: list[Shot], twin: bool) -> int:
     return sent
 
 
+def _place(shot: Shot) -> tuple[str, str]:
+    """Return the host and link of the twin's street that a shot is sent from."""
+    links = {("lan", "lan0"): "lan0", ("vpn", "wg-a"): "vpn0"}
+    key = (shot.host, shot.link)
+    return ("twin", links[key]) if key in links else (f"t-{shot.host}", shot.link)
+
+
 def _send(link: socket.socket, shot: Shot, twin: bool) -> int:
     target, source = shot.target_mac, shot.source_mac
     if twin and not target:
         target, source = TWIN_VPN_MAC, TWIN_CITY_MAC
+        if shot.host == "vpn":
+            target, source = source, target
     try:
         if target:
             link.send(craft.ethernet(target, source, shot.kind, shot.packet))

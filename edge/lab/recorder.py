@@ -4,7 +4,8 @@ Its recordings are painted when they are asked for: picture 25 x n is the n-th s
 socket: ``alarm CHANNEL``, ``position CHANNEL``, ``status CHANNEL ON|OFF``, ``facts``; and, owned by somebody who means ill,
 ``raw HEX`` (a datagram to the box) and ``sdp HEX`` (how it answers invitations from now on; none: as it should).
 ``send HOW`` says how it sends: ``right``, ``nothing``, ``large`` (packets that go in pieces), a payload type, or from
-another of its addresses; ``refuse STATUS`` how it answers invitations (0: as it should).
+another of its addresses; ``refuse STATUS`` how it answers invitations (0: as it should); ``goes_on 1`` that a BYE does not
+stop its stream, until ``goes_on 0``.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ CHANNELS = {"34020000001310000001": "北门", "34020000001310000002": "值班室
 MEDIA_PORT, EAR_PORT = 15060, 15062
 #: A little over two days (2026-11-01T00:00:00 in Beijing).
 FIRST_RECORDING, RECORDINGS = 1_793_462_400, 3000
+_IP_MTU_DISCOVER = 10
 TRANSPORT = Path("/run/snowgate-recorder-speaks-tcp")
 
 
@@ -112,6 +114,11 @@ class Sender:
             prefix = b"$\0" if how == "interleaved" else b""
             self._socket.sendall(prefix + len(data).to_bytes(2, "big") + data)
         else:
+            if how == "headers":  # what a header of IP can say: another in each packet
+                self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, 1 + os.urandom(1)[0] % 255)
+                self._socket.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, os.urandom(1)[0])
+                # Without "don't fragment" a packet has an identification of its own (RFC 6864).
+                self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, 2 * (os.urandom(1)[0] % 2))
             self._socket.sendto(data, self._to)
 
     def _run(self, camera: Camera) -> None:
@@ -231,6 +238,8 @@ class Recorder:
         self._ear: Ear | None = None
         self._answer_with = b""
         self._how, self._refusal = "right", 0
+        #: Streams that a BYE has not stopped; None where it does.
+        self._going_on: list[Sender] | None = None
         self._loop = asyncio.get_running_loop()
         self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": "", "invited": 0, "streams": []}
 
@@ -268,6 +277,10 @@ class Recorder:
             self._answer_with = bytes.fromhex(words[1]) if len(words) > 1 else b""
         elif verb == "send":
             self._how = words[1]
+        elif verb == "goes_on":
+            for sender in self._going_on or ():
+                sender.stop()
+            self._going_on = [] if words[1] == "1" else None
         elif verb == "refuse":
             self._refusal = int(words[1])
         elif verb == "status":
@@ -294,7 +307,9 @@ class Recorder:
                 sender.start()
         elif isinstance(event, CallEnded):
             ended = self._senders.pop(event.call, None)
-            if ended is not None:
+            if ended is not None and self._going_on is not None:
+                self._going_on.append(ended)
+            elif ended is not None:
                 ended.stop()
             else:
                 self.facts["talk"] = "ended"

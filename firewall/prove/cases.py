@@ -23,14 +23,14 @@ NOT_COVERED = {
     "K09": "rules exchanged under a flood: a property of loading, seen in the laboratory",
     "K10": "rules taken away: forwarding is off, seen in the laboratory",
     "K12": "false ARP: static neighbours, kernel settings",
-    "K16": "connection tracking exhausted: nothing here tracks connections",
-    "K17": "the time before the rules: closed.nft, seen when the image boots",
+    "K16": "connection tracking exhausted: nothing here tracks connections, seen in the laboratory",
+    "K17": "the time before the rules: closed.nft, seen in the laboratory",
     "W01": "another site's inner address: WireGuard's AllowedIPs at the hub",
     "W04": "floods of handshakes: WireGuard's cookies",
     "R02": "who sends first: the source is fixed by signalling, and by the relay",
     "R04": "numbers and SSRCs: the relay",
     "R07": "RTCP: the relay",
-    "V01": "identifiers of SIP: made anew by the city side",
+    "V01": "identifiers of SIP: made anew by the city side, measured in the laboratory",
     "V02": "what the content says: the relay",
 }
 
@@ -205,8 +205,30 @@ def _lan_outward(site: Site, pins: Pins) -> Iterator[Case]:
             asks = Packet(own, nvr, ARP)
             rows.append(("A08", "a question for the recorder's hardware address", asks, True))
             rows.append(("K12", "a question in another's name", replace(asks, source=other), False))
+            rows.append(
+                ("A06", "the same word to a port without a view", replace(framed, sport=pins.lan_tcp + 2), False)
+            )
+            rows += _unlike(sip)
         for id_, words, packet, good in rows:
             yield Case(id_, "lan", way, words, packet, good)
+
+
+def _unlike(packet: Packet) -> list[Row]:
+    """What only a packet socket can write, near a packet that may go."""
+    whole = (8 + len(packet.payload)).to_bytes(2, "big") + b"\0\0" + packet.payload
+    first = packet.sport.to_bytes(2, "big") + packet.dport.to_bytes(2, "big") + whole[:12]
+    return [
+        ("K02", "a frame of IPv6", replace(packet, source="fe80::2", target="fe80::10", six=True), False),
+        (
+            "K03",
+            "a frame with the first piece of what may go",
+            replace(packet, payload=first, fragment=(0, True)),
+            False,
+        ),
+        ("K03", "a frame with a later piece of it", replace(packet, payload=bytes(16), fragment=(2, False)), False),
+        ("K13", "a frame with IP options", replace(packet, options=_RECORD_ROUTE), False),
+        ("K05", "a frame of IP protocol 47", replace(packet, protocol=47), False),
+    ]
 
 
 def _lan_stated(site: Site) -> Iterator[Case]:
@@ -252,7 +274,7 @@ def _vpn(site: Site) -> Iterator[Case]:
         *((("N02", f"a probe of port {port}", replace(answer, protocol=UDP, sport=4000, dport=port, flags="", payload=b"x"), False))
           for port in (53, 161, 1900, 3702, 5353)),
     ])  # fmt: skip
-    outside: tuple[Way, list[Row]] = ("out", [
+    outside: list[Row] = [
         ("A12", "SIP to the platform", asks, True),
         ("A13", "media of an open view", media, True),
         ("A14", "media of an open view by TCP", framed, True),
@@ -263,10 +285,15 @@ def _vpn(site: Site) -> Iterator[Case]:
         ("K01", "a connection to another host of the city", replace(asks, protocol=TCP, flags="S", target=CITY_DATABASE, payload=b""), False),
         ("W08", "DNS inside the tunnel", replace(media, dport=53, payload=b"x" * 40), False),
         ("K05", "a ping", replace(media, protocol=ICMP, payload=b"x" * 32), False),
-    ])  # fmt: skip
-    for way, rows in (inside, outside):
+        ("K14", "media under a foreign address", replace(media, source=CITY_DATABASE), False),
+    ]  # fmt: skip
+    for way, rows in (inside, ("out", outside)):
         for id_, words, packet, good in rows:
             yield Case(id_, "vpn", way, words, packet, good)
+    asked = ("K05", "a question for a hardware address", Packet(own, host, ARP), False)
+    for at, tunnel in enumerate(site.tunnel):
+        for id_, words, packet, good in (*outside, *_unlike(media), asked):
+            yield Case(id_, "vpn", "frame", f"{tunnel.name}: {words}", packet, good, link=at)
     sound = Packet(pins.city, own, UDP, *pins.city_sound, rtp(8, 160))
     if site.control is not None:
         door = Packet(own, str(site.control.address), TCP, 40111, site.control.port, b"", "S")

@@ -15,6 +15,7 @@ from netconf.model import Recorder, Site
 
 #: Where the recorder of the sample hears.
 EAR_PORT = 15062
+_OUTWARD: tuple[Way, ...] = ("out", "frame")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def passes(site: Site, learned: Learned, room: Room, way: Way, packet: Packet) -
     """Return whether a packet that is sent this way must arrive."""
     own = own_addresses(site, learned)[room]
     if packet.protocol == ARP:
+        # A tunnel has no hardware addresses to ask for.
         return way == "frame" and room != "vpn" and packet.source in own
     if packet.six or packet.fragment != (0, False) or packet.options:
         return False
@@ -54,8 +56,10 @@ def passes(site: Site, learned: Learned, room: Room, way: Way, packet: Packet) -
     if room == "lan" and way == "frame" and not _to_the_right_hardware(site, packet):
         return False
     flows = list(_wan(site, learned) if room == "wan" else _vpn(site) if room == "vpn" else _lan(site))
-    # What a socket sends passes the output chain and then, but for the tunnel's, the wire's own.
-    stages: tuple[Way, ...] = ("out", "frame") if way == "out" and room != "vpn" else (way,)
+    # What a socket sends passes the output chain and then the wire's own.
+    stages: tuple[Way, ...] = ("out", "frame") if way == "out" else (way,)
+    if "frame" in stages and room == "vpn" and packet.source not in own:
+        return False
     return all(any(flow.holds(packet) for flow in flows if stage in flow.ways) for stage in stages)
 
 
@@ -161,18 +165,13 @@ def _lan(site: Site) -> Iterator[Flow]:
         for protocol in (UDP, TCP):
             yield Flow(("in",), protocol, host, dports=sip)
             yield Flow(("out", "frame"), protocol, own, host, sports=sip, opens=False)
-        span, all_ = site.lan.media_port_range, addresses(recorder)
-        yield Flow(("frame",), TCP, own, all_, sports=span, laden=False)
-        spoken = recorder.id in site.spoken_to
-        if spoken:
-            yield Flow(("frame",), UDP, own, all_, sports=span, content="sound")
         if at == 0:
             yield Flow(("in",), UDP, media, dports=(pins.lan_udp,), content="rtp 96")
             yield Flow(("in",), TCP, media, dports=(pins.lan_tcp,))
-            yield Flow(("out",), TCP, None, media, sports=(pins.lan_tcp,), laden=False)
-        if at == 0 and spoken:
+            yield Flow(("out", "frame"), TCP, own, media, sports=(pins.lan_tcp,), laden=False)
+        if at == 0 and recorder.id in site.spoken_to:
             ear, from_ = (media[0],), (pins.lan_sound,)
-            yield Flow(("out",), UDP, None, ear, from_, (EAR_PORT,), content="sound")
+            yield Flow(("out", "frame"), UDP, own, ear, from_, (EAR_PORT,), content="sound")
     owners = Within(site.lan.owner_networks)
     yield Flow(("in",), ICMP, owners, content="ping")
     yield Flow(("out",), ICMP, None, owners, content="pong")
@@ -189,22 +188,22 @@ def _vpn(site: Site) -> Iterator[Flow]:
             far, door = (str(host),), (port,)
             if platform.transport == "tcp":
                 yield Flow(("in",), TCP, far, None, door, opens=False)
-                yield Flow(("out",), TCP, None, far, None, door)
+                yield Flow(_OUTWARD, TCP, None, far, None, door)
             else:
                 yield Flow(("in",), UDP, far, None, door, (platform.local_port,))
-                yield Flow(("out",), UDP, None, far, (platform.local_port,), door)
+                yield Flow(_OUTWARD, UDP, None, far, (platform.local_port,), door)
     if site.control is not None:
         far, door = (str(site.control.address),), (site.control.port,)
         yield Flow(("in",), TCP, far, None, door, opens=False)
-        yield Flow(("out",), TCP, None, far, None, door)
+        yield Flow(_OUTWARD, TCP, None, far, None, door)
     if site.monitoring.readers:
         readers = tuple(map(str, site.monitoring.readers))
         yield Flow(("in",), TCP, readers, dports=(9750,))
-        yield Flow(("out",), TCP, None, readers, sports=(9750,), opens=False)
+        yield Flow(_OUTWARD, TCP, None, readers, sports=(9750,), opens=False)
     city = (pins.city,)
     (udp_far, udp_own), (tcp_far, tcp_own), (said, heard) = pins.city_udp, pins.city_tcp, pins.city_sound
-    yield Flow(("out",), UDP, None, city, (udp_own,), (udp_far,), content="rtp")
-    yield Flow(("out",), TCP, None, city, (tcp_own,), (tcp_far,))
+    yield Flow(_OUTWARD, UDP, None, city, (udp_own,), (udp_far,), content="rtp")
+    yield Flow(_OUTWARD, TCP, None, city, (tcp_own,), (tcp_far,))
     yield Flow(("in",), TCP, city, None, (tcp_far,), (tcp_own,), opens=False)
     if site.spoken_to:
         yield Flow(("in",), UDP, city, None, (said,), (heard,), content="sound")

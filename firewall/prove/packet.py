@@ -51,6 +51,8 @@ class Case:
     #: How often it is sent, and how many of those may pass where that is a matter of rate.
     times: int = 1
     most: int | None = None
+    #: Which of the room's devices a frame is written to: a room has as many as the site has tunnels.
+    link: int = 0
     #: What is opened and closed in the room before (``firewall.pin`` scripts).
     before: str = field(default="", repr=False)
 

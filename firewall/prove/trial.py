@@ -27,7 +27,8 @@ OPEN = "".join(
     f"add table inet snowgate\nadd chain inet snowgate {name} {{ type filter hook {hook} priority 0; policy accept; }}\n"
     for name, hook in (("raw", "prerouting"), ("input", "input"), ("output", "output"))
 )
-_CHAIN = re.compile(r"\s*chain (\w+) \{")
+#: A wire's chain bears the name of its device as well.
+_CHAIN = re.compile(r"\s*chain (\w+)(?:-\S+)? \{")
 #: The chains that a packet meets, in order.
 _CHAINS: dict[Way, tuple[str, ...]] = {
     "in": ("raw", "input", "forward"), "out": ("output", "egress"), "frame": ("egress",),
@@ -82,8 +83,12 @@ class Stage:
         self.nft = {name: room.do(Nft) for name, room in self.rooms.items()}
         protocols = {case.packet.protocol for case in cases} - {ARP}
         self.inner = {name: room.do(Inner, protocols) for name, room in self.rooms.items()}
-        self.outer = {name: self.world.do(Outer, f"far-{name}0") for name in ROOMS}
-        self.captured = {name: room.do(Captured, self._ports[name][0]) for name, room in self.rooms.items()}
+        self.outer = {
+            name: [self.world.do(Outer, f"far-{name}{at}") for at, _ in enumerate(self._ports[name])] for name in ROOMS
+        }
+        self.captured = {
+            name: [room.do(Captured, port) for port in self._ports[name]] for name, room in self.rooms.items()
+        }
 
     def _open_up(self, room: Scratch, ports: list[str]) -> None:
         """Let the kernel do what it can: the rules alone are to be judged."""
@@ -135,22 +140,25 @@ class Stage:
         name, packet = case.room, case.packet
         if case.way == "in":
             data = [frame(each, number, self.mac(name)) for each in (packet, *case.also)] * case.times
-            self.world.do(self.outer[name].send, *data)
+            self.world.do(self.outer[name][0].send, *data)
         elif case.way == "out":
-            self.rooms[name].do(self.captured[name].send, packet, number)
+            self.rooms[name].do(self.captured[name][0].send, packet, number)
         else:
             goes = frame(packet, number, packet.hardware or _NEIGHBOUR_MAC, self.mac(name))
-            self.rooms[name].do(self.captured[name].send_frame, goes)
+            self.rooms[name].do(self.captured[name][case.link].send_frame, goes)
 
     def send_frame(self, name: Room, data: bytes) -> None:
         """Send a frame to a room as it is."""
-        self.world.do(self.outer[name].send, data)
+        self.world.do(self.outer[name][0].send, data)
 
     def heard(self, cases: Sequence[Case]) -> Counter[int]:
         """Return how often each case's packet has arrived where its rules are to stop it."""
         time.sleep(_SETTLE_SECONDS)
         inside = {name: room.do(self.inner[name].heard) for name, room in self.rooms.items()}
-        outside = {name: self.world.do(self.outer[name].heard) for name in ROOMS}
+        outside: dict[Room, Counter[int]] = {name: Counter() for name in ROOMS}
+        for name in ROOMS:
+            for ear in self.outer[name]:
+                outside[name].update(self.world.do(ear.heard))
         found: Counter[int] = Counter()
         for number, case in enumerate(cases, 1):
             # What a room sends on through the same cable has passed it, too.
@@ -172,8 +180,10 @@ class Stage:
     def close(self) -> None:
         for name, room in self.rooms.items():
             room.do(self.inner[name].close)
-            room.do(self.captured[name].close)
-            self.world.do(self.outer[name].close)
+            for captured in self.captured[name]:
+                room.do(captured.close)
+            for ear in self.outer[name]:
+                self.world.do(ear.close)
             room.close()
         self.world.close()
 

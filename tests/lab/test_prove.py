@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from ipaddress import IPv4Interface
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,8 @@ from netconf.model import Site
 from tests.playbook import test_ferry as ferry
 
 SITE = ferry.granted("talk")
+WG_B = SITE.tunnel[0].model_copy(update={"name": "wg-b", "address": IPv4Interface("100.64.0.11/32")})
+TWO_TUNNELS = SITE.model_copy(update={"tunnel": (*SITE.tunnel, WG_B)})
 LAB = Path("edge/lab/site.toml")
 SEED = 11
 #: Which rule is opened (its drop becomes an accept) or taken away, and the case that must notice.
@@ -37,6 +40,12 @@ TAKEN = [
     ("vpn", "SIP of 34020000002000000001", "A10"), ("vpn", "sound of open talks", "A15"), ("wan", "WireGuard wg-a", "A20"),
     ("vpn", "reports to the city's control", "A16"), ("vpn", "media of open views, by TCP", "A14"),
 ]  # fmt: skip
+#: The same upon the wires, which only a packet socket meets alone: room, device, rule that is opened, case.
+WIRES = [
+    ("lan", "lan0", "closed", "V05"), ("lan", "lan0", "no fragments", "K03"), ("lan", "lan0", "no IP options", "K13"),
+    ("vpn", "wg-a", "closed", "K01"), ("vpn", "wg-a", "no fragments", "K03"), ("vpn", "wg-a", "no IP options", "K13"),
+    ("vpn", "wg-b", "closed", "K14"), ("wan", "wan0", "closed", "V05"),
+]  # fmt: skip
 
 
 def texts(site: Site = SITE) -> dict[Room, str]:
@@ -50,8 +59,8 @@ def rights() -> None:
         pytest.skip("the lab's tests need private namespaces: make test")
 
 
-def proven(rules: dict[Room, str]) -> list[Outcome]:
-    return trial(SITE, NOTHING, rules, all_cases(SITE, NOTHING, SEED))
+def proven(rules: dict[Room, str], site: Site = SITE) -> list[Outcome]:
+    return trial(site, NOTHING, rules, all_cases(site, NOTHING, SEED))
 
 
 def red(outcomes: list[Outcome]) -> set[str]:
@@ -88,6 +97,35 @@ def test_a_door_that_is_gone_turns_it_red(room: Room, policy: str, case: str) ->
     rules[room] = "".join(kept)
     assert rules != texts()
     assert case in red(proven(rules))
+
+
+@pytest.mark.parametrize(("room", "device", "policy", "case"), WIRES)
+def test_a_wire_that_is_opened_turns_its_frames_red(room: Room, device: str, policy: str, case: str) -> None:
+    rules = texts(TWO_TUNNELS)
+    rules[room] = "".join(
+        line.replace(" drop comment", " accept comment").replace("policy drop", "policy accept")
+        if f" egress-{device} " in line and (f'comment "{policy}"' in line or "policy drop" in line)
+        else line
+        for line in rules[room].splitlines(keepends=True)
+    )
+    outcomes = [o for o in proven(rules, TWO_TUNNELS) if not o.green]
+    assert case in {o.case.id for o in outcomes}
+    assert {(o.case.room, o.case.way) for o in outcomes} <= {(room, "frame"), (room, "out")}
+    assert room != "vpn" or {TWO_TUNNELS.tunnel[o.case.link].name for o in outcomes if o.case.way == "frame"} == {
+        device
+    }
+
+
+def test_pins_hold_upon_the_wire_of_each_tunnel() -> None:
+    rules = texts(TWO_TUNNELS)
+    assert not red(proven(rules, TWO_TUNNELS))
+    open_ones = rules["vpn"].replace(" ip daddr . udp dport . udp sport @media counter", " counter")
+    rules["vpn"] = "".join(
+        new if "netdev" in old else old
+        for old, new in zip(rules["vpn"].splitlines(keepends=True), open_ones.splitlines(keepends=True), strict=True)
+    )
+    words = {o.case.words for o in proven(rules, TWO_TUNNELS) if not o.green and o.case.way == "frame"}
+    assert {f"{name}: media to another host of the city" for name in ("wg-a", "wg-b")} <= words
 
 
 def test_rules_that_are_none_are_no_proof(tmp_path: Path) -> None:
