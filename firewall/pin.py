@@ -11,7 +11,6 @@ from ipaddress import IPv4Address
 
 from firewall.ruleset import TABLE
 
-
 #: An address and a port of it.
 End = tuple[IPv4Address, int]
 
@@ -47,7 +46,7 @@ def outward_framed(own: End, far: End, kbytes_per_second: int) -> Pin:
     return Pin("vpn", "media_tcp", (_way(own, far),), kbytes_per_second)
 
 
-def sound_from(far: End, own: End, kbytes_per_second: int) -> Pin:
+def sound_from(own: End, far: End, kbytes_per_second: int) -> Pin:
     """Return what lets sound in from the city's address and port to ours."""
     return Pin("vpn", "sound", (_way(own, far),), kbytes_per_second)
 

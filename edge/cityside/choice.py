@@ -149,7 +149,9 @@ class Chooser:
         or a talk would end.
         """
         used = self._of(self.chosen)
-        others = [each for each in self._tunnels if each is not used and each.state is State.LIVES and each.rests_until <= now]
+        others = [
+            each for each in self._tunnels if each is not used and each.state is State.LIVES and each.rests_until <= now
+        ]
         trusted = [each for each in others if each.distrusted_until <= now]
         if used.state is State.DEAD or used.rests_until > now:
             return self._switch(trusted or others, "dead" if used.state is State.DEAD else "rotated", now)
@@ -172,6 +174,10 @@ class Chooser:
 
     def _of(self, name: str) -> _Tunnel:
         return next(each for each in self._tunnels if each.name == name)
+
+    def states(self) -> Mapping[str, State]:
+        """Return what is known of each tunnel."""
+        return {each.name: each.state for each in self._tunnels}
 
     def status(self, now: float) -> Mapping[str, object]:
         """Return what a person may see: which one is used, and how each answers."""

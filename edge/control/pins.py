@@ -52,8 +52,7 @@ def pin_of(asked: Asked, site: Site) -> Pin:
     rate, framed = asked.max_kbytes_per_second, asked.transport == "tcp"
     if isinstance(asked, OpenOut):
         outward = pins.outward_framed if framed else pins.outward
-        far, own = _ends(asked)
-        return outward(own, far, rate)
+        return outward(*_ends(asked), rate)
     recorder = _recorder(asked.recorder, site)
     sources = recorder.media_addresses if recorder is not None else ()
     if framed:
@@ -62,8 +61,8 @@ def pin_of(asked: Asked, site: Site) -> Pin:
 
 
 def _ends(asked: OpenOut | OpenFrom) -> tuple[End, End]:
-    """The city's end, and ours."""
-    return (IPv4Address(asked.address), asked.port), (IPv4Address(asked.local), asked.local_port)
+    """Our end, and the city's."""
+    return (IPv4Address(asked.local), asked.local_port), (IPv4Address(asked.address), asked.port)
 
 
 def _recorder(named: str, site: Site) -> Recorder | None:

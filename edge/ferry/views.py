@@ -362,8 +362,8 @@ class Views:
         return "udp" if self._recorders[pull.request.recorder].media == "udp" else "tcp"
 
     def _ask_out(self, number: int, view: View) -> None:
-        how = (PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS, view.way.transport)
-        self._emit(AskKeeper(OpenOut(f"out-{number}", *view.way.peer, *view.way.local, *how)))
+        rate, ttl = PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS
+        self._emit(AskKeeper(OpenOut(f"out-{number}", *view.way.peer, *view.way.local, rate, ttl, view.way.transport)))
 
     def on_keeper_up(self) -> None:
         """A keeper is there, perhaps a new one that knows no pins: it hears of those of the pulls that flow."""

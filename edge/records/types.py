@@ -52,6 +52,7 @@ REASONS = (
     "sdp_unacceptable",
     "side_lost",
     "too_many_calls",
+    "tunnel_switched",
     "uplink_full",
     "uplink_yielded",
 )

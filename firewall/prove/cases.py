@@ -61,7 +61,7 @@ def opened(site: Site) -> dict[Room, str]:
         held.append(pin.inward(sources, pins.lan_udp, pins.payload_type, 2048))
         held.append(pin.inward_framed(sources, pins.lan_tcp, 2048))
     if known and known[0].id in site.spoken_to:
-        held.append(pin.sound_from(*reversed(ends(pins.city_sound, 1)), 12))
+        held.append(pin.sound_from(*ends(pins.city_sound, 1), 12))
         held.append(pin.sound_to(known[0].media_addresses[0], EAR_PORT, pins.lan_sound, 12))
     for each in held:
         scripts[room_of(each.namespace)] += pin.opened(each, 600)[each.namespace]
@@ -319,7 +319,13 @@ def _vpn_doors(site: Site) -> Iterator[Case]:
                 ("out", "A12", f"SIP to the platform by {name}", asks, True),
                 ("in", "K04", f"what is for {other.name}, by {name}", replace(answer, target=theirs), False),
                 ("out", "K14", f"from the address of {other.name}, by {name}", replace(asks, source=theirs), False),
-                ("out", "A13" if door == 0 else "K14", f"media of a view of {site.tunnel[0].name}, by {name}", media, door == 0),
+                (
+                    "out",
+                    "A13" if door == 0 else "K14",
+                    f"media of a view of {site.tunnel[0].name}, by {name}",
+                    media,
+                    door == 0,
+                ),
             ]
         for way, id_, words, packet, good in rows:
             yield Case(id_, "vpn", way, words, packet, good, door)

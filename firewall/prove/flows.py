@@ -190,9 +190,9 @@ def _vpn(site: Site, by: int) -> Iterator[Flow]:
     pins = sample(site)
     probed = site.tunnel[by].probe
     if probed is not None:
-        far, port = (str(probed),), (9751,)
-        yield Flow(("in",), UDP, far, None, port, port, content="probe")
-        yield Flow(("out",), UDP, None, far, port, port, content="probe")
+        answers, echo = (str(probed),), (9751,)
+        yield Flow(("in",), UDP, answers, None, echo, echo, content="probe")
+        yield Flow(("out",), UDP, None, answers, echo, echo, content="probe")
     for platform in site.platform:
         for host, port in ((platform.address, platform.port), *((s.address, s.port) for s in platform.redirect)):
             far, door = (str(host),), (port,)

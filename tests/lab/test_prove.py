@@ -128,9 +128,7 @@ def test_a_wall_between_the_tunnels_that_is_opened_turns_it_red(policies: tuple[
 def test_a_probes_door_that_is_gone_turns_it_red(policy: str, case: str) -> None:
     site = two_tunnels()
     rules = texts(site)
-    rules["vpn"] = "".join(
-        line for line in rules["vpn"].splitlines(keepends=True) if f'comment "{policy}"' not in line
-    )
+    rules["vpn"] = "".join(line for line in rules["vpn"].splitlines(keepends=True) if f'comment "{policy}"' not in line)
     assert case in red(proven(rules, site))
 
 

@@ -92,6 +92,7 @@ def test_a_fault_is_found_at_its_place(code: str, path: str, old: str, new: str)
     assert old in GOOD
     assert (code, path) in codes(GOOD.replace(old, new, 1))
 
+
 SECOND_TUNNEL = """[[tunnel]]
 name = "wg-b"
 address = "100.64.0.11/32"
