@@ -96,9 +96,9 @@ def _uplink(site: Site, learned: Learned) -> LinkState:
     )
 
 
-def wireguard_device(tunnel: Tunnel, public_key: str) -> WireguardState:
+def wireguard_device(tunnel: Tunnel, public_key: str, preshared_key: str = "") -> WireguardState:
     """Return what a tunnel's device should be: one peer, its networks exactly as configured, our own key."""
-    peer = Peer(tunnel.public_key, tuple(sorted(tunnel.allowed, key=str)), tunnel.keepalive_seconds)
+    peer = Peer(tunnel.public_key, tuple(sorted(tunnel.allowed, key=str)), tunnel.keepalive_seconds, preshared_key)
     return WireguardState(tunnel.name, public_key, frozenset({peer}), tunnel.listen_port or None)
 
 

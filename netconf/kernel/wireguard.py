@@ -43,14 +43,15 @@ class TunnelFacts:
     sent: int
 
 
-def text(tunnel: Tunnel, private_key: str, endpoint: IPv4Address | None = None) -> str:
-    """Return the configuration of one tunnel, for ``wg syncconf``. Holds the private key.
+def text(tunnel: Tunnel, private_key: str, endpoint: IPv4Address | None = None, preshared_key: str = "") -> str:
+    """Return the configuration of one tunnel, for ``wg syncconf``. Holds the private key, and the preshared one.
 
     ``endpoint`` is what the tunnel's name was resolved to; ``wg`` never gets a name, for it would ask for it itself.
     """
     host = tunnel.endpoint_address or endpoint
     peer = WireguardPeer(
         public_key=WireguardKey(tunnel.public_key),
+        preshared_key=WireguardKey(preshared_key) if preshared_key else None,
         endpoint_host=None if host is None else str(host),
         endpoint_port=None if host is None else tunnel.endpoint_port,
         persistent_keepalive=tunnel.keepalive_seconds or None,
@@ -103,7 +104,8 @@ def observe(device: str) -> WireguardState:
 def _peer(words: list[str]) -> Peer:
     """key, preshared key, endpoint, allowed, handshake, received, sent, keepalive (wg(8), ``show ... dump``)."""
     allowed = sorted((ip_network(part) for part in words[3].split(",") if part != "(none)"), key=str)
-    return Peer(words[0], tuple(allowed), 0 if words[7] == "off" else int(words[7]))
+    shared = "" if words[1] == "(none)" else words[1]
+    return Peer(words[0], tuple(allowed), 0 if words[7] == "off" else int(words[7]), shared)
 
 
 def facts(device: str) -> TunnelFacts | None:
