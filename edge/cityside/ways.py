@@ -14,7 +14,7 @@ from edge.io.log import Log
 from edge.io.road import Road, roads
 from netconf.model import Site
 
-_SAID = {State.DEAD: "tunnel_dead", State.LIVES: "tunnel_answers"}
+_SAID = {State.DEAD: "tunnel_unanswered", State.LIVES: "tunnel_answers"}
 
 
 class Turn(enum.Enum):

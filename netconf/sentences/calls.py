@@ -143,7 +143,7 @@ CALLS = {
         "本站已改用另一条隧道，原隧道上的观看已结束。",
         "可重新打开。",
     ),
-    "tunnel_dead": Words(
+    "tunnel_unanswered": Words(
         "A tunnel's concentrator answers no probe any more.",
         "Have the city check that concentrator; another tunnel carries the site if there is one.",
         "隧道的汇聚设备不再应答探测。",
