@@ -22,6 +22,8 @@ _TIMEOUT_SECONDS = 10.0
 MAX_DUMP_BYTES = 1 << 20
 #: A pipe takes this much at once; 16 networks make about 1 KiB.
 MAX_TEXT_BYTES = 1 << 15
+#: All zeros is none (WireGuard 5.2). Said each time: ``wg syncconf`` lets stand what its text does not name.
+NO_PRESHARED_KEY = "A" * 43 + "="
 #: ``wg`` repeats the line that it does not take, and that line can be a key, whole or damaged.
 _SECRET = re.compile(r"[`'\"].*[`'\"]|[A-Za-z0-9+/]{20,}=*", re.DOTALL)
 
@@ -60,7 +62,9 @@ def text(tunnel: Tunnel, private_key: str, endpoint: IPv4Address | None = None, 
     config = WireguardConfig(private_key=WireguardKey(private_key), listen_port=tunnel.listen_port or None)
     config.add_peer(peer)
     # wg knows three of the settings of an [Interface]; the rest is wg-quick's.
-    return str(config.to_wgconfig(wgquick_format=False))
+    said = str(config.to_wgconfig(wgquick_format=False))
+    known = f"PublicKey = {tunnel.public_key}\n"
+    return said if preshared_key else said.replace(known, f"{known}PresharedKey = {NO_PRESHARED_KEY}\n")
 
 
 def syncconf(device: str, configuration: str) -> None:

@@ -165,7 +165,7 @@ def test_a_preshared_key_goes_into_the_text_and_nowhere_else(tmp_path: Path) -> 
     tunnel = site().tunnel[0]
     private = private_key(tmp_path, A, None)
     assert secrets.read_preshared_key(tmp_path, A) == ""
-    assert "PresharedKey" not in wireguard.text(tunnel, private)
+    assert f"PresharedKey = {wireguard.NO_PRESHARED_KEY}\n" in wireguard.text(tunnel, private)
     secrets.write_preshared_key(tmp_path, A, PSK)
     assert secrets.read_preshared_key(tmp_path, A) == PSK
     assert (tmp_path / "psk-wg-a").stat().st_mode & 0o777 == 0o600
