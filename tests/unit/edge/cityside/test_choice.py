@@ -219,3 +219,27 @@ def test_one_tunnel_is_not_probed_and_one_that_cannot_be_is_left_for_silence_alo
 
 def test_what_is_kept_of_a_tunnel_that_is_no_more_is_the_first_one() -> None:
     assert clock(chosen="wg-z").chooser.chosen == A
+
+
+def test_the_silence_of_before_does_not_count_against_the_next_tunnel() -> None:
+    box = clock(A, B, C)
+    box.living = {A, B, C}
+    box.run(10)
+    box.unanswered_since, box.living = box.now - 1000, {B, C}
+    assert [each.tunnel for each in box.run(SILENT_SECONDS - 5)] == [B], "B has its own minute"
+    box.run(15)
+    assert box.chooser.chosen == C
+
+
+def test_a_silence_that_leads_nowhere_is_not_held_against_the_tunnel() -> None:
+    box = clock()
+    box.run(10)
+    box.unanswered_since = box.now
+    box.run(2 * SILENT_SECONDS + 5)
+    assert [each.tunnel for each in box.done] == [B], "A is not trusted again so soon"
+    box.run(DISTRUST_SECONDS - SILENT_SECONDS)
+    assert [each.tunnel for each in box.done] == [B, A], "two minutes after it was left, and B is left for two minutes"
+    before = box.now
+    while len(box.done) == 2:
+        box.run(0.25)
+    assert box.now - before < DISTRUST_SECONDS + 5
