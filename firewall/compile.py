@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from firewall.ruleset import Rule, Ruleset, Wire, noting
 from netconf.learned import NOTHING, Learned, fitting
-from netconf.model import METRICS_PORT, Platform, Recorder, Site
+from netconf.model import METRICS_PORT, PROBE_PORT, Platform, Recorder, Site
 
 #: What a ping carries on every system that an installer's telephone runs; more would be a road for data.
 _PING = "ip length <= 92"
@@ -25,11 +25,14 @@ _OPENS, _ANSWERS = "tcp flags & (syn | ack) == syn", "tcp flags & (syn | ack) !=
 #: Where the owner's page is.
 PAGE_PORT = 443
 _LAN_MEDIA_KEY = "ip saddr . udp dport . @th,73,7"
-_VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
-_LAN_SOUND_KEY, _VPN_SOUND_KEY = "ip daddr . udp dport . udp sport", "ip saddr . udp sport . udp dport"
+#: In ``vpn`` a pin names our own address, too: it is of one tunnel.
+_VPN_MEDIA_KEY = "ip saddr . ip daddr . udp dport . udp sport"
+_LAN_SOUND_KEY, _VPN_SOUND_KEY = "ip daddr . udp dport . udp sport", "ip daddr . ip saddr . udp sport . udp dport"
 #: G.711 A-law, at most 120 ms of it: what goes to a loudspeaker (``edge.rtp.sound``).
 _SOUND = "udp length > 20 udp length <= 980 @th,64,2 2 @th,73,7 8"
-_LAN_FRAMED_KEY, _VPN_FRAMED_KEY = "ip saddr . tcp dport", "ip daddr . tcp dport . tcp sport"
+_LAN_FRAMED_KEY, _VPN_FRAMED_KEY = "ip saddr . tcp dport", "ip saddr . ip daddr . tcp dport . tcp sport"
+#: Sixteen octets that a concentrator sends back as they came; a tunnel is asked every two seconds.
+_PROBE = f"udp sport {PROBE_PORT} udp dport {PROBE_PORT} udp length 24 limit rate 10/second"
 #: A TCP segment that carries nothing: its datagram is as long as both headers, whatever options the second has. (The
 #: header's length as an octet: nft 1.0.6 dies when it lists ``tcp doff`` in a concatenation.)
 _EMPTY = "ip length . @th,96,8 { " + ", ".join(f"{20 + 4 * words} . {words << 4:#x}" for words in range(5, 16)) + " }"
@@ -146,11 +149,22 @@ def _lan(site: Site) -> Ruleset:
 
 def _vpn(site: Site) -> Ruleset:
     tunnels = [tunnel.name for tunnel in site.tunnel]
-    out, own = f"oifname {_names(tunnels)}", ", ".join(str(tunnel.address.ip) for tunnel in site.tunnel)
+    out = f"oifname {_names(tunnels)}"
     refused = f"icmp type destination-unreachable {noting(*_REFUSALS)}"
-    input_: list[Rule] = []
-    #: What goes out, by a socket or as a frame: match and policy.
+    raw, input_ = _raw(tunnels), list[Rule]()
+    #: What goes out, by a socket or as a frame: match and policy; and what only one tunnel's own does.
     goes: list[tuple[str, str]] = []
+    walls, probes = list[Rule](), dict[str, list[tuple[str, str]]]()
+    for tunnel in site.tunnel:
+        own, name = tunnel.address.ip, tunnel.name
+        if len(tunnels) > 1:
+            raw.append(Rule(f'iifname "{name}" ip daddr != {own}', "drop", f"{name} brings what is for its address"))
+        walls.append(Rule(f'oifname "{name}" ip saddr != {own}', "drop", f"{name} carries its own address alone"))
+        probes[name] = []
+        if tunnel.probe is not None:
+            policy = f"probes of {name}"
+            input_.append(Rule(f'iifname "{name}" ip saddr {tunnel.probe} {_PROBE}', "accept", policy))
+            probes[name].append((f"ip daddr {tunnel.probe} {_PROBE}", policy))
     for platform in site.platform:
         for host, port in _doors(platform):
             came, ours = _signalling(platform, port)
@@ -158,7 +172,7 @@ def _vpn(site: Site) -> Ruleset:
             goes.append((f"ip daddr {host} {ours}", f"SIP of {platform.id}"))
     goes.append((f"{_RTP} {_VPN_MEDIA_KEY} @media", "media of open views"))
     # We dial. What a city says on such a connection is read by nobody but the relay, which ends it (``framed``).
-    answer = f"ip saddr . tcp sport . tcp dport @media_tcp {_ANSWERS}"
+    answer = f"ip daddr . ip saddr . tcp sport . tcp dport @media_tcp {_ANSWERS}"
     input_.append(Rule(answer, "accept", "word that media has come, by TCP"))
     goes.append((f"{_VPN_FRAMED_KEY} @media_tcp", "media of open views, by TCP"))
     if site.spoken_to:
@@ -175,13 +189,18 @@ def _vpn(site: Site) -> Ruleset:
         goes.append((f"ip daddr {reader} tcp sport {METRICS_PORT} {_ANSWERS}", policy))
     input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
     pins = (("media", _VPN_MEDIA_KEY), ("media_tcp", _VPN_FRAMED_KEY), ("sound", _VPN_SOUND_KEY))
-    output = tuple(Rule(f"{out} {match}", "accept", policy) for match, policy in goes)
-    # A program of ours binds to the first tunnel's address and the routes choose the device: each of them is right.
-    frames = tuple(Rule(f"ip saddr {{ {own} }} {match}", "accept", policy) for match, policy in goes)
-    wires = tuple(Wire(name, (*_whole(), *frames)) for name in tunnels)
-    return Ruleset(
-        "vpn", tuple(_raw(tunnels)), tuple(input_), output, pins, wires, ("media", "media_tcp"), (_REFUSALS,)
-    )
+    output = [*walls]
+    for name, asked in probes.items():
+        output += [Rule(f'oifname "{name}" {match}', "accept", policy) for match, policy in asked]
+    output += [Rule(f"{out} {match}", "accept", policy) for match, policy in goes]
+    wires = tuple(
+        Wire(tunnel.name, (*_whole(), *(
+            Rule(f"ip saddr {tunnel.address.ip} {match}", "accept", policy)
+            for match, policy in (*probes[tunnel.name], *goes)
+        )))
+        for tunnel in site.tunnel
+    )  # fmt: skip
+    return Ruleset("vpn", tuple(raw), tuple(input_), tuple(output), pins, wires, ("media", "media_tcp"), (_REFUSALS,))
 
 
 def _doors(platform: Platform) -> list[tuple[IPv4Address, int]]:

@@ -261,4 +261,6 @@ def _key(peer: Peer) -> str:
 
 def _peer_words(device: str, peer: Peer) -> str:
     allowed = ",".join(str(network) for network in peer.allowed)
-    return f"wg set {device} peer {peer.public_key} allowed-ips {allowed} persistent-keepalive {peer.keepalive_seconds}"
+    shared = " preshared-key FILE" if peer.preshared_key else ""
+    keepalive = f"persistent-keepalive {peer.keepalive_seconds}"
+    return f"wg set {device} peer {peer.public_key}{shared} allowed-ips {allowed} {keepalive}"

@@ -75,13 +75,65 @@ def read_wireguard_key(folder: Path, tunnel: str) -> str:
         SecretDamaged: the file holds no key.
         OSError: it cannot be read.
     """
-    path = folder / f"{_checked(tunnel)}.key"
+    return read_key(folder / f"{_checked(tunnel)}.key")
+
+
+def read_key(path: Path) -> str:
+    """Return the private WireGuard key in a file (base64).
+
+    Raises:
+        SecretDamaged: it holds none.
+        OSError: it cannot be read.
+    """
     try:
         private = durable.read(path, MAX_SECRET_BYTES).decode("ascii").strip()
         public_key(private)
     except ValueError:
         raise SecretDamaged(path.name) from None
     return private
+
+
+def next_name(tunnel: str) -> str:
+    """Return the name of the file with a tunnel's next key (``netconf.rotation``)."""
+    return f"{_checked(tunnel)}.next"
+
+
+def preshared_name(tunnel: str) -> str:
+    """Return the name of the file with a tunnel's preshared key."""
+    return f"psk-{_checked(tunnel)}"
+
+
+def read_preshared_key(folder: Path, tunnel: str) -> str:
+    """Return the key that a tunnel shares with its concentrator (base64), "" when there is none. As secret as a private key.
+
+    Raises:
+        SecretDamaged: the file holds something else than 32 octets.
+        OSError: it cannot be read.
+    """
+    path = folder / preshared_name(tunnel)
+    try:
+        text = durable.read(path, MAX_SECRET_BYTES).decode("ascii").strip()
+        raw = base64.b64decode(text, validate=True)
+    except FileNotFoundError:
+        return ""
+    except ValueError:
+        raise SecretDamaged(path.name) from None
+    if len(raw) != 32 or base64.b64encode(raw).decode("ascii") != text:
+        raise SecretDamaged(path.name)
+    return text
+
+
+def write_preshared_key(folder: Path, tunnel: str, key: str) -> None:
+    """Share ``key`` (base64) with a tunnel's concentrator from now on.
+
+    Raises:
+        ValueError: it is none of 32 octets.
+        OSError: nothing was changed.
+    """
+    if len(base64.b64decode(key, validate=True)) != 32:
+        raise ValueError("preshared key")
+    _ensure(folder)
+    durable.write(folder / preshared_name(tunnel), key.encode("ascii") + b"\n")
 
 
 def ensure_device_key(folder: Path) -> ec.EllipticCurvePrivateKey:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Network
 from typing import Literal
 
@@ -55,11 +55,15 @@ class LinkState:
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """A WireGuard peer; ``allowed`` sorted by text. Its endpoint is not here: it follows the peer's last good packet, and rightly so."""
+    """A WireGuard peer; ``allowed`` sorted by text. Its endpoint is not here: it follows the peer's last good packet, and rightly so.
+
+    ``preshared_key`` "" is none; it is compared and never shown.
+    """
 
     public_key: str
     allowed: tuple[IPv4Network | IPv6Network, ...] = ()
     keepalive_seconds: int = 0
+    preshared_key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

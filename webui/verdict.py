@@ -13,11 +13,15 @@ from netconf.model import Site
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One station of the path: ``name`` is a word of the pages, ``trouble`` the first thing that is wrong there."""
+    """One station of the path: ``name`` is a word of the pages, ``trouble`` the first thing that is wrong there.
+
+    ``of`` is what the detail is about, where there are several: the tunnel that is used.
+    """
 
     name: str
     detail: str
     trouble: Finding | None = None
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ def verdict(site: Site, facts: dict[str, Any]) -> Verdict:
     stages = (
         _recorders(site, facts.get("siteside") or {}, first["recorders"]),
         _box(keeper, ferry),
-        _tunnel(keeper, first["tunnel"]),
+        _tunnel(keeper, evidence.used, first["tunnel"]),
         Stage(
             "city",
             ", ".join(platform.id for platform in site.platform),
@@ -83,7 +87,10 @@ def _box(keeper: dict[str, Any], ferry: dict[str, Any]) -> Stage:
     return Stage("box", "", None if ferry.get("sides") == ["city", "site"] else finding("ferry_unreachable"))
 
 
-def _tunnel(keeper: dict[str, Any], fault: Finding | None) -> Stage:
-    ages = [tunnel.get("handshake_age_seconds") for tunnel in (keeper.get("tunnels") or {}).values()]
-    known = [age for age in ages if age is not None]
+def _tunnel(keeper: dict[str, Any], used: str, fault: Finding | None) -> Stage:
+    tunnels = keeper.get("tunnels") or {}
+    ages = {name: tunnel.get("handshake_age_seconds") for name, tunnel in tunnels.items()}
+    known = [age for age in ages.values() if age is not None]
+    if len(tunnels) > 1 and ages.get(used) is not None:
+        return Stage("tunnel", str(ages[used]), fault, used)
     return Stage("tunnel", str(min(known)) if known else "", fault or (None if known else finding("tunnel_silent")))

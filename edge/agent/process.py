@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from edge.agent.exposed import Exposed
+from edge.agent.line import Line
 from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import (
     CityAnswer,
     ControlError,
     Done,
     HandOver,
+    NextKey,
     Outcome,
     Proving,
     Refusal,
+    RotateKey,
     Status,
     StatusReport,
     Waiting,
@@ -61,7 +64,9 @@ class Agent:
         self._log = log
         self._supervisor = supervisor
         self._status = StatusFile(where.run, "agent")
+        self._line = Line(where.run)
         self.nonce = ""
+        self.next_keys: dict[str, str] = {}
         #: Of a layer that the keeper has proven before it applies it; asked after until there is a nonce, or a refusal.
         self.proving = ""
 
@@ -82,6 +87,8 @@ class Agent:
             self._status.write({"control": "away"})
             return
         self._status.write({"control": "answers"})
+        if isinstance(tunnel := answer.get("rotate"), str):
+            self._rotate(tunnel)
         if isinstance(answer.get("answer"), str) and self.nonce:
             self._tell(CityAnswer(answer["answer"]))
         elif isinstance(answer.get("layer"), str) and not self.nonce:
@@ -100,6 +107,17 @@ class Agent:
             for found in answer.findings:
                 self._log.say(found.code, found.path)
 
+    def _rotate(self, tunnel: str) -> None:
+        """Ask for a tunnel's next key, for the next report; one that the keeper does not know is told as a word in the log."""
+        try:
+            answer = ask(self._run, RotateKey(tunnel), "agent", SMALL_SECONDS)
+        except UnicodeError:
+            return
+        if isinstance(answer, NextKey):
+            self.next_keys = {answer.tunnel: answer.public_key}
+        elif isinstance(answer, Refusal):
+            self._log.say(answer.rule, tunnel)
+
     def _report(self) -> str:
         answer = ask(self._run, Status(), "agent", SMALL_SECONDS)
         facts = answer.facts if isinstance(answer, StatusReport) else {}
@@ -116,6 +134,8 @@ class Agent:
             "change": change,
             "findings": facts.get("findings"),
             "tunnels": facts.get("tunnels"),
+            # Of the tunnel whose key the city wants exchanged, the public key that it would have.
+            "next_keys": self.next_keys,
             # Codes and facts: the city has the sentences, in its own language.
             "faults": [[found.code, found.severity.value, dict(found.args)] for found in faults[:MOST_FAULTS]],
             "programs": programs,
@@ -125,6 +145,7 @@ class Agent:
     def _post(self, report: str) -> dict[str, Any]:
         self._supervisor.beat()
         line = http.client.HTTPConnection(str(self._control.address), self._control.port, timeout=DEADLINE_SECONDS)
+        line.sock = self._line.dial(self._site, self._control, DEADLINE_SECONDS)
         try:
             line.request("POST", "/v1/report", report.encode("ascii"), {"Content-Type": "application/json"})
             response = line.getresponse()

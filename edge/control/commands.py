@@ -31,6 +31,13 @@ from netconf.finding import Finding, Severity, finding
 from netconf.model import MAX_SITE_BYTES
 
 _PROGRAMS = ("siteside", "ferry", "cityside", "uplink")
+#: What a tunnel's probes say (``edge.cityside.choice``).
+_STATES = {
+    "lives": ("answers", "应答正常"),
+    "dead": ("does not answer", "无应答"),
+    "unknown": ("not probed yet", "尚未探测"),
+    "unprobed": ("not probed", "未设探测"),
+}
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -173,11 +180,12 @@ def status(args: argparse.Namespace) -> int:
 def _tell(facts: dict[str, Any], language: str) -> None:
     english = language == "en"
     keeper, site = facts.get("keeper") or {}, facts.get("siteside") or {}
+    ways: dict[str, Any] = (facts.get("cityside") or {}).get("tunnel") or {}
     for name, tunnel in keeper.get("tunnels", {}).items():
         age = tunnel.get("handshake_age_seconds")
         never, told = ("never" if english else "从未"), (f"{age} s" if english else f"{age} 秒前")
         print(f"{'tunnel' if english else '隧道'} {name}: {'handshake' if english else '握手'} "
-              f"{never if age is None else told}")  # fmt: skip
+              f"{never if age is None else told}{_way(name, ways, english)}")  # fmt: skip
     for recorder, online in site.get("recorders", {}).items():
         print(f"{'recorder' if english else '录像机'} {recorder}: {'online' if online else 'offline'}")
     platforms: dict[str, Any] = (facts.get("cityside") or {}).get("platforms", {})
@@ -188,6 +196,15 @@ def _tell(facts: dict[str, Any], language: str) -> None:
         print("\n".join(words.report((finding(code),), "en" if english else "zh-CN")))
     for view in (view for city in platforms.values() for view in city.get("views", {}).values()):
         print(f"{'watched' if english else '正在观看'}: {view['channel']} {view['viewer'] or '未声明'}")
+
+
+def _way(name: str, ways: dict[str, Any], english: bool) -> str:
+    """What the choice among several tunnels makes of one."""
+    state = ways.get("tunnels", {}).get(name, {}).get("state")
+    if len(ways.get("tunnels", {})) < 2 or state not in _STATES:
+        return ""
+    used = (", in use" if english else "，正在使用") if ways.get("used") == name else ""
+    return ("; " if english else "；") + _STATES[state][0 if english else 1] + used
 
 
 def _read(path: Path) -> tuple[str | None, tuple[Finding, ...]]:

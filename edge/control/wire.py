@@ -31,6 +31,7 @@ _PIN = re.compile(r"(in|out|from|to)-[0-9]{1,10}", re.ASCII)
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CODE = re.compile(r"[0-9]{20}", re.ASCII)
 _PORT = re.compile(r"[a-z][a-z0-9.-]{0,14}", re.ASCII)
+_TUNNEL = re.compile(r"[a-z][a-z0-9-]{0,14}", re.ASCII)
 
 
 class ControlError(Exception):
@@ -67,11 +68,12 @@ class OpenIn:
 
 @dataclass(frozen=True, slots=True)
 class OpenOut:
-    """Let media out to the city, from ``local_port`` of the tunnel's address, by "udp" or "tcp"."""
+    """Let media out to the city, from ``local_port`` of the tunnel's own address ``local``, by "udp" or "tcp"."""
 
     pin: str
     address: str
     port: int
+    local: str
     local_port: int
     max_kbytes_per_second: int
     ttl_seconds: int
@@ -80,11 +82,12 @@ class OpenOut:
 
 @dataclass(frozen=True, slots=True)
 class OpenFrom:
-    """Let sound in from the city's ``address`` and ``port`` to ``local_port`` of the tunnel's address."""
+    """Let sound in from the city's ``address`` and ``port`` to ``local_port`` of the tunnel's own address ``local``."""
 
     pin: str
     address: str
     port: int
+    local: str
     local_port: int
     ttl_seconds: int
 
@@ -195,6 +198,13 @@ class CityAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class RotateKey:
+    """Which public key would this tunnel have next? It is made now if there is none, and used when a city layer names it."""
+
+    tunnel: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What has become of the proposal of this token? Changes nothing; answered as the proposal itself would be."""
 
@@ -286,6 +296,14 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
+class NextKey:
+    """The tunnel's next public key; the private one stays on the box."""
+
+    tunnel: str
+    public_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """It is not so, and nothing was changed."""
 
@@ -302,18 +320,18 @@ PinRequest = OpenIn | OpenOut | OpenFrom | OpenTo | RenewPin | ClosePin
 FerryRequest = PinRequest | ReceiptHead
 OperatorRequest = Plan | Apply | Outcome | Confirm | Reject | Status
 WebRequest = Propose | Outcome | Confirm | Reject | Status
-AgentRequest = HandOver | Outcome | CityAnswer | Status
+AgentRequest = HandOver | Outcome | CityAnswer | RotateKey | Status
 UplinkRequest = Lease | NoLease | Resolved | Stale
 ProveRequest = Work | Verdict
 Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest | UplinkRequest | ProveRequest
-Answer = Done | Proving | Waiting | Job | Planned | Refusal | StatusReport
+Answer = Done | Proving | Waiting | Job | Planned | NextKey | Refusal | StatusReport
 
 #: Who may ask what: each caller has a socket of its own, ``keeper/CALLER/socket``, and this list.
 CALLERS: dict[str, tuple[type[Any], ...]] = {
     "ferry": (OpenIn, OpenOut, OpenFrom, OpenTo, RenewPin, ClosePin, ReceiptHead),
     "operator": (Plan, Apply, Outcome, Confirm, Reject, Status),
     "web": (Propose, Outcome, Confirm, Reject, Status),
-    "agent": (HandOver, Outcome, CityAnswer, Status),
+    "agent": (HandOver, Outcome, CityAnswer, RotateKey, Status),
     "uplink": (Lease, NoLease, Resolved, Stale),
     "prove": (Work, Verdict),
 }
@@ -353,7 +371,7 @@ def decode_request(caller: str, data: bytes) -> tuple[int, Request]:
     raise ControlError("request_unknown")
 
 
-_PLAIN_ANSWERS: dict[str, type[Any]] = {"Proving": Proving, "Waiting": Waiting, "Job": Job}
+_PLAIN_ANSWERS: dict[str, type[Any]] = {"Proving": Proving, "Waiting": Waiting, "Job": Job, "NextKey": NextKey}
 
 
 def encode_answer(number: int, answer: Answer) -> bytes:
@@ -480,6 +498,8 @@ def _bounds(request: Request) -> None:
         raise ControlError("request_head")
     if isinstance(request, PinRequest) and not _PIN.fullmatch(request.pin):
         raise ControlError("request_pin")
+    if isinstance(request, RotateKey) and not _TUNNEL.fullmatch(request.tunnel):
+        raise ControlError("request_tunnel")
     if isinstance(request, Outcome | Confirm | Reject) and not _TOKEN.fullmatch(request.token):
         raise ControlError("request_token")
     if isinstance(request, RenewPin | OpenIn | OpenOut | OpenFrom | OpenTo) and not 1 <= request.ttl_seconds <= 30:
@@ -495,6 +515,7 @@ def _bounds(request: Request) -> None:
     if isinstance(request, OpenOut | OpenFrom | OpenTo):
         try:
             IPv4Address(request.address)
+            IPv4Address(request.local if isinstance(request, OpenOut | OpenFrom) else request.address)
         except ValueError:
             raise ControlError("request_address") from None
         own = request.lan_port if isinstance(request, OpenTo) else request.local_port

@@ -31,6 +31,7 @@ STAGES = {
     "clock_behind": "tunnel",
     "tunnel_never": "tunnel",
     "tunnel_old": "tunnel",
+    "tunnel_dead": "tunnel",
     "city_port_refused": "city",
     "city_port_silent": "city",
     "city_register_unanswered": "city",
@@ -81,7 +82,7 @@ def causes(evidence: Evidence) -> tuple[Finding, ...]:
     )
     offers = tuple(f for offer in evidence.offers if _fresh(offer.at, evidence) for f in _offer(offer))
     refused = () if dark else tuple(_refusals(evidence))
-    return (*tunnels, *registrations, *recorders, *offers, *views, *refused)
+    return (*tunnels, *_unanswered(evidence), *registrations, *recorders, *offers, *views, *refused)
 
 
 def _fresh(at: float, evidence: Evidence) -> bool:
@@ -103,6 +104,14 @@ def _tunnels(evidence: Evidence) -> Iterator[Finding]:
             yield _wrong("tunnel_never", received=tunnel.received_bytes, **facts)
         else:
             yield _wrong("tunnel_old", seconds=tunnel.age_seconds, **facts)
+
+
+def _unanswered(evidence: Evidence) -> Iterator[Finding]:
+    """A concentrator that does not echo hides nothing: its tunnel may carry all the same."""
+    for tunnel in evidence.tunnels or ():
+        shaken = tunnel.age_seconds is not None and tunnel.age_seconds <= OLD_HANDSHAKE_SECONDS
+        if shaken and tunnel.state == "dead":
+            yield _said("tunnel_dead", name=tunnel.name, seconds=tunnel.unanswered_seconds, used=evidence.used or "?")
 
 
 def _registration(held: Registration, evidence: Evidence) -> Iterator[Finding]:

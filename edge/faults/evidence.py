@@ -19,6 +19,9 @@ class Tunnel:
     age_seconds: int | None
     sent_bytes: int
     received_bytes: int
+    #: What its probes say, "" where it is not probed: unknown, lives or dead; and since when there is no answer.
+    state: str = ""
+    unanswered_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class Evidence:
     now: float
     #: None: the keeper says nothing, and what it alone knows is not known.
     tunnels: tuple[Tunnel, ...] | None = None
+    #: The tunnel that the city side uses.
+    used: str = ""
     clock_behind: bool = False
     registrations: tuple[Registration, ...] = ()
     offers: tuple[Offer, ...] = ()
@@ -114,10 +119,12 @@ class Evidence:
 def read(said: Mapping[str, Any], now: float) -> Evidence:
     """Return the evidence in what ``keeper``, ``siteside``, ``cityside`` and ``ferry`` say of themselves."""
     keeper, site, ferry = _map(said.get("keeper")), _map(said.get("siteside")), _map(said.get("ferry"))
+    ways = _map(_map(said.get("cityside")).get("tunnel"))
     noted, platforms = _map(keeper.get("noted")), _platforms(_map(said.get("cityside")))
     return Evidence(
         now=now,
-        tunnels=_tunnels(_map(keeper.get("tunnels"))) if keeper else None,
+        tunnels=_tunnels(_map(keeper.get("tunnels")), _map(ways.get("tunnels"))) if keeper else None,
+        used=_text(ways, "used"),
         clock_behind=keeper.get("clock_behind") is True,
         registrations=tuple(_registration(each) for each in platforms),
         offers=tuple(_offer(each) for platform in platforms for each in _maps(platform.get("refused"))),
@@ -183,7 +190,7 @@ def _view(said: dict[str, Any]) -> View:
     )
 
 
-def _tunnels(said: dict[str, Any]) -> tuple[Tunnel, ...]:
+def _tunnels(said: dict[str, Any], probed: dict[str, Any]) -> tuple[Tunnel, ...]:
     found = []
     for name, each in said.items():
         facts = _map(each)
@@ -192,7 +199,9 @@ def _tunnels(said: dict[str, Any]) -> tuple[Tunnel, ...]:
             continue
         known = int(_number(facts, "handshake_age_seconds")) if age is not None else None
         sizes = int(_number(facts, "sent")), int(_number(facts, "received"))
-        found.append(Tunnel(name, _text(facts, "endpoint") or "?", known, *sizes))
+        probes = _map(probed.get(name))
+        answers = _text(probes, "state"), int(_number(probes, "answered_seconds"))
+        found.append(Tunnel(name, _text(facts, "endpoint") or "?", known, *sizes, *answers))
     return tuple(found)
 
 

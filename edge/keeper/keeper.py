@@ -19,6 +19,7 @@ from edge.control.wire import (
     Confirm,
     Done,
     HandOver,
+    NextKey,
     OperatorRequest,
     Outcome,
     PinRequest,
@@ -31,6 +32,7 @@ from edge.control.wire import (
     Refusal,
     Reject,
     Request,
+    RotateKey,
     Status,
     StatusReport,
     UplinkRequest,
@@ -45,7 +47,7 @@ from edge.keeper.pins import Pins
 from edge.keeper.store import Store
 from edge.keeper.uplink import Uplink
 from firewall.compile import rulesets
-from netconf import proposal, secrets
+from netconf import proposal, rotation, secrets
 from netconf.check import read_site
 from netconf.clock import Floor
 from netconf.envelope import EnvelopeRefused, open_answer, open_layer
@@ -106,6 +108,8 @@ class Keeper:
             return self._head(request)
         if isinstance(request, PinRequest):
             return self._pins.answer(request, self._store.site, self._kernel)
+        if isinstance(request, RotateKey):
+            return self._rotate(request.tunnel)
         if isinstance(request, UplinkRequest):
             return self._uplink.answer(request, self._store.site)
         try:
@@ -131,6 +135,16 @@ class Keeper:
             return Done()
         self.counters[rule] += 1
         return Refusal(rule)
+
+    def _rotate(self, tunnel: str) -> Answer:
+        """Make a tunnel's next key; it is used once a confirmed layer of the city names it (``netconf.rotation``)."""
+        site = self._store.site
+        if site is None or all(each.name != tunnel for each in site.tunnel):
+            return Refusal("tunnel_unknown", (finding("tunnel_unknown", tunnel=tunnel),))
+        try:
+            return NextKey(tunnel, rotation.begin_rotation(self._folders.secrets, tunnel))
+        except (secrets.SecretDamaged, OSError):
+            return Refusal("key_damaged", (finding("key_damaged", tunnel=tunnel),))
 
     def _change(self, caller: str, request: OperatorRequest | WebRequest) -> Answer:
         if isinstance(request, Plan):
@@ -159,6 +173,8 @@ class Keeper:
         site, found = proposal.site_of(document)
         if site is None:
             raise ChangeRefused("site_refused", found)
+        if foreign := tuple(rotation.unknown(self._folders.secrets, site)):
+            raise ChangeRefused("site_refused", foreign)
         now, learned = time.monotonic(), self._kernel.learned
         wanted = self._proofs.wanted(site, self._store.site, learned)
         self._applied_at = time.time()
@@ -253,6 +269,9 @@ class Keeper:
             self._floor.tick(time.time(), time.monotonic())
         if self._store.site is not None:
             self._kernel.tend(self._store.site)
+            with contextlib.suppress(OSError):  # the next look finishes it
+                if self._commit.state is State.STEADY:
+                    rotation.settle(self._folders.secrets, self._store.site)
 
     def cookies(self) -> tuple[int, int]:
         """Return the cookies of ``lan`` and ``vpn``."""

@@ -14,7 +14,7 @@ from edge.keeper.hand import Hand, HandRefused, NotApplied
 from edge.keeper.wires import Wires
 from firewall.compile import rulesets
 from firewall.ruleset import Ruleset, shut_text
-from netconf import secrets
+from netconf import rotation, secrets
 from netconf.compile import desired, wireguard_device
 from netconf.finding import Finding, finding
 from netconf.kernel import wireguard
@@ -173,12 +173,17 @@ class Kernel:
             self.ask("vpn", "apply_refused", "perform", MarkLink(tunnel.name))
         return bool(made)
 
+    def _keys(self, tunnel: Tunnel) -> tuple[str, str]:
+        """Return a tunnel's private key, and the one that it shares with its concentrator."""
+        private = rotation.private_key(self._secrets, tunnel.name, tunnel.own_key)
+        return private, secrets.read_preshared_key(self._secrets, tunnel.name)
+
     def _sync(self, site: Site, tunnel: Tunnel, aim: bool) -> bool:
         """Give a device its whole configuration if it has another one; say whether it had."""
         host = tunnel.endpoint_address or fitting(site, self.learned).endpoint(tunnel.endpoint_host)
         try:
-            public = secrets.ensure_wireguard_key(self._secrets, tunnel.name)
-            text = wireguard.text(tunnel, secrets.read_wireguard_key(self._secrets, tunnel.name), host)
+            private, shared = self._keys(tunnel)
+            public, text = secrets.public_key(private), wireguard.text(tunnel, private, host, shared)
         except (secrets.SecretDamaged, OSError):
             raise NotApplied(finding("key_damaged", tunnel=tunnel.name)) from None
         if public == tunnel.public_key:
@@ -190,7 +195,7 @@ class Kernel:
             self._remember(tunnel.name, digest, "")
             return True
         seen = self.ask("vpn", "apply_refused", "observe_wireguard", tunnel.name)
-        if not wireguard_missing(wireguard_device(tunnel, public), seen):
+        if not wireguard_missing(wireguard_device(tunnel, public, shared), seen):
             facts = self.ask("vpn", "apply_refused", "facts", tunnel.name) if aim and host else None
             if facts is None or facts.endpoint == f"{host}:{tunnel.endpoint_port}":
                 return False
@@ -238,9 +243,10 @@ class Kernel:
             steps += [f"{state.namespace}: {step}" for step in self.ask(state.namespace, "not_held", "missing", state)]
         for tunnel in site.tunnel:
             if self._there("vpn", tunnel.name):
-                public = secrets.ensure_wireguard_key(self._secrets, tunnel.name)
+                private, shared = self._keys(tunnel)
+                wanted = wireguard_device(tunnel, secrets.public_key(private), shared)
                 seen = self.ask("vpn", "apply_refused", "observe_wireguard", tunnel.name)
-                steps += [f"vpn: {step}" for step in wireguard_missing(wireguard_device(tunnel, public), seen)]
+                steps += [f"vpn: {step}" for step in wireguard_missing(wanted, seen)]
         return tuple(steps)
 
     def shut(self) -> None:

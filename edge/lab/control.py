@@ -59,8 +59,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if report.get("nonce"):
             facts = {"site": report["site"], "device": report["device"], "nonce": report["nonce"]}
             return {"answer": envelope.sign("answer", facts, city_key(self.folder))}
-        layer = self.folder / "layer.json"
-        return {"layer": layer.read_text(encoding="ascii")} if layer.exists() else {}
+        told = {}
+        for name in ("layer.json", "rotate"):
+            path = self.folder / name
+            if path.exists():
+                told[name.removesuffix(".json")] = path.read_text(encoding="ascii")
+        return told
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - its name upstream
         print(format % args, file=sys.stderr, flush=True)

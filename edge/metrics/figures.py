@@ -102,7 +102,14 @@ def _city(said: Mapping[str, Any], now: float) -> list[Family]:
         age.put(known, tunnel=tunnel.name)
         sent.put(tunnel.sent_bytes, tunnel=tunnel.name)
         received.put(tunnel.received_bytes, tunnel=tunnel.name)
-    return [registered, up, age, sent, received]
+    used = Family("tunnel_used", "gauge", "Whether a tunnel carries the site's signalling and media.")
+    answers = Family("tunnel_answers", "gauge", "Whether a tunnel's concentrator answers probes.")
+    evidence = read(said, now)
+    for tunnel in evidence.tunnels or ():
+        used.put(int(tunnel.name == evidence.used), tunnel=tunnel.name)
+        if tunnel.state in ("lives", "dead"):
+            answers.put(int(tunnel.state == "lives"), tunnel=tunnel.name)
+    return [registered, up, age, sent, received, used, answers]
 
 
 def _map(value: object) -> dict[str, Any]:

@@ -25,7 +25,8 @@ MAX_FILE_BYTES = 1 << 20
 MAX_FILES = 512
 #: Which files, with which rights; and whether they are the city's mark on this very box.
 _KINDS = (
-    (re.compile(r"secrets/keeper/[a-z0-9][a-z0-9-]{0,40}\.key"), 0o600, True),
+    (re.compile(r"secrets/keeper/[a-z0-9][a-z0-9-]{0,40}\.(key|next)"), 0o600, True),
+    (re.compile(r"secrets/keeper/psk-[a-z0-9-]{1,40}"), 0o600, True),
     (re.compile(r"secrets/keeper/city\.pub"), 0o644, True),
     (re.compile(r"secrets/device/device\.key"), 0o640, True),
     (re.compile(r"secrets/cityside/[a-z0-9][a-z0-9-]{0,40}\.password"), 0o640, True),

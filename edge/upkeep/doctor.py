@@ -102,9 +102,14 @@ def _writable(state: Path) -> bool:
 def _damaged(hidden: Path) -> tuple[str, ...]:
     found = []
     try:
-        for path in sorted((hidden / "keeper").glob("*.key")):
+        for path in sorted((*(hidden / "keeper").glob("*.key"), *(hidden / "keeper").glob("*.next"))):
             try:
-                secrets.read_wireguard_key(hidden / "keeper", path.stem)
+                secrets.read_key(path)
+            except (secrets.SecretDamaged, OSError, ValueError):
+                found.append(path.name)
+        for path in sorted((hidden / "keeper").glob("psk-*")):
+            try:
+                secrets.read_preshared_key(hidden / "keeper", path.name.removeprefix("psk-"))
             except (secrets.SecretDamaged, OSError, ValueError):
                 found.append(path.name)
         if (hidden / "device" / "device.key").exists():

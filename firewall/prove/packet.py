@@ -46,13 +46,13 @@ class Case:
     words: str
     packet: Packet
     passes: bool
+    #: Which of the room's ports it comes or goes by, or is written to: of several tunnels, in their order.
+    door: int = 0
     #: What is sent right behind it, under the same identification: the other pieces of it.
     also: tuple[Packet, ...] = ()
     #: How often it is sent, and how many of those may pass where that is a matter of rate.
     times: int = 1
     most: int | None = None
-    #: Which of the room's devices a frame is written to: a room has as many as the site has tunnels.
-    link: int = 0
     #: What is opened and closed in the room before (``firewall.pin`` scripts).
     before: str = field(default="", repr=False)
 

@@ -22,6 +22,8 @@ _TIMEOUT_SECONDS = 10.0
 MAX_DUMP_BYTES = 1 << 20
 #: A pipe takes this much at once; 16 networks make about 1 KiB.
 MAX_TEXT_BYTES = 1 << 15
+#: All zeros is none (WireGuard 5.2). Said each time: ``wg syncconf`` lets stand what its text does not name.
+NO_PRESHARED_KEY = "A" * 43 + "="
 #: ``wg`` repeats the line that it does not take, and that line can be a key, whole or damaged.
 _SECRET = re.compile(r"[`'\"].*[`'\"]|[A-Za-z0-9+/]{20,}=*", re.DOTALL)
 
@@ -43,14 +45,15 @@ class TunnelFacts:
     sent: int
 
 
-def text(tunnel: Tunnel, private_key: str, endpoint: IPv4Address | None = None) -> str:
-    """Return the configuration of one tunnel, for ``wg syncconf``. Holds the private key.
+def text(tunnel: Tunnel, private_key: str, endpoint: IPv4Address | None = None, preshared_key: str = "") -> str:
+    """Return the configuration of one tunnel, for ``wg syncconf``. Holds the private key, and the preshared one.
 
     ``endpoint`` is what the tunnel's name was resolved to; ``wg`` never gets a name, for it would ask for it itself.
     """
     host = tunnel.endpoint_address or endpoint
     peer = WireguardPeer(
         public_key=WireguardKey(tunnel.public_key),
+        preshared_key=WireguardKey(preshared_key) if preshared_key else None,
         endpoint_host=None if host is None else str(host),
         endpoint_port=None if host is None else tunnel.endpoint_port,
         persistent_keepalive=tunnel.keepalive_seconds or None,
@@ -59,7 +62,9 @@ def text(tunnel: Tunnel, private_key: str, endpoint: IPv4Address | None = None) 
     config = WireguardConfig(private_key=WireguardKey(private_key), listen_port=tunnel.listen_port or None)
     config.add_peer(peer)
     # wg knows three of the settings of an [Interface]; the rest is wg-quick's.
-    return str(config.to_wgconfig(wgquick_format=False))
+    said = str(config.to_wgconfig(wgquick_format=False))
+    known = f"PublicKey = {tunnel.public_key}\n"
+    return said if preshared_key else said.replace(known, f"{known}PresharedKey = {NO_PRESHARED_KEY}\n")
 
 
 def syncconf(device: str, configuration: str) -> None:
@@ -103,7 +108,8 @@ def observe(device: str) -> WireguardState:
 def _peer(words: list[str]) -> Peer:
     """key, preshared key, endpoint, allowed, handshake, received, sent, keepalive (wg(8), ``show ... dump``)."""
     allowed = sorted((ip_network(part) for part in words[3].split(",") if part != "(none)"), key=str)
-    return Peer(words[0], tuple(allowed), 0 if words[7] == "off" else int(words[7]))
+    shared = "" if words[1] == "(none)" else words[1]
+    return Peer(words[0], tuple(allowed), 0 if words[7] == "off" else int(words[7]), shared)
 
 
 def facts(device: str) -> TunnelFacts | None:

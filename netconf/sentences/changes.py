@@ -116,6 +116,18 @@ CHANGES = {
         "请刷新页面。",
     ),
     "site_refused": Words("The configuration is not good.", "Mend what is named.", "配置有误。", "请修改所列各项。"),
+    "tunnel_own_key_unknown": Words(
+        "The city's concentrator expects a key of {tunnel} that this box does not have.",
+        "Have the city ask the box for the tunnel's key and sign its layer again.",
+        "市级汇聚设备期望的 {tunnel} 公钥不是本机的。",
+        "请市级平台重新向本机索取该隧道公钥并重新签发配置。",
+    ),
+    "tunnel_unknown": Words(
+        "The city asked for the key of {tunnel}, which this site does not have.",
+        "Have the city compare its list of tunnels with the site's.",
+        "市级平台索取 {tunnel} 的公钥，但本站没有这条隧道。",
+        "请市级平台核对本站的隧道列表。",
+    ),
     "tunnel_key_own": Words(
         "The peer key of {tunnel} is this box's own.",
         "The city must give its hub's key.",

@@ -25,6 +25,13 @@ _TUNNEL = {
         ("隧道 {name} 已无应答。", "最近一次握手在 {seconds} 秒前；已向 {endpoint} 发送 {sent} 字节。",
          "请检查上联线缆、路由器和运营商；恢复后会自动重连。"),
     ),
+    "tunnel_dead": _words(
+        ("The concentrator at the end of the tunnel {name} does not answer.",
+         "Its probes have had no answer for {seconds} s; the site is carried by {used}.",
+         "Have the city check that concentrator; views go on by the other tunnel if there is one."),
+        ("隧道 {name} 对端的汇聚设备无应答。", "探测已 {seconds} 秒无应答；本站由 {used} 承载。",
+         "请市级平台检查该汇聚设备；如有另一条隧道，观看由其继续。"),
+    ),
 }  # fmt: skip
 
 _REGISTRATION = {

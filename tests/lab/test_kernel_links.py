@@ -7,6 +7,7 @@ Every test goes the keeper's way: observe, diff, perform, observe again, and not
 
 from __future__ import annotations
 
+import base64
 import ctypes
 import os
 import shutil
@@ -476,6 +477,23 @@ def test_a_peer_that_another_tool_added_or_widened_is_seen_and_removed(tmp_path:
             assert wireguard_missing(wanted, wireguard.observe("wg-t")), wrong
             wireguard.syncconf("wg-t", text)
             assert wireguard_missing(wanted, wireguard.observe("wg-t")) == [], wrong
+
+    with_wireguard_go(body, tmp_path)
+
+
+def test_a_preshared_key_is_taken_exchanged_and_taken_away(tmp_path: Path) -> None:
+    def body(folder: Path) -> None:
+        tunnel = lab_tunnel()
+        secrets.ensure_wireguard_key(folder / "secrets", tunnel.name)
+        private = secrets.read_wireguard_key(folder / "secrets", tunnel.name)
+        one, other = (base64.b64encode(bytes([n]) * 32).decode() for n in (7, 9))
+        for shared in (one, other, "", one):
+            wanted = wireguard_device(tunnel, secrets.public_key(private), shared)
+            assert wireguard_missing(wanted, wireguard.observe("wg-t")), "the control"
+            wireguard.syncconf("wg-t", wireguard.text(tunnel, private, preshared_key=shared))
+            seen = wireguard.observe("wg-t")
+            assert wireguard_missing(wanted, seen) == [], shared
+            assert not any(key in repr(seen) for key in (one, other))
 
     with_wireguard_go(body, tmp_path)
 

@@ -6,6 +6,7 @@ recorder, owner, stranger ── lan │        │ vpn ── city, another sit
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from ipaddress import IPv4Interface
@@ -18,14 +19,15 @@ from firewall.compile import rulesets
 from firewall.prove.cases import all_cases
 from firewall.prove.packet import Outcome, Room
 from firewall.prove.trial import trial
+from netconf.check import read_site
 from netconf.learned import NOTHING
 from netconf.model import Site
 from tests.playbook import test_ferry as ferry
 
 SITE = ferry.granted("talk")
 WG_B = SITE.tunnel[0].model_copy(update={"name": "wg-b", "address": IPv4Interface("100.64.0.11/32")})
-TWO_TUNNELS = SITE.model_copy(update={"tunnel": (*SITE.tunnel, WG_B)})
-LAB = Path("edge/lab/site.toml")
+SPOKEN = SITE.model_copy(update={"tunnel": (*SITE.tunnel, WG_B)})
+LAB, TWO_TUNNELS = Path("edge/lab/site.toml"), Path("tests/sites/two-tunnels.toml")
 SEED = 11
 #: Which rule is opened (its drop becomes an accept) or taken away, and the case that must notice.
 OPENED = [
@@ -99,33 +101,75 @@ def test_a_door_that_is_gone_turns_it_red(room: Room, policy: str, case: str) ->
     assert case in red(proven(rules))
 
 
+#: The same of a site with two tunnels; what two rules hold is opened at both.
+TUNNELS_OPENED = [
+    (("wg-a carries its own address alone",), "K14"), (("wg-b carries its own address alone",), "K14"),
+    (("only to the port's own address", "wg-b brings what is for its address"), "K04"),
+]  # fmt: skip
+TUNNELS_TAKEN = [("probes of wg-a", "A18"), ("probes of wg-b", "A18")]
+
+
+def two_tunnels() -> Site:
+    site, _ = read_site(TWO_TUNNELS.read_text(encoding="utf-8"))
+    assert site is not None
+    return site
+
+
+def test_two_tunnels_are_proven_each_by_its_own_door() -> None:
+    site = two_tunnels()
+    outcomes = proven(texts(site), site)
+    assert not red(outcomes)
+    assert {o.case.door for o in outcomes if o.case.room == "vpn"} == {0, 1}
+    assert all(o.bare for o in outcomes if o.case.door and o.case.id != "draw"), "each could have arrived"
+
+
+@pytest.mark.parametrize(("policies", "case"), TUNNELS_OPENED)
+def test_a_wall_between_the_tunnels_that_is_opened_turns_it_red(policies: tuple[str, ...], case: str) -> None:
+    site = two_tunnels()
+    rules = texts(site)
+    gone = [f'comment "{policy}"' for policy in policies]
+    kept = [line for line in rules["vpn"].splitlines(keepends=True) if not any(each in line for each in gone)]
+    # Its wire asks for the same.
+    wires = [f" egress-{tunnel.name} " for tunnel in site.tunnel if any(tunnel.name in policy for policy in policies)]
+    own = re.compile(r" ip saddr [0-9][0-9.]+ ")
+    rules["vpn"] = "".join(own.sub(" ", line) if any(wire in line for wire in wires) else line for line in kept)
+    assert rules != texts(site)
+    assert case in red(proven(rules, site))
+
+
+@pytest.mark.parametrize(("policy", "case"), TUNNELS_TAKEN)
+def test_a_probes_door_that_is_gone_turns_it_red(policy: str, case: str) -> None:
+    site = two_tunnels()
+    rules = texts(site)
+    rules["vpn"] = "".join(line for line in rules["vpn"].splitlines(keepends=True) if f'comment "{policy}"' not in line)
+    assert case in red(proven(rules, site))
+
+
 @pytest.mark.parametrize(("room", "device", "policy", "case"), WIRES)
 def test_a_wire_that_is_opened_turns_its_frames_red(room: Room, device: str, policy: str, case: str) -> None:
-    rules = texts(TWO_TUNNELS)
+    rules = texts(SPOKEN)
     rules[room] = "".join(
         line.replace(" drop comment", " accept comment").replace("policy drop", "policy accept")
         if f" egress-{device} " in line and (f'comment "{policy}"' in line or "policy drop" in line)
         else line
         for line in rules[room].splitlines(keepends=True)
     )
-    outcomes = [o for o in proven(rules, TWO_TUNNELS) if not o.green]
+    outcomes = [o for o in proven(rules, SPOKEN) if not o.green]
     assert case in {o.case.id for o in outcomes}
     assert {(o.case.room, o.case.way) for o in outcomes} <= {(room, "frame"), (room, "out")}
-    assert room != "vpn" or {TWO_TUNNELS.tunnel[o.case.link].name for o in outcomes if o.case.way == "frame"} == {
-        device
-    }
+    assert room != "vpn" or {SPOKEN.tunnel[o.case.door].name for o in outcomes if o.case.way == "frame"} == {device}
 
 
 def test_pins_hold_upon_the_wire_of_each_tunnel() -> None:
-    rules = texts(TWO_TUNNELS)
-    assert not red(proven(rules, TWO_TUNNELS))
-    open_ones = rules["vpn"].replace(" ip daddr . udp dport . udp sport @media counter", " counter")
+    rules = texts(SPOKEN)
+    assert not red(proven(rules, SPOKEN))
+    open_ones = rules["vpn"].replace(" ip saddr . ip daddr . udp dport . udp sport @media counter", " counter")
     rules["vpn"] = "".join(
         new if "netdev" in old else old
         for old, new in zip(rules["vpn"].splitlines(keepends=True), open_ones.splitlines(keepends=True), strict=True)
     )
-    words = {o.case.words for o in proven(rules, TWO_TUNNELS) if not o.green and o.case.way == "frame"}
-    assert {f"{name}: media to another host of the city" for name in ("wg-a", "wg-b")} <= words
+    words = {o.case.words for o in proven(rules, SPOKEN) if not o.green and o.case.way == "frame"}
+    assert {f"media to another host of the city by {name}, as a frame" for name in ("wg-a", "wg-b")} <= words
 
 
 def test_rules_that_are_none_are_no_proof(tmp_path: Path) -> None:

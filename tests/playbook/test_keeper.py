@@ -25,11 +25,13 @@ from edge.control.wire import (
     Done,
     HandOver,
     Job,
+    NextKey,
     Outcome,
     Propose,
     Proving,
     Refusal,
     Reject,
+    RotateKey,
     Status,
     StatusReport,
     Waiting,
@@ -284,6 +286,60 @@ def test_w02_a_peer_key_that_is_our_own_is_refused(bench: Bench) -> None:
     layer["tunnel"][0]["public_key"] = secrets.ensure_wireguard_key(bench.folders.secrets, name)
     answer = bench.tell("agent", HandOver(bench.sign(layer)))
     assert rules(answer) == ["tunnel_key_own"]
+
+
+def test_a_tunnels_key_is_exchanged_by_a_layer_of_the_city(bench: Bench) -> None:
+    layer = city_layer()
+    name, folder = layer["tunnel"][0]["name"], bench.folders.secrets
+    old = secrets.ensure_wireguard_key(folder, name)
+    following = bench.tell("agent", RotateKey(name))
+    assert isinstance(following, NextKey)
+    assert bench.tell("agent", RotateKey(name)) == following
+    assert following.public_key != old
+    bench.keeper.tick()
+    assert secrets.ensure_wireguard_key(folder, name) == old, "nobody has named it"
+    layer["tunnel"][0]["own_key"] = following.public_key
+    waiting = bench.tell("agent", HandOver(bench.sign(layer)))
+    assert isinstance(waiting, Waiting)
+    bench.keeper.tick()
+    assert secrets.ensure_wireguard_key(folder, name) == old, "it waits for its word"
+    bench.hands["vpn"].facts.last_handshake = int(time.time()) + 1
+    answer = {"site": bench.published()["site"]["id"], "device": bench.status()["device"], "nonce": waiting.token}
+    assert isinstance(bench.tell("agent", CityAnswer(envelope.sign("answer", answer, CITY))), Done)
+    for _ in range(2):
+        bench.keeper.tick()
+        assert secrets.ensure_wireguard_key(folder, name) == following.public_key
+    assert bench.tell("agent", RotateKey(name)).public_key not in (old, following.public_key)
+
+
+def test_an_exchange_that_is_undone_leaves_the_old_key(bench: Bench) -> None:
+    layer = city_layer()
+    name, folder = layer["tunnel"][0]["name"], bench.folders.secrets
+    old = secrets.ensure_wireguard_key(folder, name)
+    layer["tunnel"][0]["own_key"] = bench.tell("agent", RotateKey(name)).public_key
+    assert isinstance(bench.tell("agent", HandOver(bench.sign(layer))), Waiting)
+    after = bench.again()
+    after.keeper.tick()
+    assert secrets.ensure_wireguard_key(folder, name) == old
+    assert after.published()["tunnel"][0]["own_key"] is None
+
+
+def test_a_key_that_the_box_does_not_have_is_refused(bench: Bench) -> None:
+    layer = city_layer()
+    layer["tunnel"][0]["own_key"] = "C" * 42 + "A="
+    answer = bench.tell("agent", HandOver(bench.sign(layer)))
+    assert rules(answer) == ["tunnel_own_key_unknown"]
+    layer["tunnel"][0]["own_key"] = secrets.ensure_wireguard_key(bench.folders.secrets, layer["tunnel"][0]["name"])
+    assert isinstance(bench.tell("agent", HandOver(bench.sign(layer))), Waiting), "the control: the one it has"
+
+
+def test_a_key_of_a_tunnel_that_is_none_is_not_made(bench: Bench) -> None:
+    assert rules(bench.tell("agent", RotateKey("wg-z"))) == ["tunnel_unknown"]
+    assert list(bench.folders.secrets.glob("*.next")) == []
+    with pytest.raises(ControlError, match="request_tunnel"):
+        decode_request("agent", encode_request(1, RotateKey("../x")))
+    with pytest.raises(ControlError, match="request_unknown"):
+        decode_request("web", encode_request(1, RotateKey("wg-a")))
 
 
 def test_what_the_city_has_signed_cannot_be_changed_on_the_box(bench: Bench) -> None:

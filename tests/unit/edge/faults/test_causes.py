@@ -96,6 +96,16 @@ def refusals(*entries: list[int], sink: int = 0, said: dict[str, Any] = WELL) ->
     return said
 
 
+def probed(state: str) -> dict[str, Any]:
+    """Two tunnels whose hands are fresh, and what the probes of the first say."""
+    said = tunnel()
+    said["keeper"]["tunnels"]["wg-b"] = dict(said["keeper"]["tunnels"]["wg-a"])
+    said["cityside"]["tunnel"] = {"used": "wg-b", "tunnels": {
+        "wg-a": {"state": state, "answered_seconds": 12}, "wg-b": {"state": "lives", "answered_seconds": 0},
+    }}  # fmt: skip
+    return said
+
+
 LATE = {
     "strays": [["192.168.1.77", 30002, 96, 50, 3], ["192.168.1.77", 30004, 96, 50, 300], ["192.168.1.10", 30004, 96, 9, 3]],
     "fragments": [["192.168.1.10", 40, 300], ["192.168.1.99", 40, 3]],
@@ -105,6 +115,7 @@ CASES: dict[str, tuple[str, dict[str, Any], str]] = {
     "clock": ("clock_behind", tunnel(behind=True, handshake_age_seconds=None), ""),
     "never shook hands": ("tunnel_never", tunnel(handshake_age_seconds=None, received=0), "203.0.113.10:51820"),
     "hands long ago": ("tunnel_old", tunnel(handshake_age_seconds=400), "400"),
+    "a concentrator that does not answer": ("tunnel_dead", probed("dead"), "by wg-b"),
     "tcp refused": ("city_port_refused", lost("dial_refused"), SERVER),
     "udp refused": (
         "city_port_refused",
@@ -220,6 +231,17 @@ def test_without_a_tunnel_nothing_that_needs_one_is_told() -> None:
     said = lost("dial_silent") | {"keeper": tunnel(handshake_age_seconds=None)["keeper"]}
     assert codes(said) == ["tunnel_never"]
     assert codes(lost("dial_silent") | {"keeper": None}) == [], "who knows of the tunnel is away"
+
+
+def test_a_concentrator_that_does_not_answer_hides_nothing_and_is_hidden_by_what_is_worse() -> None:
+    assert codes(probed("lives")) == codes(probed("unknown")) == []
+    said = probed("dead")
+    said["keeper"]["tunnels"]["wg-a"]["handshake_age_seconds"] = 400
+    assert codes(said) == ["tunnel_old"]
+    said = probed("dead") | {
+        "cityside": lost("dial_silent")["cityside"] | {"tunnel": probed("dead")["cityside"]["tunnel"]}
+    }
+    assert codes(said) == ["tunnel_dead", "city_port_silent"]
 
 
 def test_one_of_two_tunnels_down_hides_nothing() -> None:

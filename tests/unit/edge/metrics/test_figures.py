@@ -101,6 +101,12 @@ def test_says_what_stands() -> None:
     assert one(said, "registered", platform="34020000002000000002") == 0
     assert [one(said, "tunnel_up", tunnel=f"wg-{name}") for name in "abc"] == [1, 0, 0]
     assert one(said, "tunnel_received_bytes_total", tunnel="wg-a") == 20
+    ways = {"wg-a": {"state": "dead"}, "wg-b": {"state": "lives"}, "wg-c": {"state": "unprobed"}}
+    facts = box()
+    facts["cityside"] = {**facts["cityside"], "tunnel": {"used": "wg-b", "tunnels": ways}}
+    said = scraped(text(families(facts, 0.0)))
+    assert [one(said, "tunnel_used", tunnel=f"wg-{name}") for name in "abc"] == [0, 1, 0]
+    assert [one(said, "tunnel_answers", tunnel=f"wg-{name}") for name in "ab"] == [0, 1]
     assert one(said, "program_up", program="ferry") == 1
     assert one(said, "program_up", program="siteside") == 0
 
