@@ -8,12 +8,13 @@ anew: the same body and the same secrets are the same layer.
 from __future__ import annotations
 
 import json
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from city.registry.refused import RegistryRefused
+from city.registry.signer import Signer
 from city.registry.tables import Concentrator, Layer, Meta, Peer, Site, Template
 from netconf import layers
 from netconf.check import read_parsed
@@ -30,12 +31,6 @@ _ANY_OWNER: dict[str, Any] = {
     "uplink": {"port": "wan0", "mode": "dhcp"},
     "lan": {"port": "lan0", "address": "192.0.2.1/30"},
 }
-
-
-class Signs(Protocol):
-    """Who signs a layer (``city.signing``)."""
-
-    def sign_layer(self, payload: dict[str, Any]) -> str: ...
 
 
 class Offer(NamedTuple):
@@ -72,7 +67,7 @@ def findings(layer: dict[str, Any]) -> tuple[Finding, ...]:
     return tuple(found for found in read_parsed({**_ANY_OWNER, **layer})[1] if found.severity is Severity.ERROR)
 
 
-def offer(session: Session, signer: Signs, site: Site, now: float, why: Offer) -> int:
+def offer(session: Session, signer: Signer, site: Site, now: float, why: Offer) -> int:
     """Sign what ``site`` should have, if it is not what was signed last, and return its revision.
 
     Raises:
@@ -90,7 +85,7 @@ def offer(session: Session, signer: Signs, site: Site, now: float, why: Offer) -
     return _sign(session, signer, site, now, why, text, sealed)
 
 
-def sign_again(session: Session, signer: Signs, site: Site, now: float) -> Layer | None:
+def sign_again(session: Session, signer: Signer, site: Site, now: float) -> Layer | None:
     """Return the newest layer, signed anew if it may no longer be used; None when there is none."""
     current = newest(session, site)
     if current is None or _good(current, now):
@@ -99,7 +94,7 @@ def sign_again(session: Session, signer: Signs, site: Site, now: float) -> Layer
     return newest(session, site)
 
 
-def put_back(session: Session, signer: Signs, site: Site, revision: int, now: float, why: Offer) -> int:
+def put_back(session: Session, signer: Signer, site: Site, revision: int, now: float, why: Offer) -> int:
     """Offer the body of an earlier revision again, as a new one, and return its number.
 
     Raises:
@@ -132,7 +127,7 @@ def _move(session: Session, site: str, mark: tuple[int, int], state: str) -> Non
 
 
 def _sign(
-    session: Session, signer: Signs, site: Site, now: float, why: Offer, text: str, sealed: str
+    session: Session, signer: Signer, site: Site, now: float, why: Offer, text: str, sealed: str
 ) -> int:  # fmt: skip
     mark, revision = epoch(session), site.offered + 1
     payload = {
@@ -170,11 +165,10 @@ def _peers(session: Session, site: str) -> list[tuple[Peer, Concentrator]]:
 
 
 def _tunnel(peer: Peer, hub: Concentrator) -> dict[str, Any]:
-    exchanging = peer.rotation == "exchanging" and peer.next_key is not None
     return {
         "name": peer.tunnel, "address": f"{peer.address}/32", "mtu": hub.mtu, "endpoint": hub.endpoint,
         "public_key": hub.public_key, "allowed": json.loads(hub.allowed), "probe": hub.probe,
-        "own_key": peer.next_key if exchanging else peer.public_key,
+        "own_key": peer.public_key,
     }  # fmt: skip
 
 

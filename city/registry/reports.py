@@ -10,26 +10,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from city.registry import layers, rotation
+from city.registry.signer import Signer
 from city.registry.tables import Health, Layer, ReceiptHead, Site
 
 MAX_TUNNELS, MAX_FINDINGS, MAX_TEXT, MAX_CSR_CHARACTERS = 4, 64, 64, 4096
 MAX_KEPT_BYTES = 1 << 14
 _MAX_NUMBER = (1 << 53) - 1
-
-
-class Signs(Protocol):
-    """Who signs (``city.signing``)."""
-
-    def sign_layer(self, payload: dict[str, Any]) -> str: ...
-
-    def sign_answer(self, payload: dict[str, Any]) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,24 +65,24 @@ def read(report: Mapping[str, Any]) -> Told:
         site=_text(report.get("site"), 20),
         device=_text(report.get("device"), 64),
         nonce=_text(report.get("nonce"), 64),
-        applied=_mark(report.get("applied")),
+        applied=_mark(change.get("applied")),
         tried=_mark(report.get("city_layer")),
         waiting=change.get("state", "steady") != "steady",
         refused=_refused(_table(report.get("refused"))),
         why_undone=_text(_table(failed[-1]).get("reason"), MAX_TEXT) if failed else "",
         handshakes=ages,
         registered=registered if isinstance(registered, bool) else None,
-        media=_number(report.get("media")) or 0,
+        media=_media(_table(_table(programs.get("ferry")).get("views"))),
         findings=_codes(report.get("findings"), report.get("faults")),
         receipts=_head(_table(report.get("receipts"))),
-        csr=_text(str(report.get("csr", "")).replace("\n", "|"), MAX_CSR_CHARACTERS).replace("|", "\n"),
+        csr=_lines(report.get("csr"), MAX_CSR_CHARACTERS),
         next_keys={str(name)[:15]: _text(key, 44) for name, key in list(keys.items())[:MAX_TUNNELS]},
         version=_text(report.get("version"), MAX_TEXT),
         kept=_kept(report),
     )
 
 
-def answer(session: Session, signer: Signs, site: Site, told: Told, now: float) -> dict[str, str]:
+def answer(session: Session, signer: Signer, site: Site, told: Told, now: float) -> dict[str, str]:
     """Return what the box hears: the city's word upon a change that waits, a newer layer, a key to make."""
     if told.nonce:
         return {"answer": signer.sign_answer({"site": site.id, "device": site.device, "nonce": told.nonce})}
@@ -114,7 +107,7 @@ def news(session: Session, site: Site, told: Told) -> bool:
     return row is not None and row.state == "offered" and _outcome(told, mark) is not None
 
 
-def settle(session: Session, signer: Signs, site: Site, told: Told, now: float) -> str | None:
+def settle(session: Session, signer: Signer, site: Site, told: Told, now: float) -> str | None:
     """Do what a report asks for; return what became of the newest layer, if that is new ("applied", "reverted")."""
     mark = (layers.epoch(session), site.offered)
     row = session.get(Layer, (site.id, *mark))
@@ -135,12 +128,11 @@ def settle(session: Session, signer: Signs, site: Site, told: Told, now: float) 
 def keep(session: Session, reports: Iterable[tuple[Told, float]]) -> None:
     """Keep the newest health of many sites in one statement; ``reports``: each with the moment it came."""
     rows = [_row(told, at) for told, at in {told.site: (told, at) for told, at in reports}.values()]
-    if not rows:
-        return
     insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(Health)
-    fields = [name for name in rows[0] if name != "site"]
-    session.execute(insert.on_conflict_do_update(
-        index_elements=["site"], set_={name: insert.excluded[name] for name in fields}), rows)  # fmt: skip
+    for alike in ([row for row in rows if "media_at" in row], [row for row in rows if "media_at" not in row]):
+        if alike:
+            new = {name: insert.excluded[name] for name in alike[0] if name != "site"}
+            session.execute(insert.on_conflict_do_update(index_elements=["site"], set_=new), alike)
 
 
 def _row(told: Told, at: float) -> dict[str, Any]:
@@ -184,6 +176,11 @@ def _text(value: Any, most: int) -> str:
     return value if isinstance(value, str) and len(value) <= most and value.isprintable() else ""
 
 
+def _lines(value: Any, most: int) -> str:
+    fits = isinstance(value, str) and len(value) <= most and all(line.isprintable() for line in value.split("\n"))
+    return value if fits else ""
+
+
 def _number(value: Any) -> int | None:
     return value if type(value) is int and 0 <= value <= _MAX_NUMBER else None
 
@@ -210,6 +207,11 @@ def _codes(*told: Any) -> tuple[str, ...]:
 def _head(value: dict[str, Any]) -> tuple[int, str] | None:
     sequence, digest = _number(value.get("sequence")), _text(value.get("hash"), 64)
     return (sequence, digest) if sequence and len(digest) == 64 else None
+
+
+def _media(views: dict[str, Any]) -> int:
+    """How many views had packets: the last proof that all of it works."""
+    return sum(bool(_number(_table(view).get("packets"))) for view in views.values())
 
 
 def _kept(report: Mapping[str, Any]) -> str:

@@ -7,13 +7,14 @@ signed. Its addresses and keys are never given to anybody.
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from city.registry import audit, feeds, layers, peers
 from city.registry.refused import RegistryRefused
+from city.registry.signer import Signer
 from city.registry.tables import Certificate, Claim, Layer, Site
 
 #: The feed that a GB/T 28181 platform's adapter follows.
@@ -21,13 +22,7 @@ PLATFORMS = "platforms"
 MAX_REASON_CHARACTERS = 200
 
 
-class SignsRevocation(Protocol):
-    """Who signs it (``city.signing``)."""
-
-    def sign_revocation(self, payload: dict[str, Any]) -> str: ...
-
-
-def revoke(session: Session, signer: SignsRevocation, site: Site, who: str, reason: str, now: float) -> None:
+def revoke(session: Session, signer: Signer, site: Site, who: str, reason: str, now: float) -> None:
     """Cut ``site`` off.
 
     Raises:
@@ -57,7 +52,7 @@ def revoke(session: Session, signer: SignsRevocation, site: Site, who: str, reas
     audit.write(session, now, who, "site.revoke", f"site:{site.id}", reason=reason)
 
 
-def revoke_all(session: Session, signer: SignsRevocation, who: str, reason: str, now: float) -> list[str]:
+def revoke_all(session: Session, signer: Signer, who: str, reason: str, now: float) -> list[str]:
     """Cut every active site off, and return which; ``approvals`` has seen that two persons want it."""
     gone = list(session.scalars(select(Site).where(Site.state == "active").order_by(Site.id)))
     for site in gone:

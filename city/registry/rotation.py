@@ -8,16 +8,15 @@ each step either end may be killed: the tunnel that is not exchanged still stand
 from __future__ import annotations
 
 import json
-from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from city.registry import audit, layers, peers
-from city.registry.layers import Offer, Signs
+from city.registry.layers import Offer
 from city.registry.refused import RegistryRefused
-from city.registry.tables import Health, Peer, Site, SpentKey
+from city.registry.signer import Signer
+from city.registry.tables import Health, Peer, Site
 
 #: A tunnel whose last handshake is older does not carry anything (WireGuard makes a new one after 120 s).
 FRESH_SECONDS = 180
@@ -49,40 +48,40 @@ def wanted(session: Session, site: str) -> str | None:
     return session.scalar(select(Peer.tunnel).where(Peer.site == site, Peer.rotation == "asked", Peer.state == "on"))
 
 
-def heard(session: Session, signer: Signs, site: Site, next_keys: dict[str, Any], now: float) -> None:
+def heard(session: Session, signer: Signer, site: Site, next_keys: dict[str, str], now: float) -> None:
     """The box has told its next keys: one that was asked for goes to the concentrator and into a layer.
 
     A key that is or was somebody's is let be: the box is asked again.
     """
     for peer in _peers(session, site.id):
         key = next_keys.get(peer.tunnel)
-        if peer.rotation != "asked" or not isinstance(key, str):
-            continue
-        if session.get(SpentKey, key) is not None:
+        if peer.rotation != "asked" or key is None:
             continue
         try:
             with session.begin_nested():
-                peer.next_key, peer.rotation = key, "exchanging"
-                session.flush()
-                peers.exchange_key(session, peer, key, now)
-        except (IntegrityError, RegistryRefused):
+                peers.offer_key(session, site.id, peer.tunnel, key, now)
+                peers.exchange_key(session, site.id, peer.tunnel, now)
+        except RegistryRefused:
             session.refresh(peer)
             continue
-        peer.rotation_revision = layers.offer(session, signer, site, now, Offer("registry", f"key of {peer.tunnel}"))
+        peer.rotation = "exchanging"
+        session.flush()
+        why = Offer("registry", f"key of {peer.tunnel}")
+        peer.rotation_revision = layers.offer(session, signer, site, now, why)
 
 
-def settle(session: Session, signer: Signs, site: Site, used: int, undone: bool, now: float) -> None:
+def settle(session: Session, signer: Signer, site: Site, used: int, undone: bool, now: float) -> None:
     """See what became of an exchange: the box uses revision ``used``; ``undone``: a later one was tried and is not used."""
     for peer in _peers(session, site.id):
-        if peer.rotation != "exchanging" or peer.next_key is None:
+        if peer.rotation != "exchanging":
             continue
         if used >= peer.rotation_revision:
-            session.add(SpentKey(public_key=peer.public_key, site=site.id, spent_at=now))
-            peer.public_key, peer.next_key, peer.rotation = peer.next_key, None, ""
+            peers.forget_key(session, site.id, peer.tunnel, now)
+            peer.rotation = ""
             audit.write(session, now, "registry", "key.rotated", f"site:{site.id}", tunnel=peer.tunnel)
         elif undone:
-            peers.exchange_key(session, peer, peer.public_key, now)
-            peer.next_key, peer.rotation = None, ""
+            peers.exchange_key(session, site.id, peer.tunnel, now)
+            peer.rotation = ""
             session.flush()
             layers.offer(session, signer, site, now, Offer("registry", f"old key of {peer.tunnel} again"))
             audit.write(session, now, "registry", "key.kept", f"site:{site.id}", tunnel=peer.tunnel)

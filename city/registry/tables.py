@@ -142,8 +142,8 @@ class Address(Table):
 class Peer(Table):
     """One tunnel of a site, as its concentrator has it. ``psk`` is sealed to the concentrator, ``psk_box`` to the device.
 
-    ``rotation``: "", asked (the box shall make its next key), exchanging (``next_key`` is at the concentrator, and in the
-    layer of ``rotation_revision``). ``state``: on, off (revoked). ``revision``: of its feed.
+    ``rotation``: "", asked (the box shall make its next key), exchanging (the new key is at the concentrator and in the
+    layer of ``rotation_revision``; ``next_key`` is then the one before, until the box uses that layer). ``state``: on, off (revoked). ``revision``: of its feed.
     """
 
     __tablename__ = "peer"
