@@ -41,15 +41,26 @@ class Offer(NamedTuple):
     rollout: int | None = None
 
 
+def differences(before: Any, after: Any, path: str = "") -> list[tuple[str, Any, Any]]:
+    """Return where two documents differ: (JSON pointer, before, after), None for what is not there."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        names = sorted({*before, *after})
+        return [one for name in names for one in differences(before.get(name), after.get(name), f"{path}/{name}")]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = enumerate(zip(before, after, strict=True))
+        return [one for at, (old, new) in pairs for one in differences(old, new, f"{path}/{at}")]
+    return [] if before == after else [(path, before, after)]
+
+
 def epoch(session: Session) -> int:
     """Return the registry's epoch: raised by hand after a backup was restored."""
     row = session.get(Meta, "epoch")
     return int(row.value) if row is not None else 1
 
 
-def compose(session: Session, site: Site) -> dict[str, Any]:
-    """Return the city layer that ``site`` should have now, unchecked."""
-    layer = json.loads(_template(session, site))
+def compose(session: Session, site: Site, version: int | None = None) -> dict[str, Any]:
+    """Return the city layer that ``site`` should have now, or would have with another ``version``; unchecked."""
+    layer = json.loads(_template(session, site, version or site.template_version))
     for part, value in json.loads(site.own).items():
         layer[part] = _laid_over(layer.get(part), value)
     layer["site"] = {
@@ -149,10 +160,10 @@ def _good(layer: Layer, now: float) -> bool:
     return now < layer.made_at + (DAYS_GOOD - 1) * 86_400
 
 
-def _template(session: Session, site: Site) -> str:
-    if site.template is None or site.template_version is None:
+def _template(session: Session, site: Site, version: int | None) -> str:
+    if site.template is None or version is None:
         return "{}"
-    row = session.get(Template, (site.template, site.template_version))
+    row = session.get(Template, (site.template, version))
     return row.body if row is not None else "{}"
 
 

@@ -7,8 +7,6 @@ signed. Its addresses and keys are never given to anybody.
 
 from __future__ import annotations
 
-from typing import Any
-
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
