@@ -13,6 +13,7 @@ from netconf.sentences.apply import APPLY
 from netconf.sentences.bodies import BODIES, ITEM, STRICT
 from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
+from netconf.sentences.city_layers import CITY_LAYERS
 from netconf.sentences.crossing import CROSSING
 from netconf.sentences.faults import FAULTS
 from netconf.sentences.form import Words
@@ -43,6 +44,7 @@ TABLE: dict[str, Words] = (
     | CROSSING
     | REQUESTS
     | CHANGES
+    | CITY_LAYERS
     | PROOFS
     | PAGES
     | UPLINK
