@@ -1,7 +1,7 @@
 """A concentrator's own file: what it knows of itself, whoever says otherwise.
 
 id = "hub-a"
-device = "wg-hub"
+device = "wg-hub"                  # and a 0 or 1 after it
 network = "100.64.0.0/18"          # its sites' addresses
 address = "100.64.0.1"             # its own inner address; the probe's echo
 port = 51820
@@ -44,6 +44,7 @@ def _ports(text: str) -> str:
 
 
 Ports = Annotated[str, AfterValidator(_ports)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
 
 
@@ -70,11 +71,11 @@ class Config(_Part):
     """The whole file."""
 
     id: Name
-    device: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,14}$")] = "wg-hub"
+    device: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,13}$")] = "wg-hub"
     network: IPv4Network
     network6: IPv6Network | None = None
     address: IPv4Address
-    port: int = Field(default=51820, ge=1, le=65535)
+    ports: tuple[Port, Port] = (51820, 51821)
     mtu: int = Field(default=1420, ge=1280, le=9000)
     folder: Path
     state: Path
@@ -85,6 +86,8 @@ class Config(_Part):
     def _inside(self) -> Config:
         if self.address not in self.network:
             raise ValueError("the address is not of the network")
+        if self.ports[0] == self.ports[1]:
+            raise ValueError("two keys need two ports")
         if any(service.network.overlaps(self.network) for service in self.city):
             raise ValueError("a city's network reaches into the sites'")
         return self

@@ -15,9 +15,9 @@ _UDP_HEADER = 8
 
 def render(config: Config) -> str:
     """Return one transaction that replaces our table; the same configuration gives the same octets."""
-    device, network, own = config.device, str(config.network), str(config.address)
-    to_city = [f'iifname "{device}" {match} counter accept comment "{name}"' for match, name in _matches(config, "d")]
-    to_site = [f'oifname "{device}" {match} counter accept comment "{name}"' for match, name in _matches(config, "s")]
+    device, network, own = f'"{config.device}*"', str(config.network), str(config.address)
+    to_city = [f'iifname {device} {match} counter accept comment "{name}"' for match, name in _matches(config, "d")]
+    to_site = [f'oifname {device} {match} counter accept comment "{name}"' for match, name in _matches(config, "s")]
     inner = [match.removeprefix(f"ip saddr {network} ") for match, _ in _matches(config, "d")]
     lines = [
         f"table {TABLE} {{}}",
@@ -25,17 +25,17 @@ def render(config: Config) -> str:
         f"table {TABLE} {{",
         "  chain forward {",
         "    type filter hook forward priority filter; policy drop;",
-        f'    iifname "{device}" oifname "{device}" counter drop comment "site to site"',
-        f'    iifname "{device}" meta nfproto ipv6 counter drop comment "no IPv6 to the city"',
-        f'    iifname "{device}" ip saddr != {network} counter drop comment "no site of ours"',
+        f'    iifname {device} oifname {device} counter drop comment "site to site"',
+        f'    iifname {device} meta nfproto ipv6 counter drop comment "no IPv6 to the city"',
+        f'    iifname {device} ip saddr != {network} counter drop comment "no site of ours"',
         *(f"    {line}" for line in to_city),
         *(f"    {line}" for line in to_site),
         '    counter drop comment "not listed"',
         "  }",
         "  chain input {",
         "    type filter hook input priority filter; policy accept;",
-        f'    iifname != "{device}" ip daddr {own} counter drop comment "inner address from outside"',
-        f'    iifname != "{device}" accept comment "the host\'s own rules"',
+        f'    iifname != {device} ip daddr {own} counter drop comment "inner address from outside"',
+        f'    iifname != {device} accept comment "the host\'s own rules"',
         f'    ip saddr {network} ip daddr {own} udp dport {PORT} udp length {OCTETS + _UDP_HEADER} counter accept comment "probe"',
         *(f'    ip saddr {network} {match} counter accept comment "city on this host"' for match in inner),
         '    counter drop comment "nothing else of sites"',

@@ -6,7 +6,7 @@ import contextlib
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from city.concentrator.steps import Actual, RemovePeer, SetPeer, Step, read_dump, words
@@ -16,6 +16,8 @@ _TIMEOUT_SECONDS = 60.0
 MAX_DUMP_BYTES = 1 << 24
 #: Peers of one ``wg set``: each has a descriptor and some 150 octets of arguments.
 BATCH = 128
+#: Who made a route (rtnetlink's rtm_protocol): nobody of the well-known ones.
+_PROTOCOL = 215
 #: ``wg`` repeats the line that it does not take, and that line can be a key, whole or damaged.
 _SECRET = re.compile(r"[`'\"].*[`'\"]|[A-Za-z0-9+/]{20,}=*", re.DOTALL)
 
@@ -88,20 +90,59 @@ def load_rules(text: str) -> None:
     _run(["nft", "-f", "-"], given=text)
 
 
-def raise_device(device: str, address: str, mtu: int) -> None:
-    """Make the device if it is not there (the kernel's), give it its address, set it up, and let the host forward.
+def raise_device(device: str, address: str, network: str, metric: int, mtu: int) -> None:
+    """Make the device if it is not there (the kernel's), with our address and the way to the sites, and set it up.
+
+    The host forwards from then on; the rules must be loaded before.
 
     Raises:
-        DeviceRefused: the kernel has no WireGuard and nobody made the device, or the address is not taken.
+        DeviceRefused: the kernel has no WireGuard and nobody made the device, or the host does not let us.
     """
     if not Path(f"/sys/class/net/{device}").exists():
         _run(["ip", "link", "add", "dev", device, "type", "wireguard"])
-    _run(["ip", "address", "replace", address, "dev", device])
+    _run(["ip", "address", "replace", f"{address}/32", "dev", device])
     _run(["ip", "link", "set", "dev", device, "mtu", str(mtu), "up"])
+    _run(["ip", "route", "replace", network, "dev", device, "metric", str(metric), "src", address])
     try:
+        # With two devices a site's packets come from either; whose they are, the device has judged.
+        Path(f"/proc/sys/net/ipv4/conf/{device}/rp_filter").write_text("2\n", encoding="ascii")
         Path("/proc/sys/net/ipv4/ip_forward").write_text("1\n", encoding="ascii")
     except OSError as wrong:
-        raise DeviceRefused(f"ip_forward: {wrong.strerror}") from None
+        raise DeviceRefused(f"sysctl: {wrong.strerror}") from None
+
+
+def drop_device(device: str) -> None:
+    """Take a device away with its key, its peers and the ways through it.
+
+    Raises:
+        DeviceRefused: it is still there.
+    """
+    _run(["ip", "link", "delete", "dev", device])
+
+
+def lead(ways: Mapping[str, str | None]) -> None:
+    """Lead single addresses through a device, or (None) the way of their network again.
+
+    Raises:
+        DeviceRefused: some may be led, some not.
+    """
+    lines = [
+        f"route {'flush' if device is None else 'replace'} {address}/32 {'' if device is None else f'dev {device} '}"
+        f"proto {_PROTOCOL}"
+        for address, device in ways.items()
+    ]
+    if lines:
+        _run(["ip", "-batch", "-"], given="\n".join(lines) + "\n")
+
+
+def led() -> dict[str, str]:
+    """Return which single addresses are led through which device.
+
+    Raises:
+        DeviceRefused: nobody can say.
+    """
+    lines = [line.split() for line in _run(["ip", "-4", "route", "show", "proto", str(_PROTOCOL)]).splitlines()]
+    return {words[0]: words[2] for words in lines if words[1:2] == ["dev"]}
 
 
 def _held(stack: contextlib.ExitStack, secret: str) -> int:
