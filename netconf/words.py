@@ -13,6 +13,8 @@ from netconf.sentences.apply import APPLY
 from netconf.sentences.bodies import BODIES, ITEM, STRICT
 from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
+from netconf.sentences.city_enrolment import CITY_ENROLMENT
+from netconf.sentences.city_signing import CITY_SIGNING
 from netconf.sentences.crossing import CROSSING
 from netconf.sentences.faults import FAULTS
 from netconf.sentences.form import Words
@@ -51,6 +53,8 @@ TABLE: dict[str, Words] = (
     | UPKEEP
     | FAULTS
     | QUALITY
+    | CITY_ENROLMENT
+    | CITY_SIGNING
 )
 #: Codes that are made of another: of what a peer is forgiven or not, and of what an item of a list broke.
 FAMILIES = {"strict_": STRICT, "item_": ITEM}
