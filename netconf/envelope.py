@@ -39,7 +39,7 @@ _FIELDS: dict[str, dict[str, type]] = {
     "peers": {"concentrator": str, "epoch": int, "kind": str, "first": int, "revision": int, "peers": list},
 }
 #: Fields that a payload may have besides.
-_BESIDES: dict[str, dict[str, type]] = {"layer": {"sealed": str}}
+_BESIDES: dict[str, dict[str, type]] = {"layer": {"sealed": str}, "peers": {"smaller": bool}}
 
 
 class EnvelopeRefused(Exception):
@@ -120,7 +120,8 @@ class Peers:
 
     A snapshot stands for everything up to ``revision``; changes are those from ``first`` to ``revision``, without a gap.
     Each entry: ``site``, ``public_key``, ``allowed`` (texts), ``psk`` (sealed to the concentrator's key, context
-    ``SEALED_FOR_HUB`` and the site), ``revision``; of changes a peer that is gone has ``"gone": true``.
+    ``SEALED_FOR_HUB`` and the site), ``revision``. A peer that the city took off has ``"gone": true`` instead; one with
+    ``"reset": true`` is taken off and put on again. ``smaller``: a person says that peers may be missing without a word.
     """
 
     epoch: int
@@ -128,6 +129,7 @@ class Peers:
     first: int
     revision: int
     peers: tuple[dict[str, Any], ...]
+    smaller: bool = False
 
 
 def open_peers(text: str, city: Ed25519PublicKey, *, concentrator: str) -> Peers:
@@ -144,7 +146,9 @@ def open_peers(text: str, city: Ed25519PublicKey, *, concentrator: str) -> Peers
         raise EnvelopeRefused("layer_fields")
     if not all(isinstance(peer, dict) for peer in body["peers"]):
         raise EnvelopeRefused("layer_fields")
-    return Peers(body["epoch"], body["kind"], body["first"], body["revision"], tuple(body["peers"]))
+    return Peers(
+        body["epoch"], body["kind"], body["first"], body["revision"], tuple(body["peers"]), body.get("smaller", False)
+    )
 
 
 def open_revocation(text: str, city: Ed25519PublicKey, *, site: str, device: str) -> tuple[int, str]:

@@ -163,7 +163,8 @@ class Peer(Table):
 
 
 class SpentKey(Table):
-    """A WireGuard key that a site once had: nobody may come with it again."""
+    """A WireGuard key that a site has, is to have next, or once had; a concentrator's too (``site`` ""). It is written
+    when the key comes, so that nobody else may ever come with it; ``spent_at`` is 0 while it is in use."""
 
     __tablename__ = "spent_key"
     public_key: Mapped[str] = mapped_column(_KEY, primary_key=True)
