@@ -34,10 +34,10 @@ _ANY_OWNER: dict[str, Any] = {
 
 
 class Offer(NamedTuple):
-    """Why a layer is made: who wants it, in a sentence, and with which rollout."""
+    """Why a layer is made: who wants it, why in a sentence, and with which rollout."""
 
     who: str
-    reason: str
+    why: str
     rollout: int | None = None
 
 
@@ -60,7 +60,7 @@ def epoch(session: Session) -> int:
 
 def compose(session: Session, site: Site, version: int | None = None) -> dict[str, Any]:
     """Return the city layer that ``site`` should have now, or would have with another ``version``; unchecked."""
-    layer = json.loads(_template(session, site, version or site.template_version))
+    layer: dict[str, Any] = json.loads(_template(session, site, version or site.template_version))
     for part, value in json.loads(site.own).items():
         layer[part] = _laid_over(layer.get(part), value)
     layer["site"] = {
@@ -148,7 +148,7 @@ def _sign(
     envelope = signer.sign_layer(payload | ({"sealed": sealed} if sealed else {}))
     session.execute(update(Layer).where(Layer.site == site.id, Layer.state == "offered").values(state="superseded"))
     session.add(Layer(site=site.id, epoch=mark, revision=revision, body=text, sealed=sealed, envelope=envelope,
-                      made_at=now, made_by=why.who, reason=why.reason, rollout=why.rollout))  # fmt: skip
+                      made_at=now, made_by=why.who, reason=why.why, rollout=why.rollout))  # fmt: skip
     site.offered = revision
     session.execute(delete(Layer).where(Layer.site == site.id, Layer.epoch == mark, Layer.revision <= revision - KEPT))
     session.flush()
@@ -184,8 +184,10 @@ def _tunnel(peer: Peer, hub: Concentrator) -> dict[str, Any]:
 
 
 def _sealed(session: Session, site: Site) -> str:
+    """All pieces that the box may open; one that was made for several tunnels stands once."""
     pieces = [peer.psk_box for peer, _ in _peers(session, site.id) if peer.psk_box]
-    return " ".join([*pieces, *(piece for _, piece in sorted(json.loads(site.sealed).items()))])
+    pieces += [piece for _, piece in sorted(json.loads(site.sealed).items())]
+    return " ".join(dict.fromkeys(pieces))
 
 
 def _laid_over(below: Any, above: Any) -> Any:

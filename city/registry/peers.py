@@ -121,10 +121,10 @@ def offer_key(session: Session, site: str, tunnel: str, next_key: str, now: floa
 
 
 def exchange_key(session: Session, site: str, tunnel: str, now: float) -> int:
-    """Make a tunnel's next key its key, and return the change's revision; the old one is spent.
+    """Let a tunnel's key and its next key change places, and return the change's revision; once more puts them back.
 
     The concentrator takes the old key off and the new one on in one message to its device: the address has one owner at
-    every moment.
+    every moment. The other of the two stays until ``forget_key``.
 
     Raises:
         RegistryRefused: ``peer_unknown``, ``site_revoked`` or ``key_not_offered``.
@@ -132,9 +132,25 @@ def exchange_key(session: Session, site: str, tunnel: str, now: float) -> int:
     peer = _peer(session, site, tunnel)
     if not peer.next_key:
         raise RegistryRefused("key_not_offered", site=site, tunnel=tunnel)
-    _spend(session, peer.public_key, now)
-    peer.public_key, peer.next_key = peer.next_key, None
+    key, other = peer.next_key, peer.public_key
+    # Both columns are unique: one key never stands in two places, not even between two statements.
+    peer.next_key = None
+    session.flush()
+    peer.public_key, peer.next_key = key, other
     return _tell(session, peer, now)
+
+
+def forget_key(session: Session, site: str, tunnel: str, now: float) -> None:
+    """Spend the key of a tunnel that is not in use, if there is one: nobody may come with it again.
+
+    Raises:
+        RegistryRefused: ``peer_unknown`` or ``site_revoked``.
+    """
+    peer = _peer(session, site, tunnel)
+    if peer.next_key:
+        _spend(session, peer.next_key, now)
+        peer.next_key = None
+        session.flush()
 
 
 def reset(session: Session, site: str, tunnel: str, now: float) -> int:

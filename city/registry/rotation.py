@@ -66,8 +66,8 @@ def heard(session: Session, signer: Signer, site: Site, next_keys: dict[str, str
             continue
         peer.rotation = "exchanging"
         session.flush()
-        why = Offer("registry", f"key of {peer.tunnel}")
-        peer.rotation_revision = layers.offer(session, signer, site, now, why)
+        offered = Offer("registry", f"key of {peer.tunnel}")
+        peer.rotation_revision = layers.offer(session, signer, site, now, offered)
 
 
 def settle(session: Session, signer: Signer, site: Site, used: int, undone: bool, now: float) -> None:
@@ -81,6 +81,8 @@ def settle(session: Session, signer: Signer, site: Site, used: int, undone: bool
             audit.write(session, now, "registry", "key.rotated", f"site:{site.id}", tunnel=peer.tunnel)
         elif undone:
             peers.exchange_key(session, site.id, peer.tunnel, now)
+            # The box made it for this exchange, and makes another for the next.
+            peers.forget_key(session, site.id, peer.tunnel, now)
             peer.rotation = ""
             session.flush()
             layers.offer(session, signer, site, now, Offer("registry", f"old key of {peer.tunnel} again"))
