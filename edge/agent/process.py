@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge.agent.exposed import Exposed
+from edge.agent.line import Line
 from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import (
     CityAnswer,
@@ -63,6 +64,7 @@ class Agent:
         self._log = log
         self._supervisor = supervisor
         self._status = StatusFile(where.run, "agent")
+        self._line = Line(where.run)
         self.nonce = ""
         #: Of a layer that the keeper has proven before it applies it; asked after until there is a nonce, or a refusal.
         self.proving = ""
@@ -137,6 +139,7 @@ class Agent:
     def _post(self, report: str) -> dict[str, Any]:
         self._supervisor.beat()
         line = http.client.HTTPConnection(str(self._control.address), self._control.port, timeout=DEADLINE_SECONDS)
+        line.sock = self._line.dial(self._site, self._control, DEADLINE_SECONDS)
         try:
             line.request("POST", "/v1/report", report.encode("ascii"), {"Content-Type": "application/json"})
             response = line.getresponse()
