@@ -56,7 +56,7 @@ def template(session: Session, version: int, body: dict[str, Any], *, approved: 
 
 
 def site_id(number: int) -> str:
-    return f"3402000000200{number:07d}"
+    return f"3402000000200800{number:04d}"
 
 
 def enrolled(session: Session, signer: Signer, number: int, *, verdict: str = "good") -> Site:

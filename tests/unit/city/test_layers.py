@@ -59,6 +59,18 @@ def test_nothing_is_signed_anew_without_a_reason(store: Store, signer: Signer, f
         assert session.get(Layer, (site.id, 1, 1)).state == "superseded"
 
 
+def test_a_number_that_was_signed_and_lost_is_stepped_over(store: Store, signer: Signer, fleet_of_two: Any) -> None:
+    with store.begin() as session:
+        site = one(session, fleet_of_two[0])
+        site.own = json.dumps({"control": {"interval_seconds": 30}})
+        assert layers.offer(session, signer, site, NOW, WHY) == 2
+        session.rollback()
+    with store.begin() as session:
+        site = one(session, fleet_of_two[0])
+        site.own = json.dumps({"control": {"interval_seconds": 20}})
+        assert layers.offer(session, signer, site, NOW, WHY) == 3
+
+
 @pytest.mark.parametrize(
     ("own", "code"),
     [
@@ -288,10 +300,11 @@ def test_secrets_are_for_the_box_and_the_hub_alone(store: Store, signer: Signer,
         site = one(session, fleet_of_two[0])
         sealed = layers.newest(session, site).sealed.split()
         hub = peer(session, site).psk
+        name = site.id
     assert len(sealed) == 2
-    assert len(unseal(hub, fleet.HUB_KEY, envelope.SEALED_FOR_HUB + site.id)) in (32, 44)
+    assert len(unseal(hub, fleet.HUB_KEY, envelope.SEALED_FOR_HUB + name)) in (32, 44)
     with pytest.raises(SealBroken):
-        unseal(sealed[0], fleet.HUB_KEY, envelope.SEALED_FOR_BOX + site.id)
+        unseal(sealed[0], fleet.HUB_KEY, envelope.SEALED_FOR_BOX + name)
 
 
 def test_differences_are_said_by_place() -> None:
