@@ -153,7 +153,7 @@ def _sign(session: Session, signer: Signer, site: Site, now: float, why: Offer, 
             raise
         payload["revision"] = highest[1] + 1
         envelope = signer.sign_layer(payload)
-    revision = payload["revision"]
+    revision = int(payload["revision"])
     session.execute(update(Layer).where(Layer.site == site.id, Layer.state == "offered").values(state="superseded"))
     session.add(Layer(site=site.id, epoch=mark, revision=revision, body=text, sealed=sealed, envelope=envelope,
                       made_at=now, made_by=why.who, reason=why.why, rollout=why.rollout))  # fmt: skip
