@@ -14,6 +14,7 @@ from netconf.sentences.bodies import BODIES, ITEM, STRICT
 from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.city_enrolment import CITY_ENROLMENT
+from netconf.sentences.city_layers import CITY_LAYERS
 from netconf.sentences.city_registry import CITY_REGISTRY
 from netconf.sentences.city_signing import CITY_SIGNING
 from netconf.sentences.crossing import CROSSING
@@ -46,6 +47,7 @@ TABLE: dict[str, Words] = (
     | CROSSING
     | REQUESTS
     | CHANGES
+    | CITY_LAYERS
     | PROOFS
     | PAGES
     | UPLINK
