@@ -12,7 +12,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from ipaddress import IPv4Network
-from typing import Any, Protocol
+from typing import Any
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -21,10 +21,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from city.registry import alerts, audit, claims
+from city.registry import alerts, audit, claims, feeds, layers, peers
+from city.registry.layers import Offer
 from city.registry.refused import RegistryRefused
+from city.registry.revocation import PLATFORMS
 from city.registry.signer import Signer
-from city.registry.tables import Certificate, Concentrator, Layer, Peer, Site, SpentKey
+from city.registry.tables import Certificate, Concentrator, Meta, Peer, Site, SpentKey
 from netconf import enrolment
 from netconf.enrolment import EnrolRequest
 
@@ -34,16 +36,8 @@ RENEW_BEFORE_SECONDS = 60 * 86_400.0
 #: A box's clock that is further away is told to a person; nothing depends on it.
 SKEW_SECONDS = 300
 MAX_REASON_CHARACTERS = 200
-
-
-class Furnish(Protocol):
-    """What gives an approved site its tunnels and its first layer (``peers.put_on``, ``layers.offer``)."""
-
-    def tunnel(
-        self, session: Session, signer: Signer, site: str, tunnel: str, concentrator: str, key: str, now: float
-    ) -> None: ...
-
-    def layer(self, session: Session, signer: Signer, site: Site, who: str, now: float) -> None: ...
+#: The fact (``Meta``) that holds the key of a platform's own program, to which SIP passwords are sealed.
+TOLD = "platform-key:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +51,6 @@ class Answer:
 def ask(
     session: Session,
     signer: Signer,
-    furnish: Furnish,
     now: float,
     request: EnrolRequest,
     key: ec.EllipticCurvePublicKey,
@@ -71,7 +64,7 @@ def ask(
     if site is None:
         return _refused(403, "claim_unknown")
     if site.device == device:
-        return _again(session, signer, furnish, now, site, request)
+        return _again(session, signer, now, site, request)
     if not request.claim:
         return _refused(403, "device_unknown")
     if not _same_key(request.csr, key):
@@ -93,7 +86,7 @@ def ask(
     return Answer(200, {"state": "pending"})
 
 
-def approve(session: Session, signer: Signer, furnish: Furnish, now: float, who: str, site: Site, code: str) -> None:
+def approve(session: Session, signer: Signer, now: float, who: str, site: Site, code: str) -> None:
     """Let the waiting device in: its certificate, its tunnels, its first layer; all of it or nothing.
 
     ``code``: the six digits that the person sees at the box. ``site`` was locked by who asks.
@@ -112,8 +105,9 @@ def approve(session: Session, signer: Signer, furnish: Furnish, now: float, who:
     session.flush()
     _certify(session, signer, site, site.csr, now)
     for tunnel, concentrator, key in _places(session, site):
-        furnish.tunnel(session, signer, site.id, tunnel, concentrator, key, now)
-    furnish.layer(session, signer, site, who, now)
+        peers.put_on(session, signer, site.id, tunnel, concentrator, key, now)
+    _passwords(session, signer, site, now)
+    layers.offer(session, signer, site, now, Offer(who, "approved"))
     audit.write(session, now, who, "enrol.approve", f"site:{site.id}", device=site.device, code=code)
 
 
@@ -169,7 +163,7 @@ def device_key(site: Site) -> ec.EllipticCurvePublicKey:
     return key
 
 
-def _again(session: Session, signer: Signer, furnish: Furnish, now: float, site: Site, request: EnrolRequest) -> Answer:
+def _again(session: Session, signer: Signer, now: float, site: Site, request: EnrolRequest) -> Answer:
     """The site's own device asks again."""
     if site.state == "revoked":
         return Answer(200, {"state": "revoked", "revocation": site.revocation})
@@ -179,34 +173,33 @@ def _again(session: Session, signer: Signer, furnish: Furnish, now: float, site:
         _note(session, now, site, request)
         return Answer(200, {"state": "pending"})
     certificate = renew(session, signer, now, site, request.csr)
-    taken = _rekey(session, signer, furnish, now, site, request)
+    taken = _rekey(session, signer, now, site, request)
     if taken is not None:
         alerts.raise_(session, now, "key_known", f"site:{site.id}", "error", site=site.id, other=taken)
         return _refused(409, "key_known")
-    newest = session.scalars(
-        select(Layer).where(Layer.site == site.id).order_by(Layer.epoch.desc(), Layer.revision.desc()).limit(1)
-    ).first()
+    newest = layers.sign_again(session, signer, site, now)
     layer = newest.envelope if newest is not None else ""
     return Answer(200, {"state": "approved", "certificate": certificate, "layer": layer})
 
 
-def _rekey(
-    session: Session, signer: Signer, furnish: Furnish, now: float, site: Site, request: EnrolRequest
-) -> str | None:
+def _rekey(session: Session, signer: Signer, now: float, site: Site, request: EnrolRequest) -> str | None:
     """A box that has lost its tunnels' keys, but not its own, comes with new ones; return whose a key is that is taken."""
     changed = False
-    peers = session.scalars(select(Peer).where(Peer.site == site.id, Peer.state == "on").order_by(Peer.tunnel)).all()
-    for peer in peers:
+    for peer in session.scalars(
+        select(Peer).where(Peer.site == site.id, Peer.state == "on").order_by(Peer.tunnel)
+    ).all():
         key = request.wireguard.get(peer.tunnel, peer.public_key)
         if key in (peer.public_key, peer.next_key):
             continue
         other = session.get(SpentKey, key)
         if other is not None:
             return other.site
-        furnish.tunnel(session, signer, site.id, peer.tunnel, peer.concentrator, key, now)
+        # An exchange that ran is over: neither of its keys is the box's any more.
+        peer.rotation = ""
+        peers.put_on(session, signer, site.id, peer.tunnel, peer.concentrator, key, now)
         changed = True
     if changed:
-        furnish.layer(session, signer, site, "registry", now)
+        layers.offer(session, signer, site, now, Offer("registry", "new keys"))
         alerts.raise_(session, now, "device_rekeyed", f"site:{site.id}", "warning", site=site.id)
     return None
 
@@ -262,6 +255,19 @@ def _places(session: Session, site: Site) -> list[tuple[str, str, str]]:
     if not found:
         raise RegistryRefused("no_concentrator", tunnels=", ".join(json.loads(site.asked_keys)))
     return found
+
+
+def _passwords(session: Session, signer: Signer, site: Site, now: float) -> None:
+    """Make SIP passwords for the platforms whose own program can be told them; elsewhere a person sets them by hand."""
+    named = [platform["id"] for platform in layers.compose(session, site).get("platform", ())]
+    keys = {id_: row.value for id_ in named if (row := session.get(Meta, TOLD + id_)) is not None}
+    if not keys or site.device_key is None:
+        return
+    made = signer.seal(site.id, site.device_key, hubs={}, platforms=keys)
+    site.sealed = json.dumps({"sip": made.box})
+    for platform, password in sorted(made.platforms.items()):
+        feeds.append(session, PLATFORMS, site.id, {"site": site.id, "platform": platform, "password": password}, now)
+    session.flush()
 
 
 def _certify(session: Session, signer: Signer, site: Site, csr: str, now: float) -> str:
