@@ -15,6 +15,7 @@ from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.city_enrolment import CITY_ENROLMENT
 from netconf.sentences.city_layers import CITY_LAYERS
+from netconf.sentences.city_registry import CITY_REGISTRY
 from netconf.sentences.city_signing import CITY_SIGNING
 from netconf.sentences.crossing import CROSSING
 from netconf.sentences.faults import FAULTS
@@ -56,6 +57,7 @@ TABLE: dict[str, Words] = (
     | FAULTS
     | QUALITY
     | CITY_ENROLMENT
+    | CITY_REGISTRY
     | CITY_SIGNING
 )
 #: Codes that are made of another: of what a peer is forgiven or not, and of what an item of a list broke.
