@@ -14,6 +14,7 @@ from netconf.sentences.bodies import BODIES, ITEM, STRICT
 from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.city_enrolment import CITY_ENROLMENT
+from netconf.sentences.city_hub import CITY_HUB
 from netconf.sentences.city_signing import CITY_SIGNING
 from netconf.sentences.crossing import CROSSING
 from netconf.sentences.faults import FAULTS
@@ -54,6 +55,7 @@ TABLE: dict[str, Words] = (
     | FAULTS
     | QUALITY
     | CITY_ENROLMENT
+    | CITY_HUB
     | CITY_SIGNING
 )
 #: Codes that are made of another: of what a peer is forgiven or not, and of what an item of a list broke.

@@ -69,7 +69,7 @@ def put_on(
     if peer is None:
         peer = Peer(site=site, tunnel=tunnel)
     elif peer.public_key != public_key:
-        _spend(session, peer.public_key, now)
+        spend(session, peer.public_key, now)
     if moves:
         if peer.concentrator:
             feeds.append(session, feed(peer.concentrator), site, _gone(site), now)
@@ -98,7 +98,7 @@ def put_off(session: Session, site: str, now: float) -> tuple[str, ...]:
     for peer in rows:
         peer.state = "off"
         for key in filter(None, (peer.public_key, peer.next_key)):
-            _spend(session, key, now)
+            spend(session, key, now)
         peer.revision = feeds.append(session, feed(peer.concentrator), site, _gone(site), now)
     session.flush()
     return tuple(peer.tunnel for peer in rows)
@@ -115,7 +115,7 @@ def offer_key(session: Session, site: str, tunnel: str, next_key: str, now: floa
         return
     take_key(session, next_key, site)
     if peer.next_key:
-        _spend(session, peer.next_key, now)
+        spend(session, peer.next_key, now)
     peer.next_key = next_key
     session.flush()
 
@@ -132,7 +132,7 @@ def exchange_key(session: Session, site: str, tunnel: str, now: float) -> int:
     peer = _peer(session, site, tunnel)
     if not peer.next_key:
         raise RegistryRefused("key_not_offered", site=site, tunnel=tunnel)
-    _spend(session, peer.public_key, now)
+    spend(session, peer.public_key, now)
     peer.public_key, peer.next_key = peer.next_key, None
     return _tell(session, peer, now)
 
@@ -185,7 +185,8 @@ def take_key(session: Session, public_key: str, site: str) -> None:
         raise RegistryRefused("key_taken", key=public_key[:8])
 
 
-def _spend(session: Session, public_key: str, now: float) -> None:
+def spend(session: Session, public_key: str, now: float) -> None:
+    """Say that a key is in use no more; nobody gets it."""
     session.execute(
         update(SpentKey)
         .where(SpentKey.public_key == public_key)

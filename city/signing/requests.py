@@ -61,18 +61,19 @@ class RevocationPayload(_Part):
 
 
 class PeerEntry(_Part):
-    """One peer of a concentrator; of one that is gone the rest may be missing."""
+    """One peer of a concentrator; of one that is gone the rest may be missing. ``reset``: off, and on again."""
 
     site: Code
-    public_key: Key
+    public_key: Key | None = None
     allowed: tuple[Network, ...] = Field(default=(), max_length=4)
     psk: SealText = ""
     revision: Number = 0
     gone: bool = Field(default=False, strict=True)
+    reset: bool = Field(default=False, strict=True)
 
 
 class PeersPayload(_Part):
-    """``netconf.envelope``'s "peers"."""
+    """``netconf.envelope``'s "peers"; ``smaller`` is a person's word that peers may be missing."""
 
     concentrator: Name
     epoch: Number
@@ -80,6 +81,7 @@ class PeersPayload(_Part):
     first: Number
     revision: Number
     peers: tuple[PeerEntry, ...] = Field(max_length=MAX_PEERS)
+    smaller: bool = Field(default=False, strict=True)
 
 
 class WhoAreYou(_Part):

@@ -96,13 +96,13 @@ class Service:
         for peer in asked.peers:
             if peer.gone:
                 continue
-            if not peer.allowed or any(network.prefixlen != 32 for network in peer.allowed):
+            if peer.public_key is None or not peer.allowed or any(network.prefixlen != 32 for network in peer.allowed):
                 raise _Refused("sign_peer_wide", site=peer.site)
             for owned, thing in ((keys, peer.public_key), *((addresses, str(network)) for network in peer.allowed)):
                 # One site may have two keys for one address while its key is being changed, never two sites.
                 if owned.setdefault(thing, peer.site) != peer.site:
                     raise _Refused("sign_peer_twice", site=peer.site, other=owned[thing])
-        payload = asked.model_dump(mode="json", exclude={"peers"})
+        payload = asked.model_dump(mode="json", exclude={"peers"} if asked.smaller else {"peers", "smaller"})
         payload["peers"] = [peer.model_dump(mode="json", exclude_defaults=True) for peer in asked.peers]
         return self._sign("peers", payload, envelope.MAX_PEERS_BYTES)
 
