@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from city.registry import addresses, audit, feeds, peers
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
-from city.registry.tables import Certificate, Concentrator, Meta, Peer
+from city.registry.tables import Certificate, Concentrator, Meta, Peer, SpentKey
 
 CERTIFICATE_DAYS = 90
 MAX_REPORT_CHARACTERS = 1 << 16
@@ -139,6 +139,12 @@ def may_be_smaller(session: Session, concentrator: str, now: float) -> bool:
     return row is not None and now < float(row.value)
 
 
+def epoch(session: Session) -> int:
+    """Return the registry's epoch: raised when a backup was restored."""
+    row = session.get(Meta, "epoch")
+    return 1 if row is None else int(row.value)
+
+
 def rotate(session: Session, who: str, concentrator: str, now: float) -> None:
     """Ask a concentrator for a second key.
 
@@ -177,7 +183,7 @@ def finish(session: Session, who: str, concentrator: str, now: float) -> None:
     if hub.next_public_key is None:
         raise RegistryRefused("concentrator_one_key", concentrator=concentrator)
     if hub.next_public_key:
-        peers.spend(session, hub.next_public_key, now)
+        session.merge(SpentKey(public_key=hub.next_public_key, site="", spent_at=now))
     hub.next_public_key = None
     audit.write(session, now, who, "concentrator_finish", concentrator)
 

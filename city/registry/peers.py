@@ -69,7 +69,7 @@ def put_on(
     if peer is None:
         peer = Peer(site=site, tunnel=tunnel)
     elif peer.public_key != public_key:
-        spend(session, peer.public_key, now)
+        _spend(session, peer.public_key, now)
     if moves:
         if peer.concentrator:
             feeds.append(session, feed(peer.concentrator), site, _gone(site), now)
@@ -98,7 +98,7 @@ def put_off(session: Session, site: str, now: float) -> tuple[str, ...]:
     for peer in rows:
         peer.state = "off"
         for key in filter(None, (peer.public_key, peer.next_key)):
-            spend(session, key, now)
+            _spend(session, key, now)
         peer.revision = feeds.append(session, feed(peer.concentrator), site, _gone(site), now)
     session.flush()
     return tuple(peer.tunnel for peer in rows)
@@ -115,16 +115,16 @@ def offer_key(session: Session, site: str, tunnel: str, next_key: str, now: floa
         return
     take_key(session, next_key, site)
     if peer.next_key:
-        spend(session, peer.next_key, now)
+        _spend(session, peer.next_key, now)
     peer.next_key = next_key
     session.flush()
 
 
 def exchange_key(session: Session, site: str, tunnel: str, now: float) -> int:
-    """Make a tunnel's next key its key, and return the change's revision; the old one is spent.
+    """Let a tunnel's key and its next key change places, and return the change's revision; once more puts them back.
 
     The concentrator takes the old key off and the new one on in one message to its device: the address has one owner at
-    every moment.
+    every moment. The other of the two stays until ``forget_key``.
 
     Raises:
         RegistryRefused: ``peer_unknown``, ``site_revoked`` or ``key_not_offered``.
@@ -132,9 +132,25 @@ def exchange_key(session: Session, site: str, tunnel: str, now: float) -> int:
     peer = _peer(session, site, tunnel)
     if not peer.next_key:
         raise RegistryRefused("key_not_offered", site=site, tunnel=tunnel)
-    spend(session, peer.public_key, now)
-    peer.public_key, peer.next_key = peer.next_key, None
+    key, other = peer.next_key, peer.public_key
+    # Both columns are unique: one key never stands in two places, not even between two statements.
+    peer.next_key = None
+    session.flush()
+    peer.public_key, peer.next_key = key, other
     return _tell(session, peer, now)
+
+
+def forget_key(session: Session, site: str, tunnel: str, now: float) -> None:
+    """Spend the key of a tunnel that is not in use, if there is one: nobody may come with it again.
+
+    Raises:
+        RegistryRefused: ``peer_unknown`` or ``site_revoked``.
+    """
+    peer = _peer(session, site, tunnel)
+    if peer.next_key:
+        _spend(session, peer.next_key, now)
+        peer.next_key = None
+        session.flush()
 
 
 def reset(session: Session, site: str, tunnel: str, now: float) -> int:
@@ -185,8 +201,7 @@ def take_key(session: Session, public_key: str, site: str) -> None:
         raise RegistryRefused("key_taken", key=public_key[:8])
 
 
-def spend(session: Session, public_key: str, now: float) -> None:
-    """Say that a key is in use no more; nobody gets it."""
+def _spend(session: Session, public_key: str, now: float) -> None:
     session.execute(
         update(SpentKey)
         .where(SpentKey.public_key == public_key)

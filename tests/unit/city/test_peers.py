@@ -154,6 +154,7 @@ def test_a_rotation_is_one_change_and_the_old_key_is_spent(store: Store, signer:
         assert peers.exchange_key(session, who, "wg-a", NOW + 5) == 2
         assert told(session)[1]["public_key"] == key(2)
         assert told(session)[1]["allowed"] == [f"{before}/32"]
+        peers.forget_key(session, who, "wg-a", NOW + 5)
         spent = session.get(SpentKey, key(1))
         assert spent is not None
         session.refresh(spent)
