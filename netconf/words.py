@@ -14,6 +14,7 @@ from netconf.sentences.bodies import BODIES, ITEM, STRICT
 from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.city_enrolment import CITY_ENROLMENT
+from netconf.sentences.city_hub import CITY_HUB
 from netconf.sentences.city_layers import CITY_LAYERS
 from netconf.sentences.city_registry import CITY_REGISTRY
 from netconf.sentences.city_signing import CITY_SIGNING
@@ -58,6 +59,7 @@ TABLE: dict[str, Words] = (
     | QUALITY
     | CITY_ENROLMENT
     | CITY_REGISTRY
+    | CITY_HUB
     | CITY_SIGNING
 )
 #: Codes that are made of another: of what a peer is forgiven or not, and of what an item of a list broke.

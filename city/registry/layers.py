@@ -38,7 +38,7 @@ class Offer(NamedTuple):
     """Why a layer is made: who wants it, why in a sentence, and with which rollout."""
 
     who: str
-    why: str
+    sentence: str
     rollout: int | None = None
 
 
@@ -156,7 +156,7 @@ def _sign(session: Session, signer: Signer, site: Site, now: float, why: Offer, 
     revision = int(payload["revision"])
     session.execute(update(Layer).where(Layer.site == site.id, Layer.state == "offered").values(state="superseded"))
     session.add(Layer(site=site.id, epoch=mark, revision=revision, body=text, sealed=sealed, envelope=envelope,
-                      made_at=now, made_by=why.who, reason=why.why, rollout=why.rollout))  # fmt: skip
+                      made_at=now, made_by=why.who, reason=why.sentence, rollout=why.rollout))  # fmt: skip
     site.offered = revision
     session.execute(delete(Layer).where(Layer.site == site.id, Layer.epoch == mark, Layer.revision <= revision - KEPT))
     session.flush()

@@ -280,9 +280,8 @@ def test_a_box_that_lost_its_tunnels_keys_comes_back_by_its_own(store: Store, si
     assert alerts(store) == ["device_rekeyed"]
     old = box.ask(store, signer, "", NOW + 101 * DAY, time=int(NOW + 101 * DAY))
     assert old.body["rule"] == "key_known", "a key that was spent does not come back: an old request is nothing"
-    with store.begin() as session:
-        with pytest.raises(RegistryRefused):
-            peers.take_key(session, wg(1, 1), OTHER)
+    with store.begin() as session, pytest.raises(RegistryRefused):
+        peers.take_key(session, wg(1, 1), OTHER)
 
 
 def test_a_clock_that_is_wrong_is_told_and_nothing_else(store: Store, signer: Signer) -> None:
