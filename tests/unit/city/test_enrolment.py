@@ -17,7 +17,7 @@ from city.registry.tables import Alert, Certificate, Claim, Layer, Meta, Peer, P
 from city.signing import keys
 from netconf import envelope, words
 from netconf.enrolment import code
-from tests.fleet import NOW, OTHER, PLATFORM, SITE, Box, add_site, approve, csr, der, found, wg
+from tests.enrolling import NOW, OTHER, PLATFORM, SITE, Box, add_site, approve, csr, der, found, wg
 
 DAY = 86_400.0
 
@@ -280,9 +280,8 @@ def test_a_box_that_lost_its_tunnels_keys_comes_back_by_its_own(store: Store, si
     assert alerts(store) == ["device_rekeyed"]
     old = box.ask(store, signer, "", NOW + 101 * DAY, time=int(NOW + 101 * DAY))
     assert old.body["rule"] == "key_known", "a key that was spent does not come back: an old request is nothing"
-    with store.begin() as session:
-        with pytest.raises(RegistryRefused):
-            peers.take_key(session, wg(1, 1), OTHER)
+    with store.begin() as session, pytest.raises(RegistryRefused):
+        peers.take_key(session, wg(1, 1), OTHER)
 
 
 def test_a_clock_that_is_wrong_is_told_and_nothing_else(store: Store, signer: Signer) -> None:
@@ -315,7 +314,7 @@ def test_a_person_sees_and_touches_the_sites_of_his_scope_alone(store: Store, si
     found(store)
     add_site(store)
     with store.begin() as session:
-        from tests.fleet import person
+        from tests.enrolling import person
 
         near, far = person(session, "near", "operator", "3402"), person(session, "far", "operator", "3403")
         assert sites.get(session, near, SITE).id == SITE

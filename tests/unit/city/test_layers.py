@@ -17,7 +17,7 @@ from city.registry.tables import Certificate, Change, Health, Layer, Peer, Recei
 from netconf import envelope
 from netconf.sealed import SealBroken, unseal
 from tests.unit.city import fleet
-from tests.fleet import NOW
+from tests.unit.city.fleet import NOW
 
 WHY = Offer("zhang", "test")
 

@@ -14,7 +14,7 @@ from city.registry.store import Store
 from city.registry.tables import Health, Rollout, RolloutSite, RolloutStep, Site
 from city.rollout.table import TABLE, Event, State, rings
 from tests.unit.city import fleet
-from tests.fleet import NOW
+from tests.unit.city.fleet import NOW
 
 SITES = 12
 BETTER = copy.deepcopy(fleet.BODY)
