@@ -8,13 +8,14 @@ anew: the same body and the same secrets are the same layer.
 from __future__ import annotations
 
 import json
+from ipaddress import IPv4Address, IPv4Network
 from typing import Any, NamedTuple
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
 from city.registry.refused import RegistryRefused
-from city.registry.signer import Signer
+from city.registry.signer import Signer, SignRefused
 from city.registry.tables import Concentrator, Layer, Meta, Peer, Site, Template
 from netconf import layers
 from netconf.check import read_parsed
@@ -137,15 +138,22 @@ def _move(session: Session, site: str, mark: tuple[int, int], state: str) -> Non
                                         Layer.state != state).values(state=state))  # fmt: skip
 
 
-def _sign(
-    session: Session, signer: Signer, site: Site, now: float, why: Offer, text: str, sealed: str
-) -> int:  # fmt: skip
-    mark, revision = epoch(session), site.offered + 1
-    payload = {
-        "site": site.id, "device": site.device, "epoch": mark, "revision": revision,
+def _sign(session: Session, signer: Signer, site: Site, now: float, why: Offer, text: str, sealed: str) -> int:
+    mark = epoch(session)
+    payload: dict[str, Any] = {
+        "site": site.id, "device": site.device, "epoch": mark, "revision": site.offered + 1,
         "not_after": int(now + DAYS_GOOD * 86_400), "layer": json.loads(text),
-    }  # fmt: skip
-    envelope = signer.sign_layer(payload | ({"sealed": sealed} if sealed else {}))
+    } | ({"sealed": sealed} if sealed else {})  # fmt: skip
+    try:
+        envelope = signer.sign_layer(payload)
+    except SignRefused as refused:
+        # A transaction that was undone after the signing: its number is gone, and another one is as good.
+        highest = signer.highest(site.id)
+        if refused.rule != "sign_old" or highest[0] != mark:
+            raise
+        payload["revision"] = highest[1] + 1
+        envelope = signer.sign_layer(payload)
+    revision = int(payload["revision"])
     session.execute(update(Layer).where(Layer.site == site.id, Layer.state == "offered").values(state="superseded"))
     session.add(Layer(site=site.id, epoch=mark, revision=revision, body=text, sealed=sealed, envelope=envelope,
                       made_at=now, made_by=why.who, reason=why.why, rollout=why.rollout))  # fmt: skip
@@ -176,9 +184,13 @@ def _peers(session: Session, site: str) -> list[tuple[Peer, Concentrator]]:
 
 
 def _tunnel(peer: Peer, hub: Concentrator) -> dict[str, Any]:
+    """``allowed`` is the city behind the concentrator, and its own inner address, which the box probes."""
+    allowed = json.loads(hub.allowed)
+    if not any(IPv4Address(hub.probe) in IPv4Network(network) for network in allowed):
+        allowed.append(f"{hub.probe}/32")
     return {
         "name": peer.tunnel, "address": f"{peer.address}/32", "mtu": hub.mtu, "endpoint": hub.endpoint,
-        "public_key": hub.public_key, "allowed": json.loads(hub.allowed), "probe": hub.probe,
+        "public_key": hub.public_key, "allowed": allowed, "probe": hub.probe,
         "own_key": peer.public_key,
     }  # fmt: skip
 

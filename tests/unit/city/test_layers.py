@@ -16,8 +16,13 @@ from city.registry.store import Store
 from city.registry.tables import Certificate, Change, Health, Layer, Peer, ReceiptHead, Site
 from netconf import envelope
 from netconf.sealed import SealBroken, unseal
+<<<<<<< HEAD
 from tests.unit.city import fleet
 from tests.unit.city.fleet import NOW
+=======
+from tests import fleet
+from tests.fleet import NOW
+>>>>>>> layers
 
 WHY = Offer("zhang", "test")
 
@@ -57,6 +62,18 @@ def test_nothing_is_signed_anew_without_a_reason(store: Store, signer: Signer, f
             "address": "10.20.0.8", "interval_seconds": 30,
         }  # fmt: skip
         assert session.get(Layer, (site.id, 1, 1)).state == "superseded"
+
+
+def test_a_number_that_was_signed_and_lost_is_stepped_over(store: Store, signer: Signer, fleet_of_two: Any) -> None:
+    with store.begin() as session:
+        site = one(session, fleet_of_two[0])
+        site.own = json.dumps({"control": {"interval_seconds": 30}})
+        assert layers.offer(session, signer, site, NOW, WHY) == 2
+        session.rollback()
+    with store.begin() as session:
+        site = one(session, fleet_of_two[0])
+        site.own = json.dumps({"control": {"interval_seconds": 20}})
+        assert layers.offer(session, signer, site, NOW, WHY) == 3
 
 
 @pytest.mark.parametrize(
@@ -288,10 +305,11 @@ def test_secrets_are_for_the_box_and_the_hub_alone(store: Store, signer: Signer,
         site = one(session, fleet_of_two[0])
         sealed = layers.newest(session, site).sealed.split()
         hub = peer(session, site).psk
+        name = site.id
     assert len(sealed) == 2
-    assert len(unseal(hub, fleet.HUB_KEY, envelope.SEALED_FOR_HUB + site.id)) in (32, 44)
+    assert len(unseal(hub, fleet.HUB_KEY, envelope.SEALED_FOR_HUB + name)) in (32, 44)
     with pytest.raises(SealBroken):
-        unseal(sealed[0], fleet.HUB_KEY, envelope.SEALED_FOR_BOX + site.id)
+        unseal(sealed[0], fleet.HUB_KEY, envelope.SEALED_FOR_BOX + name)
 
 
 def test_differences_are_said_by_place() -> None:
