@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy.orm import Session
 
 from city.registry import layers, peers
-from city.registry.layers import Offer
+from city.registry.layers import Why
 from city.registry.signer import Signer
 from city.registry.tables import Concentrator, Health, Site, Template
 from netconf import secrets
@@ -73,7 +73,7 @@ def enrolled(session: Session, signer: Signer, number: int, *, verdict: str = "g
         peers.put_on(session, signer, site.id, f"wg-{plane}", f"hub-{plane}", key(10 * number + at), NOW)
     session.add(Health(site=site.id, seen_at=NOW, verdict=verdict, handshakes=json.dumps({"wg-a": 20, "wg-b": 30})))
     session.flush()
-    layers.offer(session, signer, site, NOW, Offer("zhang", "first"))
+    layers.offer(session, signer, site, NOW, Why("zhang", "first"))
     return site
 
 

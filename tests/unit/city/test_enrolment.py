@@ -17,7 +17,7 @@ from city.registry.tables import Alert, Certificate, Claim, Layer, Meta, Peer, P
 from city.signing import keys
 from netconf import envelope, words
 from netconf.enrolment import code
-from tests.fleet import NOW, OTHER, PLATFORM, SITE, Box, add_site, approve, csr, der, found, wg
+from tests.enrolling import NOW, OTHER, PLATFORM, SITE, Box, add_site, approve, csr, der, found, wg
 
 DAY = 86_400.0
 
@@ -314,7 +314,7 @@ def test_a_person_sees_and_touches_the_sites_of_his_scope_alone(store: Store, si
     found(store)
     add_site(store)
     with store.begin() as session:
-        from tests.fleet import person
+        from tests.enrolling import person
 
         near, far = person(session, "near", "operator", "3402"), person(session, "far", "operator", "3403")
         assert sites.get(session, near, SITE).id == SITE
