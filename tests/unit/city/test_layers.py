@@ -16,13 +16,8 @@ from city.registry.store import Store
 from city.registry.tables import Certificate, Change, Health, Layer, Peer, ReceiptHead, Site
 from netconf import envelope
 from netconf.sealed import SealBroken, unseal
-<<<<<<< HEAD
-from tests.unit.city import fleet
-from tests.unit.city.fleet import NOW
-=======
 from tests import fleet
 from tests.fleet import NOW
->>>>>>> layers
 
 WHY = Offer("zhang", "test")
 
