@@ -13,6 +13,7 @@ from netconf.sentences.apply import APPLY
 from netconf.sentences.bodies import BODIES, ITEM, STRICT
 from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
+from netconf.sentences.city_api import CITY_API
 from netconf.sentences.city_enrolment import CITY_ENROLMENT
 from netconf.sentences.city_hub import CITY_HUB
 from netconf.sentences.city_layers import CITY_LAYERS
@@ -57,6 +58,7 @@ TABLE: dict[str, Words] = (
     | UPKEEP
     | FAULTS
     | QUALITY
+    | CITY_API
     | CITY_ENROLMENT
     | CITY_REGISTRY
     | CITY_HUB
