@@ -67,8 +67,9 @@ class RegistryServer:
         context.load_verify_locations(self._folder / "ca.pem")
         context.verify_mode = ssl.CERT_OPTIONAL
         host, port = listener.getsockname()
-        self._server = make_server(host, port, self._app, threaded=True, ssl_context=context,
-                                   request_handler=Handler, fd=listener.detach())  # fmt: skip
+        with listener:
+            self._server = make_server(host, port, self._app, threaded=True, ssl_context=context,
+                                       request_handler=Handler, fd=listener.fileno())  # fmt: skip
         self._server.daemon_threads = True
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
 
