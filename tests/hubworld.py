@@ -134,8 +134,9 @@ class Service5060:
 class World:
     """Everything of the drawing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, network: str = "100.64.0.0/24") -> None:
         self.folder = folder
+        self.network = network
         self.processes: list[subprocess.Popen[bytes]] = []
         self._build()
         self.service = Service5060()
@@ -186,7 +187,7 @@ class World:
     def _hub(self) -> None:
         folder = self.folder / "keys"
         self.file.write_text(
-            f'id = "hub-a"\nnetwork = "100.64.0.0/24"\naddress = "{HUB_INNER}"\nfolder = "{folder}"\n'
+            f'id = "hub-a"\nnetwork = "{self.network}"\naddress = "{HUB_INNER}"\nfolder = "{folder}"\n'
             f'state = "{self.folder / "state"}"\ncompare_seconds = 5\nreport_seconds = 3\n[registry]\naddress = "127.0.0.1"\nport = 8443\n'
             f'[[city]]\nnetwork = "10.1.0.0/24"\nudp = ["5060"]\n'
         )
