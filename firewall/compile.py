@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
 from firewall.ruleset import Rule, Ruleset, noting
 from netconf.learned import NOTHING, Learned, fitting
-from netconf.model import METRICS_PORT, Platform, Recorder, Site
+from netconf.model import METRICS_PORT, PROBE_PORT, Platform, Recorder, Site
 
 #: What a ping carries on every system that an installer's telephone runs; more would be a road for data.
 _PING = "ip length <= 92"
@@ -25,11 +25,14 @@ _OPENS, _ANSWERS = "tcp flags & (syn | ack) == syn", "tcp flags & (syn | ack) !=
 #: Where the owner's page is.
 PAGE_PORT = 443
 _LAN_MEDIA_KEY = "ip saddr . udp dport . @th,73,7"
-_VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
-_LAN_SOUND_KEY, _VPN_SOUND_KEY = "ip daddr . udp dport . udp sport", "ip saddr . udp sport . udp dport"
+#: In ``vpn`` a pin names our own address, too: it is of one tunnel.
+_VPN_MEDIA_KEY = "ip saddr . ip daddr . udp dport . udp sport"
+_LAN_SOUND_KEY, _VPN_SOUND_KEY = "ip daddr . udp dport . udp sport", "ip daddr . ip saddr . udp sport . udp dport"
 #: G.711 A-law, at most 120 ms of it: what goes to a loudspeaker (``edge.rtp.sound``).
 _SOUND = "udp length > 20 udp length <= 980 @th,64,2 2 @th,73,7 8"
-_LAN_FRAMED_KEY, _VPN_FRAMED_KEY = "ip saddr . tcp dport", "ip daddr . tcp dport . tcp sport"
+_LAN_FRAMED_KEY, _VPN_FRAMED_KEY = "ip saddr . tcp dport", "ip saddr . ip daddr . tcp dport . tcp sport"
+#: Sixteen octets that a concentrator sends back as they came; a tunnel is asked every two seconds.
+_PROBE = f"udp sport {PROBE_PORT} udp dport {PROBE_PORT} udp length 24 limit rate 10/second"
 #: A TCP segment that carries nothing: its datagram is as long as both headers, whatever options the second has. (The
 #: header's length as an octet: nft 1.0.6 dies when it lists ``tcp doff`` in a concatenation.)
 _EMPTY = "ip length . @th,96,8 { " + ", ".join(f"{20 + 4 * words} . {words << 4:#x}" for words in range(5, 16)) + " }"
@@ -138,7 +141,16 @@ def _vpn(site: Site) -> Ruleset:
     tunnels = [tunnel.name for tunnel in site.tunnel]
     out = f"oifname {_names(tunnels)}"
     refused = f"icmp type destination-unreachable {noting(*_REFUSALS)}"
-    input_, output = [], []
+    raw, input_, output = _raw(tunnels), [], []
+    for tunnel in site.tunnel:
+        own, name = tunnel.address.ip, tunnel.name
+        if len(tunnels) > 1:
+            raw.append(Rule(f'iifname "{name}" ip daddr != {own}', "drop", f"{name} brings what is for its address"))
+        output.append(Rule(f'oifname "{name}" ip saddr != {own}', "drop", f"{name} carries its own address alone"))
+        if tunnel.probe is not None:
+            policy = f"probes of {name}"
+            input_.append(Rule(f'iifname "{name}" ip saddr {tunnel.probe} {_PROBE}', "accept", policy))
+            output.append(Rule(f'oifname "{name}" ip daddr {tunnel.probe} {_PROBE}', "accept", policy))
     for platform in site.platform:
         for host, port in _doors(platform):
             came, goes = _signalling(platform, port)
@@ -146,7 +158,7 @@ def _vpn(site: Site) -> Ruleset:
             output.append(Rule(f"{out} ip daddr {host} {goes}", "accept", f"SIP of {platform.id}"))
     output.append(Rule(f"{out} {_RTP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"))
     # We dial. What a city says on such a connection is read by nobody but the relay, which ends it (``framed``).
-    answer = f"ip saddr . tcp sport . tcp dport @media_tcp {_ANSWERS}"
+    answer = f"ip daddr . ip saddr . tcp sport . tcp dport @media_tcp {_ANSWERS}"
     input_.append(Rule(answer, "accept", "word that media has come, by TCP"))
     output.append(Rule(f"{out} {_VPN_FRAMED_KEY} @media_tcp", "accept", "media of open views, by TCP"))
     if site.spoken_to:
@@ -163,7 +175,7 @@ def _vpn(site: Site) -> Ruleset:
         output.append(Rule(f"{out} ip daddr {reader} tcp sport {METRICS_PORT} {_ANSWERS}", "accept", policy))
     input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
     pins = (("media", _VPN_MEDIA_KEY), ("media_tcp", _VPN_FRAMED_KEY), ("sound", _VPN_SOUND_KEY))
-    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), pins, notes=(_REFUSALS,))
+    return Ruleset("vpn", tuple(raw), tuple(input_), tuple(output), pins, notes=(_REFUSALS,))
 
 
 def _doors(platform: Platform) -> list[tuple[IPv4Address, int]]:

@@ -11,6 +11,9 @@ from ipaddress import IPv4Address
 
 from firewall.ruleset import TABLE
 
+#: An address and a port of it.
+End = tuple[IPv4Address, int]
+
 
 @dataclass(frozen=True, slots=True)
 class Pin:
@@ -33,19 +36,23 @@ def inward_framed(sources: tuple[IPv4Address, ...], port: int, kbytes_per_second
     return Pin("lan", "media_tcp", tuple(f"{source} . {port}" for source in sources), kbytes_per_second)
 
 
-def outward(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
-    """Return what lets media out from our port to the city's, in datagrams."""
-    return Pin("vpn", "media", (f"{address} . {port} . {local_port}",), kbytes_per_second)
+def outward(own: End, far: End, kbytes_per_second: int) -> Pin:
+    """Return what lets media out from our address and port to the city's, in datagrams."""
+    return Pin("vpn", "media", (_way(own, far),), kbytes_per_second)
 
 
-def outward_framed(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
-    """Return what lets our port have a connection to the city's."""
-    return Pin("vpn", "media_tcp", (f"{address} . {port} . {local_port}",), kbytes_per_second)
+def outward_framed(own: End, far: End, kbytes_per_second: int) -> Pin:
+    """Return what lets our address and port have a connection to the city's."""
+    return Pin("vpn", "media_tcp", (_way(own, far),), kbytes_per_second)
 
 
-def sound_from(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:
-    """Return what lets sound in from the city's port to ours."""
-    return Pin("vpn", "sound", (f"{address} . {port} . {local_port}",), kbytes_per_second)
+def sound_from(own: End, far: End, kbytes_per_second: int) -> Pin:
+    """Return what lets sound in from the city's address and port to ours."""
+    return Pin("vpn", "sound", (_way(own, far),), kbytes_per_second)
+
+
+def _way(own: End, far: End) -> str:
+    return f"{own[0]} . {far[0]} . {far[1]} . {own[1]}"
 
 
 def sound_to(address: IPv4Address, port: int, local_port: int, kbytes_per_second: int) -> Pin:

@@ -116,6 +116,7 @@ def _addresses(site: Site) -> Iterator[Finding]:
     theirs += [(f"/recorder/{at}/address", recorder.address) for at, recorder in enumerate(site.recorder)]
     for at, tunnel in enumerate(site.tunnel):
         theirs += [(f"/tunnel/{at}/endpoint", host)] if (host := tunnel.endpoint_address) else []
+        theirs += [(f"/tunnel/{at}/probe", tunnel.probe)] if tunnel.probe else []
     for path, address in theirs:
         if address in own:
             yield finding("address_own", path, address=address)
@@ -146,13 +147,19 @@ def _networks(site: Site) -> Iterator[Finding]:
 
 def _tunnels(site: Site) -> Iterator[Finding]:
     yield from _repeated("tunnel_repeated", "/tunnel/{}/name", (t.name for t in site.tunnel))
+    yield from _repeated("tunnel_address_repeated", "/tunnel/{}/address", (t.address.ip for t in site.tunnel))
+    # One key at both ends of the city is one concentrator: there is nothing to go to when it fails.
+    yield from _repeated("tunnel_key_repeated", "/tunnel/{}/public_key", (t.public_key for t in site.tunnel))
+    yield from _repeated("tunnel_endpoint_repeated", "/tunnel/{}/endpoint", (t.endpoint.lower() for t in site.tunnel))
     networks = [
         (f"/tunnel/{at}/allowed/{n}", net) for at, t in enumerate(site.tunnel) for n, net in enumerate(t.allowed)
     ]
-    for place, (path, network) in enumerate(networks):
-        # Two routes to one network take turns in pushing each other out.
-        if network in (other for _, other in networks[:place]):
-            yield finding("tunnel_network_repeated", path, network=network)
+    for at, tunnel in enumerate(site.tunnel):
+        for n, network in enumerate(tunnel.allowed):
+            # Two routes to one network take turns in pushing each other out; of two tunnels they stand side by side.
+            if network in tunnel.allowed[:n]:
+                yield finding("tunnel_network_repeated", f"/tunnel/{at}/allowed/{n}", network=network)
+    yield from _probes(site)
     ports = [(at, tunnel.listen_port) for at, tunnel in enumerate(site.tunnel) if tunnel.listen_port]
     for place, (at, port) in enumerate(ports):
         if port in (other for _, other in ports[:place]):
@@ -179,6 +186,19 @@ def _tunnels(site: Site) -> Iterator[Finding]:
             for n, net in enumerate(tunnel.allowed)
             if net.prefixlen < 8
         )
+
+
+def _probes(site: Site) -> Iterator[Finding]:
+    """A concentrator answers inside its tunnel; and nobody may send the box packets in its own name."""
+    for at, tunnel in enumerate(site.tunnel):
+        if tunnel.probe is not None and not any(tunnel.probe in network for network in tunnel.allowed):
+            yield finding("probe_outside_tunnel", f"/tunnel/{at}/probe", address=tunnel.probe)
+        elif tunnel.probe is None and len(site.tunnel) > 1:
+            yield finding("probe_missing", f"/tunnel/{at}/probe", Severity.WARNING, name=tunnel.name)
+        for n, network in enumerate(tunnel.allowed):
+            for own in (each.address.ip for each in site.tunnel):
+                if own in network:
+                    yield finding("allowed_own", f"/tunnel/{at}/allowed/{n}", network=network, address=own)
 
 
 def _is_name(host: str) -> bool:

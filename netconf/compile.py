@@ -9,6 +9,7 @@ from netconf.model import Site, Tunnel
 from netconf.state import LinkState, Made, Neighbour, NetworkState, Peer, Route, WireguardState
 
 _DEFAULT = IPv4Network("0.0.0.0/0")
+_RP_FILTER = "net/ipv4/conf/{}/rp_filter"
 
 #: Set in ``all``, in ``default`` (for a link that appears later) and in each of our links. ``all`` alone is not enough:
 #: while forwarding is off the kernel takes redirects when ``all`` OR the link allows them, sends redirects likewise, and
@@ -19,7 +20,7 @@ _EVERY_LINK = (
     ("net/ipv4/conf/{}/send_redirects", "0"),
     ("net/ipv4/conf/{}/accept_source_route", "0"),
     ("net/ipv4/conf/{}/route_localnet", "0"),
-    ("net/ipv4/conf/{}/rp_filter", "1"),
+    (_RP_FILTER, "1"),
     ("net/ipv4/conf/{}/arp_ignore", "1"),
     ("net/ipv4/conf/{}/arp_announce", "2"),
     # Without it, deleting a link's first address takes the new one along, and with it every static neighbour.
@@ -38,16 +39,20 @@ _PAGE = (("net/ipv4/ip_unprivileged_port_start", "443"),)
 
 
 def desired(site: Site, learned: Learned = NOTHING) -> tuple[NetworkState, NetworkState, NetworkState]:
-    """Return what ``lan``, ``vpn`` and ``wan`` should be. ``lan`` has no default route; ``vpn`` only the city's."""
+    """Return what ``lan``, ``vpn`` and ``wan`` should be. ``lan`` has no default route; ``vpn`` only the city's.
+
+    Several tunnels lead to the same networks: their routes stand side by side, the preferred one's first. A process names
+    the tunnel that it means (``edge.io.road``).
+    """
     tunnels = tuple(
         LinkState(
             tunnel.name,
             mtu=tunnel.mtu,
             addresses=frozenset({tunnel.address}),
-            routes=frozenset(Route(network) for network in tunnel.allowed),
-            sysctls=_link_sysctls(tunnel.name),
+            routes=frozenset(Route(network, metric=preference) for network in tunnel.allowed),
+            sysctls=_link_sysctls(tunnel.name, loose=len(site.tunnel) > 1),
         )
-        for tunnel in site.tunnel
+        for preference, tunnel in enumerate(site.tunnel)
     )
     return (
         NetworkState("lan", _lan(site), (*_NAMESPACE, *_PAGE)),
@@ -97,5 +102,11 @@ def wireguard_device(tunnel: Tunnel, public_key: str) -> WireguardState:
     return WireguardState(tunnel.name, public_key, frozenset({peer}), tunnel.listen_port or None)
 
 
-def _link_sysctls(link: str) -> tuple[tuple[str, str], ...]:
-    return tuple((key.format(link), value) for key, value in _EVERY_LINK)
+def _link_sysctls(link: str, *, loose: bool = False) -> tuple[tuple[str, str], ...]:
+    """``loose``: what comes by the less preferred of two tunnels has its way back by the other one (RFC 3704 2.4).
+
+    Whose packets may come by which is settled by WireGuard's AllowedIPs, and to which address by the rules.
+    """
+    key = _RP_FILTER.format(link)
+    sysctls = {each.format(link): value for each, value in _EVERY_LINK}
+    return tuple((sysctls | ({key: "2"} if loose else {})).items())

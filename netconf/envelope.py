@@ -95,6 +95,15 @@ def open_layer(
     return layer
 
 
+def claimed_mark(text: str) -> tuple[int, int]:
+    """Return the epoch and revision that an envelope claims, unchecked: to name it by when it was refused."""
+    try:
+        body = json.loads(_octets(_object(text, {"payload": str, "signature": str})["payload"]))
+        return int(body["epoch"]), int(body["revision"])
+    except (EnvelopeRefused, ValueError, TypeError, KeyError, RecursionError):
+        return 0, 0
+
+
 def open_answer(text: str, city: Ed25519PublicKey, *, site: str, device: str, nonce: str) -> None:
     """Accept an envelope in which the city answers ``nonce``.
 

@@ -27,6 +27,8 @@ MAX_FINDINGS = 200
 _OWN_NAMES = ("lo", "all", "default")
 #: Where the city's monitoring asks, on each tunnel's address (``monitoring``).
 METRICS_PORT = 9750
+#: Where a concentrator answers a tunnel's probes (``Tunnel.probe``), and where the box sends them from.
+PROBE_PORT = 9751
 #: The macvlan of a one-arm box; a VLAN's link is called after its number.
 ARM_LINK = "arm0"
 
@@ -194,7 +196,11 @@ class Lan(_Part):
 
 
 class Tunnel(_Part):
-    """One WireGuard tunnel to the city, in ``vpn``."""
+    """One WireGuard tunnel to the city, in ``vpn``; of several, the first is preferred.
+
+    ``probe``: the concentrator's inner address, which echoes at ``PROBE_PORT``: by it a tunnel is known to carry.
+    ``own_key``: the public key that the concentrator expects of this tunnel; it decides when a next key is taken up.
+    """
 
     name: TunnelName = _owned("city")
     address: Interface = _owned("city")
@@ -204,6 +210,8 @@ class Tunnel(_Part):
     allowed: tuple[Network, ...] = _owned("city", min_length=1, max_length=16)
     keepalive_seconds: int = _owned("city", default=25, ge=0, le=600, strict=True)
     listen_port: int = _owned("city", default=0, ge=0, le=65535, strict=True)
+    probe: Address | None = _owned("city", default=None)
+    own_key: Key | None = _owned("city", default=None)
 
     @property
     def endpoint_host(self) -> str:

@@ -6,6 +6,7 @@ It speaks over a socket that somebody else has opened, for the test may stand in
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import ssl
 import threading
@@ -15,22 +16,20 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from flask import Flask, request
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from city.api.concentrators import Asked, blueprint
+from city.api.app import create_app
+from city.api.office import BundleFacts
 from city.registry.signer import Signer
 from city.registry.store import Store
 
 
 class Handler(WSGIRequestHandler):
-    """Tells the application who has called."""
+    """Lends the application its connection."""
 
     def make_environ(self) -> Any:
         environ = super().make_environ()
-        said: Any = self.connection.getpeercert() or {}
-        names = [value for part in said.get("subject", ()) for name, value in part if name == "commonName"]
-        environ["caller"] = names[0] if names else ""
+        environ["gunicorn.socket"] = self.connection  # as the product's server lends it
         return environ
 
     def log(self, type: str, message: str, *args: Any) -> None:
@@ -53,10 +52,8 @@ class RegistryServer:
     """The door; ``clock`` is the registry's."""
 
     def __init__(self, store: Store, signer: Signer, folder: Path, clock: Any) -> None:
-        app = Flask(__name__)
-        caller = lambda: str(request.environ.get("caller", ""))  # noqa: E731
-        app.register_blueprint(blueprint(Asked(store, signer, caller, clock)))
-        self._app, self._folder = app, folder
+        self._app = create_app(store, signer, clock, os.urandom, lambda *_, **__: None, BundleFacts("127.0.0.1", 8443))
+        self._folder = folder
         self._server: Any = None
 
     def open(self, listener: socket.socket) -> None:

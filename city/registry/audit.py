@@ -20,7 +20,7 @@ _MARK = b"snowgate city audit 1\n"
 _FIRST = "0" * 64
 
 
-def write(session: Session, now: float, who: str, what: str, subject: str, **detail: object) -> None:
+def write(session: Session, now: float, who: str, what: str, subject: str, /, **detail: object) -> None:
     """Add a line: ``who`` (a person, or the program that did it) did ``what`` to ``subject``."""
     sequence = _next(session)
     before = session.scalar(select(Audit.hash).where(Audit.sequence == sequence - 1)) or _FIRST

@@ -61,7 +61,7 @@ class RevocationPayload(_Part):
 
 
 class PeerEntry(_Part):
-    """One peer of a concentrator; of one that is gone the rest may be missing. ``reset``: off, and on again."""
+    """One peer of a concentrator; of one that is ``gone`` the site is enough. ``reset``: take it off and on again."""
 
     site: Code
     public_key: Key | None = None
@@ -73,7 +73,7 @@ class PeerEntry(_Part):
 
 
 class PeersPayload(_Part):
-    """``netconf.envelope``'s "peers"; ``smaller`` is a person's word that peers may be missing."""
+    """``netconf.envelope``'s "peers"."""
 
     concentrator: Name
     epoch: Number

@@ -96,14 +96,16 @@ class Service:
         for peer in asked.peers:
             if peer.gone:
                 continue
-            if peer.public_key is None or not peer.allowed or any(network.prefixlen != 32 for network in peer.allowed):
+            if peer.public_key is None:
+                raise _Refused("sign_fields", place="peers/public_key", what="missing")
+            if not peer.allowed or any(network.prefixlen != 32 for network in peer.allowed):
                 raise _Refused("sign_peer_wide", site=peer.site)
             for owned, thing in ((keys, peer.public_key), *((addresses, str(network)) for network in peer.allowed)):
                 # One site may have two keys for one address while its key is being changed, never two sites.
                 if owned.setdefault(thing, peer.site) != peer.site:
                     raise _Refused("sign_peer_twice", site=peer.site, other=owned[thing])
-        payload = asked.model_dump(mode="json", exclude={"peers"} if asked.smaller else {"peers", "smaller"})
-        payload["peers"] = [peer.model_dump(mode="json", exclude_defaults=True) for peer in asked.peers]
+        payload = asked.model_dump(mode="json", exclude={"peers"}, exclude_unset=True)
+        payload["peers"] = [peer.model_dump(mode="json", exclude_unset=True) for peer in asked.peers]
         return self._sign("peers", payload, envelope.MAX_PEERS_BYTES)
 
     def _certify(self, asked: requests.Certify) -> str:
@@ -128,7 +130,8 @@ def judged(site: str, layer: Mapping[str, Any]) -> tuple[Finding, ...]:
     whole, wrong = validate(dict(layer) | dict(_SOMEBODY))
     if whole is None:
         return wrong
-    if whole.site.id != site:
+    identity = whole.site
+    if identity is None or identity.id != site:
         return (finding("layer_other_site", "/site/id"),)
     return tuple(
         found

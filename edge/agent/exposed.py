@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 from edge.io.log import Log
+from edge.io.road import Road, roads
 from edge.metrics.exposition import CONTENT_TYPE
 from netconf.model import METRICS_PORT, Site
 
@@ -42,13 +43,13 @@ class Exposed:
     def follow(self, site: Site | None) -> None:
         """Listen where ``site`` says and nowhere else; called often, and cheap when nothing changed."""
         readers = site.monitoring.readers if site is not None else ()
-        wanted = {str(tunnel.address.ip) for tunnel in site.tunnel} if site is not None and readers else set()
+        wanted = {road.address: road for road in roads(site).values()} if site is not None and readers else {}
         self._readers = frozenset(map(str, readers))
-        for address in self._listeners.keys() - wanted:
+        for address in self._listeners.keys() - wanted.keys():
             self._stop(address)
-        if wanted - self._listeners.keys() and time.monotonic() >= self._again:
-            for address in wanted - self._listeners.keys():
-                self._start(address)
+        if wanted.keys() - self._listeners.keys() and time.monotonic() >= self._again:
+            for address in wanted.keys() - self._listeners.keys():
+                self._start(wanted[address])
             self._again = time.monotonic() + AGAIN_SECONDS
 
     def close(self) -> None:
@@ -56,11 +57,12 @@ class Exposed:
         for address in list(self._listeners):
             self._stop(address)
 
-    def _start(self, address: str) -> None:
+    def _start(self, road: Road) -> None:
+        address = road.address
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((address, self._port))
+            road.take(listener, self._port)
             listener.listen(_BACKLOG)
         except OSError:
             listener.close()

@@ -149,8 +149,12 @@ Command = (
 class CitySide:
     """The legs to one platform of one confirmed configuration."""
 
-    def __init__(self, site: Site, platform: Platform, device: Device, issued: IssuedIds, chance: Chance) -> None:
+    def __init__(
+        self, site: Site, platform: Platform, device: Device, issued: IssuedIds, chance: Chance, own: str
+    ) -> None:
         self._site = site
+        #: The address of the tunnel that is used.
+        self._own = own
         self._platform = platform
         self._device = device
         self._issued = issued
@@ -169,7 +173,6 @@ class CitySide:
         self.views: dict[int, View] = {}
         self.counters: Counter[str] = Counter()
         self._orders = CityOrders(platform.id, device, issued, Access(site), chance, self._send)
-        own = str(site.tunnel[0].address.ip)
         self._talks = CityTalks(platform, device, issued, chance, own, self._send, self._commands.append)
         device.guard = self._guard
 
@@ -360,7 +363,7 @@ class CitySide:
             self._entries[issued] = entry.with_status("OFF")
         self._unshown = True
         self._orders.on_ferry_lost(now)
-        self._commands += [CloseTalkPort(call) for call in self._talks.on_ferry_lost(now)]
+        self._commands += [CloseTalkPort(call) for call in self._talks.close_all(now)]
 
     def on_talk_port(self, call: int, port: int | None, now: float) -> None:
         """Take the port that a talk's sound is to come to."""
@@ -378,7 +381,8 @@ class CitySide:
         view.port = local.port
         if view.offer is not None and view.offer.transport == FRAMED:
             address = int(IPv4Address(view.offer.address))
-            self._send(MediaDial(call, view.ssrc, PS_PAYLOAD_TYPE, address, view.offer.port, local.port))
+            ours = int(IPv4Address(self._own))
+            self._send(MediaDial(call, view.ssrc, PS_PAYLOAD_TYPE, address, view.offer.port, ours, local.port))
         else:
             self._commands.append(PassSink(call, MediaSink(call, view.ssrc, PS_PAYLOAD_TYPE)))
         self._send(view.request)
@@ -442,12 +446,32 @@ class CitySide:
         view.answered = True
         answer = view.offer.answer(
             origin_id=view.issued,
-            address=str(self._site.tunnel[0].address.ip),
+            address=self._own,
             port=view.port,
             payload_type=PS_PAYLOAD_TYPE,
             ssrc=view.ssrc,
         )
         self._device.accept(view.leg, answer, now)
+
+    # -- another tunnel ------------------------------------------------------------------------------------------
+
+    @property
+    def watched(self) -> bool:
+        """Whether a view or a talk would end if this side went to another tunnel."""
+        return bool(self.views or self._talks.running)
+
+    def leave(self, reason: str, now: float) -> None:
+        """End every view and talk: their sockets are of a tunnel that is not used any more. The ferry is told first."""
+        for call in [*self.views, *self._talks.running]:
+            self._send(CloseMedia(call, reason))
+        for call in list(self.views):
+            self._hang_up(call, 480, reason, now)
+        self._commands += [CloseTalkPort(call) for call in self._talks.close_all(now)]
+
+    def follow(self, before: CitySide) -> None:
+        """Show and count on what ``before`` did, which spoke from another of our addresses."""
+        self._entries, self._unshown = before._entries, True
+        self._ferry_up, self._refused, self.counters = before._ferry_up, before._refused, before.counters
 
     # -- endings -------------------------------------------------------------------------------------------------
 

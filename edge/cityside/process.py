@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from edge.cityside.issued import IssuedIds
 from edge.cityside.upper import Upper, upper
+from edge.cityside.ways import Turn, Ways
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
 from edge.io.notify import Supervisor
@@ -38,22 +39,21 @@ class Process:
         self._outlives = Outlives(where.run, "cityside")
         self._status = StatusFile(where.run, "cityside")
         self._counters: Counter[str] = Counter()
+        self._ways = Ways(site, self._outlives.read() or {}, self._log)
         self._uppers: dict[str, Upper] = {
             platform.id: upper(
-                site, platform, issued, where.secrets / "cityside", self._send, self._keep, self._log
+                site, platform, self._ways.road, issued, where.secrets / "cityside", self._send, self._keep, self._log
             )
             for platform in site.platform
         }  # fmt: skip
 
     async def run(self, confirmed: Confirmed, supervisor: Supervisor) -> None:
         """Serve until the confirmed configuration changes."""
-        kept = self._outlives.read() or {}
-        for name, each in self._uppers.items():
-            await each.start(kept.get(name))
         line = asyncio.create_task(self._line.run())
         try:
             while not confirmed.changed():
                 supervisor.beat()
+                await self._take_road()
                 for each in self._uppers.values():
                     each.act()
                 self._status.write(self._said())
@@ -62,8 +62,22 @@ class Process:
                     task.result()
         finally:
             line.cancel()
+            self._ways.close()
             for each in self._uppers.values():
                 each.close()
+
+    async def _take_road(self) -> None:
+        """Begin, and go to another tunnel, when the choice says so."""
+        uppers = list(self._uppers.values())
+        turn = self._ways.turn(
+            [each.device.unanswered_since for each in uppers], watched=any(each.core.watched for each in uppers)
+        )
+        if turn is Turn.BEGIN:
+            for name, each in self._uppers.items():
+                await each.start(self._ways.kept.get(name))
+        elif turn is Turn.MOVE:
+            for each in uppers:
+                await each.move(self._ways.road)
 
     def _said(self) -> dict[str, object]:
         return {
@@ -71,10 +85,12 @@ class Process:
             "ferry": self._line.up,
             "platforms": {name: each.status() for name, each in self._uppers.items()},
             "counters": dict(self._counters),
+            "tunnel": self._ways.status(),
         }
 
     def _keep(self) -> None:
-        self._outlives.write({name: each.core.kept() for name, each in self._uppers.items()})
+        kept = {name: each.core.kept() for name, each in self._uppers.items()}
+        self._outlives.write(kept | {"tunnel": self._ways.keep()})
 
     # -- the ferry -----------------------------------------------------------------------------------------------
 

@@ -131,8 +131,13 @@ class CityTalks:
             self._device.answer(BroadcastResponse(talk.asked.sn, talk.asked.target_id, "ERROR"), now)
         return True
 
-    def on_ferry_lost(self, now: float) -> list[int]:
-        """Without the ferry no talk goes on; return those that ended."""
+    @property
+    def running(self) -> list[int]:
+        """The calls of all talks."""
+        return list(self._talks)
+
+    def close_all(self, now: float) -> list[int]:
+        """Without the ferry, or by another tunnel, no talk goes on; return those that ended."""
         ended = list(self._talks)
         for call in ended:
             self.close(call, now)

@@ -31,6 +31,7 @@ from edge.gb28181.kept import NotKept
 from edge.io.chance import SystemChance
 from edge.io.log import Log
 from edge.io.password import password
+from edge.io.road import Road
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.records.types import CloseMedia, Record
@@ -47,26 +48,31 @@ _USER_AGENT = "snowgate"
 
 
 class Upper:
-    """The shell around one platform's ``core``: sockets, and the clock."""
+    """The shell around one platform's ``core``: sockets, and the clock. All of it is of one tunnel at a time."""
 
     def __init__(
         self,
-        config: DeviceConfig,
-        core: Callable[[Device], CitySide],
+        config: Callable[[Road], DeviceConfig],
+        core: Callable[[Device, Road], CitySide],
+        road: Road,
         send: Callable[[Record, Sequence[int]], None],
         keep: Callable[[], None],
         log: Log,
     ) -> None:
-        self._config = config
-        self._device = Device(config, SystemChance())
-        self.core = core(self._device)
+        self._config_of, self._core_of = config, core
         self._send = send
         self._keep = keep
         self._log = log
         self._sinks: dict[int, socket.socket] = {}
         self._dialling: set[asyncio.Future[None]] = set()
         self._talk_ports: dict[int, socket.socket] = {}
-        self._udp = UdpShell(self._device, config.local, self._event)
+        self._make(road)
+
+    def _make(self, road: Road) -> None:
+        self._road, self._config = road, self._config_of(road)
+        self.device = Device(self._config, SystemChance())
+        self.core = self._core_of(self.device, road)
+        self._udp = UdpShell(self.device, self._config.local, self._event, road.device)
         self._lines = TcpLines(self._udp.receive, self._connected, self._disconnected, on_unreached=self._unreached)
         self._udp.lines = self._lines
 
@@ -79,12 +85,43 @@ class Upper:
         await self._udp.start()
         if kept is not None:
             self._adopt(kept)
+        self._register()
+
+    def _register(self) -> None:
         if self._config.server.transport == "tcp":
-            self._lines.dial(self._config.local.host, self._config.server)
+            self._lines.dial(self._config.local.host, self._config.server, self._road.device)
         else:
-            self._device.start(time.monotonic())
+            self.device.start(time.monotonic())
+            self._udp.flush()
+
+    async def move(self, road: Road) -> None:
+        """Go to another tunnel, or to this one made anew: every call ends, and we register from there at once.
+
+        What is still said by the tunnel that is left (BYE) is lost if it is dead: the platform then learns by the new
+        registration, or by our silence, that its calls are over.
+
+        Raises:
+            OSError: the tunnel's address is not there.
+        """
+        self.core.leave("tunnel_switched", time.monotonic())
+        self.act()
+        core, device = self.core, self.device
+        self.close()
+        self._make(road)
+        self.device.follow(device)
+        self.core.follow(core)
+        await self._udp.start()
+        self._register()
+        self.core.publish(time.monotonic())
+        self.act()
 
     def close(self) -> None:
+        for dialling in list(self._dialling):
+            dialling.cancel()
+        for held in (self._sinks, self._talk_ports):
+            for opened in held.values():
+                opened.close()
+            held.clear()
         self._lines.close()
         self._udp.close()
 
@@ -101,15 +138,15 @@ class Upper:
         self.act()
 
     def _connected(self) -> None:
-        self._device.reconnected(time.monotonic())
+        self.device.reconnected(time.monotonic())
         self._udp.drain()
 
     def _disconnected(self) -> None:
-        self._device.disconnected(time.monotonic())
+        self.device.disconnected(time.monotonic())
         self._udp.drain()
 
     def _unreached(self, why: str) -> None:
-        self._device.not_reached(why, time.monotonic())
+        self.device.not_reached(why, time.monotonic())
 
     def _event(self, event: object, now: float) -> None:
         self.core.on_event(event, now)
@@ -147,7 +184,7 @@ class Upper:
         """Return the address of a new socket that is connected to the city's media address and to nothing else."""
         sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            sink.bind((self._config.local.host, 0))
+            self._road.take(sink)
             sink.connect((city.host, city.port))
         except OSError:
             sink.close()
@@ -176,7 +213,7 @@ class Upper:
         """Return the address of a new TCP socket that is connected to nothing yet."""
         sink = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            sink.bind((self._config.local.host, 0))
+            self._road.take(sink)
         except OSError:
             sink.close()
             return None
@@ -214,7 +251,7 @@ class Upper:
         """Return a port of the tunnel's address that is held for a talk; None when there is none."""
         held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         try:
-            held.bind((self._config.local.host, 0))
+            self._road.take(held)
         except OSError:
             held.close()
             return None
@@ -223,19 +260,23 @@ class Upper:
         return port
 
 
-def upper(site: Site, platform: Platform, issued: IssuedIds, secrets: Path, send: Callable[[Record, Sequence[int]], None],
-          keep: Callable[[], None], log: Log) -> Upper:  # fmt: skip
-    """Return the shell that registers ``site`` with ``platform``."""
-    config = device_config(site, platform, password(secrets, f"platform-{platform.id}", log))
-    return Upper(config, lambda device: CitySide(site, platform, device, issued, SystemChance()), send, keep, log)
+def upper(site: Site, platform: Platform, road: Road, issued: IssuedIds, secrets: Path,
+          send: Callable[[Record, Sequence[int]], None], keep: Callable[[], None], log: Log) -> Upper:  # fmt: skip
+    """Return the shell that registers ``site`` with ``platform`` by ``road``."""
+    secret = password(secrets, f"platform-{platform.id}", log)
+
+    def core(device: Device, road: Road) -> CitySide:
+        return CitySide(site, platform, device, issued, SystemChance(), road.address)
+
+    return Upper(lambda road: device_config(site, platform, secret, road.address), core, road, send, keep, log)
 
 
-def device_config(site: Site, platform: Platform, secret: str) -> DeviceConfig:
-    """Return the device role that registers ``site`` with ``platform``."""
+def device_config(site: Site, platform: Platform, secret: str, own: str) -> DeviceConfig:
+    """Return the device role that registers ``site`` with ``platform`` from our address ``own``."""
     return DeviceConfig(
         id=platform.known_as or site.site.id,
         domain=platform.domain,
-        local=Address(str(site.tunnel[0].address.ip), platform.local_port),
+        local=Address(own, platform.local_port),
         server=Address(str(platform.address), platform.port, platform.transport),
         server_id=platform.id,
         realm=platform.realm or platform.domain,

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 from edge.control.wire import OpenFrom, OpenIn, OpenOut, OpenTo
 from firewall import pin as pins
-from firewall.pin import Pin
+from firewall.pin import End, Pin
 from netconf.model import Recorder, Site
 
 #: A pin's rate may not be asked higher than a 16 Mbit/s main stream.
@@ -37,6 +37,8 @@ def objection(asked: Asked, others: Iterable[Asked], site: Site) -> str | None:
         "pin_lan_port_taken": own not in taken,
         "pin_recorder_address": recorder is None or far is None or far in recorder.media_addresses,
         "pin_city_address": own is not None or city,
+        "pin_tunnel": not isinstance(asked, OpenOut | OpenFrom)
+        or IPv4Address(asked.local) in (tunnel.address.ip for tunnel in site.tunnel),
     }
     return next((rule for rule, good in checks.items() if not good), None)
 
@@ -44,18 +46,23 @@ def objection(asked: Asked, others: Iterable[Asked], site: Site) -> str | None:
 def pin_of(asked: Asked, site: Site) -> Pin:
     """Return the set elements that a pin is which fits ``site``."""
     if isinstance(asked, OpenFrom):
-        return pins.sound_from(IPv4Address(asked.address), asked.port, asked.local_port, SOUND_KBYTES)
+        return pins.sound_from(*_ends(asked), SOUND_KBYTES)
     if isinstance(asked, OpenTo):
         return pins.sound_to(IPv4Address(asked.address), asked.port, asked.lan_port, SOUND_KBYTES)
     rate, framed = asked.max_kbytes_per_second, asked.transport == "tcp"
     if isinstance(asked, OpenOut):
         outward = pins.outward_framed if framed else pins.outward
-        return outward(IPv4Address(asked.address), asked.port, asked.local_port, rate)
+        return outward(*_ends(asked), rate)
     recorder = _recorder(asked.recorder, site)
     sources = recorder.media_addresses if recorder is not None else ()
     if framed:
         return pins.inward_framed(sources, asked.lan_port, rate)
     return pins.inward(sources, asked.lan_port, asked.payload_type, rate)
+
+
+def _ends(asked: OpenOut | OpenFrom) -> tuple[End, End]:
+    """Our end, and the city's."""
+    return (IPv4Address(asked.local), asked.local_port), (IPv4Address(asked.address), asked.port)
 
 
 def _recorder(named: str, site: Site) -> Recorder | None:

@@ -67,11 +67,12 @@ class OpenIn:
 
 @dataclass(frozen=True, slots=True)
 class OpenOut:
-    """Let media out to the city, from ``local_port`` of the tunnel's address, by "udp" or "tcp"."""
+    """Let media out to the city, from ``local_port`` of the tunnel's own address ``local``, by "udp" or "tcp"."""
 
     pin: str
     address: str
     port: int
+    local: str
     local_port: int
     max_kbytes_per_second: int
     ttl_seconds: int
@@ -80,11 +81,12 @@ class OpenOut:
 
 @dataclass(frozen=True, slots=True)
 class OpenFrom:
-    """Let sound in from the city's ``address`` and ``port`` to ``local_port`` of the tunnel's address."""
+    """Let sound in from the city's ``address`` and ``port`` to ``local_port`` of the tunnel's own address ``local``."""
 
     pin: str
     address: str
     port: int
+    local: str
     local_port: int
     ttl_seconds: int
 
@@ -495,6 +497,7 @@ def _bounds(request: Request) -> None:
     if isinstance(request, OpenOut | OpenFrom | OpenTo):
         try:
             IPv4Address(request.address)
+            IPv4Address(request.local if isinstance(request, OpenOut | OpenFrom) else request.address)
         except ValueError:
             raise ControlError("request_address") from None
         own = request.lan_port if isinstance(request, OpenTo) else request.local_port

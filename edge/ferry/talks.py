@@ -142,7 +142,7 @@ class Talks:
         self._emit(AskKeeper(self._pin_to(step.call, recorder.id, passed)))
 
     def _pin_from(self, call: int, source: PassedSocket) -> OpenFrom:
-        return OpenFrom(f"from-{call}", *source.peer, source.local[1], _PIN_TTL_SECONDS)
+        return OpenFrom(f"from-{call}", *source.peer, *source.local, _PIN_TTL_SECONDS)
 
     def _pin_to(self, call: int, recorder: str, sink: PassedSocket) -> OpenTo:
         return OpenTo(f"to-{call}", recorder, *sink.peer, sink.local[1], _PIN_TTL_SECONDS)

@@ -209,7 +209,9 @@ TABLE: dict[int, _Line] = {
     24: _Line(OpenTalk, _CITY, 0, (_call, _code, _code, _code, _name)),
     25: _Line(TalkAnswered, _SITE, 0, (_call,)),
     26: _Line(TalkReady, _CITY, 1, (_call,)),
-    28: _Line(MediaDial, _CITY, 0, (_call, _ssrc, _payload_type, _whole(0, 0xFFFFFFFF), _port, _port)),
+    28: _Line(
+        MediaDial, _CITY, 0, (_call, _ssrc, _payload_type, _whole(0, 0xFFFFFFFF), _port, _whole(0, 0xFFFFFFFF), _port)
+    ),
     29: _Line(MediaDialled, _CITY, 1, (_call,)),
     30: _Line(TalkSink, _SITE, 1, (_call, _ssrc)),
 }

@@ -88,7 +88,6 @@ class Views:
         self._recorders = {recorder.id: recorder for recorder in site.recorder}
         self._media = {platform.id: platform.media_networks for platform in site.platform}
         self._mbit = {(channel.recorder, channel.id): channel.mbit for channel in site.channel}
-        self._dialling = str(site.tunnel[0].address.ip)
         self._tunnels = {str(tunnel.address.ip): tunnel for tunnel in site.tunnel}
         self._ways: dict[int, Way] = {}
         self.views: dict[int, View] = {}
@@ -113,8 +112,8 @@ class Views:
         Raises:
             VerifyRefused: no honest side sends it.
         """
-        peer = (str(IPv4Address(dial.address)), dial.port)
-        self._hold(dial.call, Way((self._dialling, dial.local_port), peer, "tcp", dial.ssrc, dial.payload_type))
+        peer, local = (str(IPv4Address(dial.address)), dial.port), (str(IPv4Address(dial.local)), dial.local_port)
+        self._hold(dial.call, Way(local, peer, "tcp", dial.ssrc, dial.payload_type))
 
     def _hold(self, call: int, way: Way) -> None:
         if call in self._ways or call in self.views or len(self._ways) >= self._site.max_calls:
@@ -363,9 +362,8 @@ class Views:
         return "udp" if self._recorders[pull.request.recorder].media == "udp" else "tcp"
 
     def _ask_out(self, number: int, view: View) -> None:
-        (address, port), (_, local), transport = view.way.peer, view.way.local, view.way.transport
-        how = (PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS, transport)
-        self._emit(AskKeeper(OpenOut(f"out-{number}", address, port, local, *how)))
+        rate, ttl = PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS
+        self._emit(AskKeeper(OpenOut(f"out-{number}", *view.way.peer, *view.way.local, rate, ttl, view.way.transport)))
 
     def on_keeper_up(self) -> None:
         """A keeper is there, perhaps a new one that knows no pins: it hears of those of the pulls that flow."""

@@ -143,6 +143,8 @@ class Device(Role):
         self._cause, self._about, self._lost_at, self._tries = "", "", 0.0, 0
         #: How often the answer to a challenge was refused since; a platform that locks us out says 403 at once later.
         self._answers_refused = 0
+        #: Since when nothing that the server must answer was answered; None while it answers.
+        self.unanswered_since: float | None = None
         #: When the calls end, while the server is not reached.
         self._give_up_at: float | None = None
 
@@ -213,6 +215,7 @@ class Device(Role):
     def disconnected(self, now: float) -> None:
         """The connection to the server is gone; calls stand, and go on over the next one."""
         self._register_at = self._register_key = None
+        self._await(now)
         # What was on its way is lost; whoever asked for a catalog asks again.
         self._pager.clear()
         if self._registered or not self._cause:
@@ -225,7 +228,12 @@ class Device(Role):
     def not_reached(self, why: str, now: float) -> None:
         """No connection to the server could be had: refused, silent or no_road."""
         self._tries += 1
+        self._await(now)
         self._note(f"dial_{why}", now)
+
+    def _await(self, now: float) -> None:
+        if self.unanswered_since is None:
+            self.unanswered_since = now
 
     def _note(self, cause: str, now: float, about: str = "") -> None:
         self._cause, self._about, self._lost_at = cause, about[:_MOST_ABOUT], now
@@ -248,6 +256,12 @@ class Device(Role):
     def kept(self) -> dict[str, Any]:
         """Return what a restart must not lose: the dialogs. Registration is simply done again."""
         return {"legs": self._legs.kept(), "subscriptions": self._subscriptions.kept()}
+
+    def follow(self, before: Device) -> None:
+        """Go on where the role left off that spoke from another of our addresses: its calls ended, its subscribers did not."""
+        self._subscriptions.adopt(before._subscriptions.kept())
+        self._own, self.deviations = before._own, before.deviations
+        self._sn = before._sn
 
     def adopt(self, kept: Mapping[str, Any]) -> None:
         """Take over what the process before us kept.
@@ -284,6 +298,7 @@ class Device(Role):
             fields.append(("Authorization", self._authorization(challenge, str(uri))))
         self._answered_challenge = challenge is not None
         self._register_at = None
+        self._await(now)
         request = Request(Headers(tuple(fields)), method="REGISTER", uri=uri)
         self._register_key = self._endpoint.send_request(request, server, now)
 
@@ -372,6 +387,7 @@ class Device(Role):
             self._miss(now)
             if not self._registered:
                 return
+        self._await(now)
         body = Keepalive(self._next_sn(), self._config.id, faulty=self._publisher.faulty())
         self._keepalive_key = self._reply(body, now)
 
@@ -385,6 +401,8 @@ class Device(Role):
 
     def _on_final(self, key: TransactionKey, response: Response | None, now: float) -> None:
         good = response is not None and 200 <= response.status < 300
+        if response is not None and key in (self._register_key, self._keepalive_key):
+            self.unanswered_since = None
         if key == self._register_key:
             self._on_register_answer(response, now)
         elif key == self._keepalive_key:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -171,7 +171,7 @@ class Subscriptions:
             for each in self._all.values()
         ]
 
-    def adopt(self, kept: list[Mapping[str, Any]]) -> None:
+    def adopt(self, kept: Sequence[Mapping[str, Any]]) -> None:
         """Take over what the process before us kept; times are of the same monotonic clock.
 
         Raises:

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from edge.io.road import bind_device
 from edge.io.udp import IP_FREEBIND
 from edge.sip.address import Address
 from edge.sip.errors import RemoteSipError
@@ -81,10 +82,10 @@ class TcpLines:
         listener.setblocking(False)
         self._own(self._accept(listener))
 
-    def dial(self, local_host: str, server: Address) -> None:
-        """Keep a connection to ``server`` for ever, from ``local_host``."""
+    def dial(self, local_host: str, server: Address, device: str = "") -> None:
+        """Keep a connection to ``server`` for ever, from ``local_host``, by ``device`` alone if one is named."""
         self._server = server
-        self._own(self._dial(local_host))
+        self._own(self._dial(local_host, device))
 
     def redial(self, server: Address) -> None:
         """The server is elsewhere: end the connection that was dialled, if there is one, and dial there."""
@@ -140,12 +141,13 @@ class TcpLines:
         self.counters[rule] += 1
         opened.close()
 
-    async def _dial(self, local_host: str) -> None:
+    async def _dial(self, local_host: str, device: str) -> None:
         pause = FIRST_REDIAL_SECONDS
         while (server := self._server) is not None:
             opened = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
             try:
                 opened.setblocking(False)
+                bind_device(opened, device)
                 opened.bind((local_host, 0))
                 connecting = asyncio.get_running_loop().sock_connect(opened, (server.host, server.port))
                 await asyncio.wait_for(connecting, DIAL_SECONDS)

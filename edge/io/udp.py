@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from edge.io.road import bind_device
 from edge.sip.address import Address
 
 #: A burst of recorders after a power cut; 64 kB a message at most.
@@ -38,13 +39,16 @@ class Lines(Protocol):
 class UdpShell:
     """Run ``machine`` on one UDP socket; each of its events goes to ``on_event(event, now)``.
 
-    What the machine sends over TCP goes to ``lines``; what comes by them is handed to ``receive``.
+    It goes by ``device`` alone if one is named. What the machine sends over TCP goes to ``lines``; what comes by them is handed to ``receive``.
     """
 
-    def __init__(self, machine: Machine, local: Address, on_event: Callable[[Any, float], None]) -> None:
+    def __init__(
+        self, machine: Machine, local: Address, on_event: Callable[[Any, float], None], device: str = ""
+    ) -> None:
         self.lines: Lines | None = None
         self._machine = machine
         self._local = local
+        self._device = device
         self._on_event = on_event
         self._loop = asyncio.get_running_loop()
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -54,8 +58,9 @@ class UdpShell:
         """Bind and begin; an address that is not there yet is served once it is.
 
         Raises:
-            OSError: the address is taken.
+            OSError: the address is taken, or the device that it is to go by is not there.
         """
+        bind_device(self._socket, self._device)
         self._socket.setsockopt(socket.IPPROTO_IP, IP_FREEBIND, 1)
         self._socket.bind((self._local.host, self._local.port))
         self._socket.setblocking(False)

@@ -88,6 +88,8 @@ class Uplink:
     dns: frozenset[str] = frozenset()
     ntp: frozenset[str] = frozenset()
     mac: str = ""
+    #: Another hub beside the first.
+    hubs: frozenset[tuple[str, int]] = frozenset()
     frames: int = 0
     questions: int = 0
     wireguard: int = 0
@@ -125,7 +127,7 @@ class Uplink:
         if kind != _IPV4 or frame[14] != 0x45 or frame[23] != 17 or frame[20] & 0x3F or frame[21]:
             return False
         to = (socket.inet_ntoa(frame[30:34]), int.from_bytes(frame[36:38], "big"))
-        wireguard = to == self.hub and frame[42] in (1, 2, 3, 4) and frame[43:46] == b"\0\0\0"
+        wireguard = (to == self.hub or to in self.hubs) and frame[42] in (1, 2, 3, 4) and frame[43:46] == b"\0\0\0"
         self.wireguard += wireguard
         asked = to[1] == 53 and to[0] in self.dns or to[1] == 123 and to[0] in self.ntp
         self.questions += asked

@@ -43,7 +43,6 @@ from edge.io.udp import UdpShell
 from edge.lab import orders as orders_of
 from edge.lab.receiver import PAYLOAD_TYPE, Receiver
 from edge.lab.sound import PCMA, Speaker
-from edge.lab.topology import TUNNEL_IP
 from edge.manscdp.control import TeleBoot
 from edge.manscdp.device import PresetQuery, PresetResponse
 from edge.manscdp.events import Broadcast
@@ -76,12 +75,14 @@ class _Hearing(Platform):
 
 
 class City:
-    """One platform's process; ``box`` is the id that it knows the box by."""
+    """One platform's process; ``box`` is the id that it knows the box by, which comes from one of ``addresses``."""
 
-    def __init__(self, secrets: Path, edition: int, own_id: str, host: str, box: str) -> None:
+    def __init__(
+        self, secrets: Path, edition: int, own_id: str, host: str, box: str, addresses: frozenset[str]
+    ) -> None:
         self._id, self._host, self._box = own_id, host, box
         local = Address(host, 5060)
-        known = KnownDevice(box, read_password(secrets, f"platform-{own_id}") or "", frozenset({TUNNEL_IP}))
+        known = KnownDevice(box, read_password(secrets, f"platform-{own_id}") or "", addresses)
         config = PlatformConfig(own_id, DOMAIN, local, DOMAIN, (known,), keepalive_seconds=10, user_agent="lab city",
                                 edition=edition)  # fmt: skip
         self._platform = _Hearing(config)
@@ -316,7 +317,8 @@ def _told(facts: dict[str, Any], event: Any) -> None:
 if __name__ == "__main__":
 
     async def _main() -> None:
-        secrets, orders, edition, own_id, host, box = sys.argv[1:]
-        await City(Path(secrets), int(edition), own_id, host, box).run(Path(orders))
+        secrets, orders, edition, own_id, host, box, boxes = sys.argv[1:]
+        city = City(Path(secrets), int(edition), own_id, host, box, frozenset(boxes.split(",")))
+        await city.run(Path(orders))
 
     asyncio.run(_main())

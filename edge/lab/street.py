@@ -20,6 +20,7 @@ from edge.control.client import socket_path
 from edge.io import status as status_file
 from edge.lab import private, topology
 from edge.lab.control import city_key
+from edge.lab.hubs import ONE, PLACEHOLDERS, Hub, configure
 from edge.lab.programs import SUPERVISED, Programs
 from edge.lab.units import House, code_path, code_python, furnish, read_unit
 from netconf import secrets
@@ -30,7 +31,6 @@ RUN, STATE, SECRETS = (Path(private.PLACES[f"SNOWGATE_{name}"]) for name in ("RU
 CONTROL = Path("/run/snowgate-control")
 SITE_FILE = Path(__file__).with_name("site.toml")
 CLOSED = Path(__file__).parents[2] / "firewall" / "closed.nft"
-_EMPTY_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 #: The box's units that run on; each says itself where it lives and what it may.
 _UNITS = ("keeper", "uplink", "prove", "ferry", "site", "city")
 #: What stands here for the box's folders.
@@ -62,6 +62,8 @@ class Street:
     site_file: Path = SITE_FILE
     #: Lays the cables otherwise, once the street stands and before anything runs.
     rewire: Callable[[], None] | None = None
+    #: The city's ends of the site's tunnels, in their order.
+    hubs: tuple[Hub, ...] = ONE
     #: Which edition of GB/T 28181 the recorder speaks; the city's stands in the site file.
     recorder_edition: int = 2016
     #: Whether rules are really proven before they are loaded, which takes a while; else a stand-in says what it is told.
@@ -98,9 +100,11 @@ class Street:
         eventually(lambda: all(self.pid(name) for name in SUPERVISED), 30, "the sides' programs")
 
     def _secrets_and_site(self) -> str:
-        hub = X25519PrivateKey.generate()
-        public = base64.b64encode(hub.public_key().public_bytes_raw()).decode("ascii")
-        text = self.site_file.read_text(encoding="utf-8").replace(_EMPTY_KEY, public)
+        text = self.site_file.read_text(encoding="utf-8")
+        folder = RUN / "hub"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        for hub, placeholder in zip(self.hubs, PLACEHOLDERS, strict=False):
+            text = text.replace(placeholder, new_hub_key(hub))
         site, found = read_site(text)
         if site is None:
             raise topology.LabBroken(f"{self.site_file}: {found}")
@@ -110,38 +114,44 @@ class Street:
         for recorder in site.recorder:
             secrets.write_password(SECRETS / "siteside", f"recorder-{recorder.id}", os.urandom(12).hex())
         secrets.write_city_key(SECRETS / "keeper", city_key(CONTROL).public_key())
-        folder = RUN / "hub"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        (folder / "key").write_text(base64.b64encode(hub.private_bytes_raw()).decode("ascii"), encoding="ascii")
         return text
 
     def start_hub(self) -> None:
-        """Start the city's end of the tunnel."""
+        """Start the city's ends of the tunnels, and what is behind them."""
         assert self.site is not None  # made before
-        tunnel = self.site.tunnel[0]
-        public = secrets.ensure_wireguard_key(SECRETS / "keeper", tunnel.name)
-        config = RUN / "hub" / "conf"
-        config.write_text(
-            f"[Interface]\nPrivateKey = {(RUN / 'hub' / 'key').read_text()}\nListenPort = {topology.HUB_PORT}\n"
-            # The site's whole LAN is allowed on purpose: the city must be able to try to reach it.
-            f"[Peer]\nPublicKey = {public}\nAllowedIPs = {tunnel.address.ip}/32, 192.168.1.0/24\n",
-            encoding="ascii",
-        )
-        if not self._kernel_wireguard("city", "wg0"):
-            self.program("wg-hub", "city", "wireguard-go", "-f", "wg0")
-            eventually(lambda: _ok(["wg", "show", "wg0"]), 10, "the hub's device")
-        _must(topology.inside("city", "wg", "setconf", "wg0", str(config)))
-        for words in (
-            ("addr", "add", f"{topology.CITY_IP}/24", "dev", "wg0"), ("link", "set", "wg0", "mtu", "1420", "up"),
-            ("route", "add", "100.64.0.0/16", "dev", "wg0"), ("route", "add", "192.168.1.0/24", "dev", "wg0"),
-        ):  # fmt: skip
-            topology.ip("-n", "city", *words)
+        for at, hub in enumerate(self.hubs):
+            self.start_one_hub(at)
+            if hub.inner:
+                self.program(f"echo-{hub.host}", hub.host, sys.executable, "-m", "edge.lab.echo", hub.inner)
         if "city" not in self.without:
             control = self.site.control
             if control is not None:
                 facts = (str(control.address), str(control.port), str(CONTROL), str(SECRETS / "device"))
                 self.program("control", "city", sys.executable, "-m", "edge.lab.control", *facts)
             self._start_platforms(self.site)
+
+    def start_one_hub(self, at: int) -> None:
+        """Start a concentrator, or start it again; it knows the box by the public key that the box has now."""
+        assert self.site is not None  # made before
+        hub, tunnel = self.hubs[at], self.site.tunnel[at]
+        if not self.runs(hub.program):
+            if not self._kernel_wireguard(hub.host, hub.device):
+                self.program(hub.program, hub.host, "wireguard-go", "-f", hub.device)
+        else:
+            self.resume_program(hub.program)
+        eventually(lambda: _ok(topology.inside(hub.host, "wg", "show", hub.device)), 10, "the hub's device")
+        public = secrets.ensure_wireguard_key(SECRETS / "keeper", tunnel.name)
+        # The site's whole LAN is allowed on purpose: the city must be able to try to reach it.
+        allowed = f"{tunnel.address.ip}/32" + (", 192.168.1.0/24" if at == 0 else "")
+        configure(hub, (RUN / "hub" / hub.host).read_text(encoding="ascii"), public, allowed)
+
+    def stop_one_hub(self, at: int) -> None:
+        """Take a concentrator's WireGuard away, as its death does."""
+        hub = self.hubs[at]
+        if self.runs(hub.program):
+            self.stop_program(hub.program)
+        else:
+            topology.ip("-n", hub.host, "link", "del", hub.device)
 
     def _start_platforms(self, site: Site) -> None:
         """The first is ``city``, the others ``city-2`` and so on, each at an address of its own beside the hub."""
@@ -150,7 +160,8 @@ class Street:
             if at > 1:
                 topology.ip("-n", "city", "addr", "add", f"{platform.address}/24", "dev", "wg0")
             orders = RUN / f"{name}.sock"
-            who = (str(platform.edition), platform.id, str(platform.address), platform.known_as or site.site.id)
+            boxes = ",".join(str(tunnel.address.ip) for tunnel in site.tunnel)
+            who = (str(platform.edition), platform.id, str(platform.address), platform.known_as or site.site.id, boxes)
             self.program(name, "city", sys.executable, "-m", "edge.lab.city", str(SECRETS / "cityside"), str(orders),
                          *who)  # fmt: skip
             eventually(orders.exists, 20, "the city's platform")
@@ -162,7 +173,9 @@ class Street:
         assert self._house is not None  # built
         if not self._kernel_wireguard("wan", "probe0"):
             # The keeper speaks to it through a socket that it makes for its own user alone (wireguard-go(8)).
-            self.program("wg-a", "wan", *self._house.as_keeper(["wireguard-go", "-f", "wg-a"]))
+            assert self.site is not None  # made before
+            for tunnel in self.site.tunnel:
+                self.program(tunnel.name, "wan", *self._house.as_keeper(["wireguard-go", "-f", tunnel.name]))
         else:
             topology.ip("-n", "wan", "link", "del", "probe0")
         for name in _UNITS:
@@ -257,6 +270,13 @@ class Street:
     def close(self) -> None:
         """Stop what was started. The namespaces go with the process that holds them."""
         self.programs.close()
+
+
+def new_hub_key(hub: Hub) -> str:
+    """Make a concentrator's key, and return the public one."""
+    made = X25519PrivateKey.generate()
+    (RUN / "hub" / hub.host).write_text(base64.b64encode(made.private_bytes_raw()).decode("ascii"), encoding="ascii")
+    return base64.b64encode(made.public_key().public_bytes_raw()).decode("ascii")
 
 
 def _standin() -> list[str]:

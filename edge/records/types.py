@@ -52,6 +52,7 @@ REASONS = (
     "sdp_unacceptable",
     "side_lost",
     "too_many_calls",
+    "tunnel_switched",
     "uplink_full",
     "uplink_yielded",
 )
@@ -476,7 +477,10 @@ class WantKeyFrame:
 
 @dataclass(frozen=True, slots=True)
 class MediaDial:
-    """Where the city wants a call's media by TCP, IPv4 as a number: it listens there, we dial once it has the answer."""
+    """Where the city wants a call's media by TCP, IPv4 as a number: it listens there, we dial once it has the answer.
+
+    ``local`` is the address of the tunnel that it will be dialled from.
+    """
 
     number: ClassVar[int] = 28
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.CITY, Party.FERRY),)
@@ -486,6 +490,7 @@ class MediaDial:
     payload_type: PayloadType
     address: Ipv4
     port: Port
+    local: Ipv4
     local_port: Port
 
 

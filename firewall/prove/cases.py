@@ -50,14 +50,18 @@ def opened(site: Site) -> dict[Room, str]:
     """Return the scripts that open the sample's pins, by namespace."""
     pins, known = sample(site), recorders(site)
     scripts: dict[Room, str] = {"lan": "", "vpn": ""}
-    city = IPv4Address(pins.city)
-    held = [pin.outward(city, *pins.city_udp, 2048), pin.outward_framed(city, *pins.city_tcp, 2048)]
+    own = site.tunnel[0].address.ip
+
+    def ends(ports: tuple[int, int], ours: int) -> tuple[pin.End, pin.End]:
+        return (own, ports[ours]), (IPv4Address(pins.city), ports[1 - ours])
+
+    held = [pin.outward(*ends(pins.city_udp, 1), 2048), pin.outward_framed(*ends(pins.city_tcp, 1), 2048)]
     if known:
         sources = known[0].media_addresses
         held.append(pin.inward(sources, pins.lan_udp, pins.payload_type, 2048))
         held.append(pin.inward_framed(sources, pins.lan_tcp, 2048))
     if known and known[0].id in site.spoken_to:
-        held.append(pin.sound_from(city, *pins.city_sound, 12))
+        held.append(pin.sound_from(*ends(pins.city_sound, 1), 12))
         held.append(pin.sound_to(known[0].media_addresses[0], EAR_PORT, pins.lan_sound, 12))
     for each in held:
         scripts[room_of(each.namespace)] += pin.opened(each, 600)[each.namespace]
@@ -227,6 +231,7 @@ def _lan_stated(site: Site) -> Iterator[Case]:
 
 def _vpn(site: Site) -> Iterator[Case]:
     """From the city, from another host inside the tunnel, and from inside."""
+    yield from _vpn_doors(site)
     pins, own, above = sample(site), str(site.tunnel[0].address.ip), site.platform[0]
     tcp = above.transport == "tcp"
     host, port = str(above.address), above.port
@@ -263,6 +268,7 @@ def _vpn(site: Site) -> Iterator[Case]:
         ("K01", "a connection to another host of the city", replace(asks, protocol=TCP, flags="S", target=CITY_DATABASE, payload=b""), False),
         ("W08", "DNS inside the tunnel", replace(media, dport=53, payload=b"x" * 40), False),
         ("K05", "a ping", replace(media, protocol=ICMP, payload=b"x" * 32), False),
+        ("K14", "SIP to the platform under a foreign address", replace(asks, source=STRANGER), False),
     ])  # fmt: skip
     for way, rows in (inside, outside):
         for id_, words, packet, good in rows:
@@ -283,6 +289,46 @@ def _vpn(site: Site) -> Iterator[Case]:
         yield _split("vpn", "SIP of the platform, in two pieces", answer)
     yield Case("A15", "vpn", "in", "sound of an open talk" if good else "sound where nobody may speak", sound, good)
     yield Case("A15", "vpn", "in", "pictures instead of sound", replace(sound, payload=rtp(96)), False)
+
+
+def _vpn_doors(site: Site) -> Iterator[Case]:
+    """Each tunnel by itself: its probes, and, of several, that none is the other's."""
+    above, view = site.platform[0], sample(site)
+    sip = TCP if above.transport == "tcp" else UDP
+    for door, tunnel in enumerate(site.tunnel):
+        own, far, name = str(tunnel.address.ip), str(tunnel.probe), tunnel.name
+        goes = Packet(own, far, UDP, 9751, 9751, bytes(16))
+        rows: list[tuple[Way, str, str, Packet, bool]] = []
+        if tunnel.probe is not None:
+            rows += [
+                ("out", "A18", f"a probe of {name}", goes, True),
+                ("in", "A18", f"its answer by {name}", _back(goes), True),
+                ("in", "R03", f"a longer answer by {name}", _back(goes, payload=bytes(17)), False),
+                ("in", "S16", f"somebody else answers by {name}", replace(_back(goes), source=CITY_DATABASE), False),
+                ("out", "R03", f"more than a probe by {name}", replace(goes, payload=bytes(80)), False),
+                ("out", "K01", f"a probe to somebody else by {name}", replace(goes, target=CITY_DATABASE), False),
+            ]
+        asks = Packet(own, str(above.address), sip, above.local_port, above.port, b"" if sip == TCP else b"x",
+                      "S" if sip == TCP else "")  # fmt: skip
+        answer = _back(asks, flags="A" if sip == TCP else "")
+        media = Packet(own, view.city, UDP, view.city_udp[1], view.city_udp[0], rtp())
+        for other in (t for t in site.tunnel if t is not tunnel):
+            theirs = str(other.address.ip)
+            rows += [
+                ("in", "A10", f"SIP of the platform by {name}", answer, True),
+                ("out", "A12", f"SIP to the platform by {name}", asks, True),
+                ("in", "K04", f"what is for {other.name}, by {name}", replace(answer, target=theirs), False),
+                ("out", "K14", f"from the address of {other.name}, by {name}", replace(asks, source=theirs), False),
+                (
+                    "out",
+                    "A13" if door == 0 else "K14",
+                    f"media of a view of {site.tunnel[0].name}, by {name}",
+                    media,
+                    door == 0,
+                ),
+            ]
+        for way, id_, words, packet, good in rows:
+            yield Case(id_, "vpn", way, words, packet, good, door)
 
 
 def _wan(site: Site, learned: Learned) -> Iterator[Case]:
@@ -383,8 +429,8 @@ def drawn(site: Site, learned: Learned, seed: int) -> Iterator[Case]:
         packet = _stirred(case.packet, dice, others)
         if case.way != "in":  # whose hardware a frame goes to is not drawn
             packet = replace(packet, hardware=case.packet.hardware)
-        good = passes(site, learned, case.room, case.way, packet)
-        yield Case("draw", case.room, case.way, f"by lot, near: {case.words}", packet, good)
+        good = passes(site, learned, case.room, case.way, packet, case.door)
+        yield Case("draw", case.room, case.way, f"by lot, near: {case.words}", packet, good, case.door)
 
 
 def _stirred(packet: Packet, dice: random.Random, others: list[Packet]) -> Packet:

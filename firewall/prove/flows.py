@@ -40,8 +40,8 @@ def sample(site: Site) -> Pins:
     return Pins(first, first + 2, first + 4, str(city), (40000, 41000), (40002, 41002), (40004, 41004))
 
 
-def passes(site: Site, learned: Learned, room: Room, way: Way, packet: Packet) -> bool:
-    """Return whether a packet that is sent this way must arrive."""
+def passes(site: Site, learned: Learned, room: Room, way: Way, packet: Packet, door: int = 0) -> bool:
+    """Return whether a packet that is sent this way, by this one of the room's ports, must arrive."""
     own = own_addresses(site, learned)[room]
     if packet.protocol == ARP:
         return way == "frame" and room != "vpn" and packet.source in own
@@ -53,7 +53,10 @@ def passes(site: Site, learned: Learned, room: Room, way: Way, packet: Packet) -
         return False
     if room == "lan" and way == "frame" and not _to_the_right_hardware(site, packet):
         return False
-    flows = list(_wan(site, learned) if room == "wan" else _vpn(site) if room == "vpn" else _lan(site))
+    # A tunnel carries what is for its own address, and from it.
+    if room == "vpn" and (packet.target if way == "in" else packet.source) != own[door]:
+        return False
+    flows = list(_wan(site, learned) if room == "wan" else _vpn(site, door) if room == "vpn" else _lan(site))
     # What a socket sends passes the output chain and then, but for the tunnel's, the wire's own.
     stages: tuple[Way, ...] = ("out", "frame") if way == "out" and room != "vpn" else (way,)
     return all(any(flow.holds(packet) for flow in flows if stage in flow.ways) for stage in stages)
@@ -147,6 +150,7 @@ _CONTENTS: dict[str, Callable[[Packet], bool]] = {
     "rtp": _rtp,
     "rtp 96": lambda p: _rtp(p, 96),
     "sound": lambda p: _rtp(p, 8) and len(p.payload) <= 972,
+    "probe": lambda p: len(p.payload) == 16,
     #: A message's type and three zeros.
     "wireguard": lambda p: p.payload[:4] in (b"\1\0\0\0", b"\2\0\0\0", b"\3\0\0\0", b"\4\0\0\0"),
     "ping": lambda p: p.kind[0] == 8 and len(p.payload) <= 64,
@@ -182,8 +186,13 @@ def _lan(site: Site) -> Iterator[Flow]:
     yield Flow(("frame",), TCP, own, owners, sports=(443,), opens=False)
 
 
-def _vpn(site: Site) -> Iterator[Flow]:
+def _vpn(site: Site, by: int) -> Iterator[Flow]:
     pins = sample(site)
+    probed = site.tunnel[by].probe
+    if probed is not None:
+        answers, echo = (str(probed),), (9751,)
+        yield Flow(("in",), UDP, answers, None, echo, echo, content="probe")
+        yield Flow(("out",), UDP, None, answers, echo, echo, content="probe")
     for platform in site.platform:
         for host, port in ((platform.address, platform.port), *((s.address, s.port) for s in platform.redirect)):
             far, door = (str(host),), (port,)
@@ -203,6 +212,8 @@ def _vpn(site: Site) -> Iterator[Flow]:
         yield Flow(("out",), TCP, None, readers, sports=(9750,), opens=False)
     city = (pins.city,)
     (udp_far, udp_own), (tcp_far, tcp_own), (said, heard) = pins.city_udp, pins.city_tcp, pins.city_sound
+    if by:  # the sample's pins are the first tunnel's
+        return
     yield Flow(("out",), UDP, None, city, (udp_own,), (udp_far,), content="rtp")
     yield Flow(("out",), TCP, None, city, (tcp_own,), (tcp_far,))
     yield Flow(("in",), TCP, city, None, (tcp_far,), (tcp_own,), opens=False)

@@ -46,6 +46,8 @@ class Case:
     words: str
     packet: Packet
     passes: bool
+    #: Which of the room's ports it comes or goes by: of several tunnels, in their order.
+    door: int = 0
     #: What is sent right behind it, under the same identification: the other pieces of it.
     also: tuple[Packet, ...] = ()
     #: How often it is sent, and how many of those may pass where that is a matter of rate.

@@ -73,7 +73,7 @@ class Stage:
             "vpn": [t.name for t in site.tunnel],
             "wan": [site.uplink.port],
         }
-        self._macs: dict[Room, str] = {}
+        self._macs: dict[tuple[Room, int], str] = {}
         for name, room in self.rooms.items():
             for at, port in enumerate(self._ports[name]):
                 cable(room, port, self.world, f"far-{name}{at}")
@@ -82,8 +82,9 @@ class Stage:
         self.nft = {name: room.do(Nft) for name, room in self.rooms.items()}
         protocols = {case.packet.protocol for case in cases} - {ARP}
         self.inner = {name: room.do(Inner, protocols) for name, room in self.rooms.items()}
-        self.outer = {name: self.world.do(Outer, f"far-{name}0") for name in ROOMS}
-        self.captured = {name: room.do(Captured, self._ports[name][0]) for name, room in self.rooms.items()}
+        doors = [(name, at) for name in ROOMS for at in range(len(self._ports[name]))]
+        self.outer = {(name, at): self.world.do(Outer, f"far-{name}{at}") for name, at in doors}
+        self.captured = {(name, at): self.rooms[name].do(Captured, self._ports[name][at]) for name, at in doors}
 
     def _open_up(self, room: Scratch, ports: list[str]) -> None:
         """Let the kernel do what it can: the rules alone are to be judged."""
@@ -100,7 +101,8 @@ class Stage:
         for tunnel in site.tunnel:
             vpn.run("ip", "link", "set", tunnel.name, "arp", "off")
             vpn.run("ip", "addr", "add", str(tunnel.address), "dev", tunnel.name)
-        vpn.run("ip", "route", "add", "default", "dev", site.tunnel[0].name)
+        for at, tunnel in enumerate(site.tunnel):
+            vpn.run("ip", "route", "add", "default", "dev", tunnel.name, "metric", str(at))
         own = own_addresses(site, learned)["wan"]
         uplink = (
             site.uplink.address if site.uplink.mode == "static" else learned.lease.address if learned.lease else None
@@ -108,18 +110,21 @@ class Stage:
         wan.run("ip", "addr", "add", str(uplink) if own and uplink else _SPARE_UPLINK, "dev", site.uplink.port)
         macs = {str(a): r.mac for r in recorders(site) for a in (r.address, *r.media_addresses)}
         beyond = uplink.network if own and uplink else IPv4Network(_SPARE_UPLINK, strict=False)
+        taken = {str(site.lan.address.ip), *own}
         for room, port, network in ((lan, site.lan.link, site.lan.address.network), (wan, site.uplink.port, beyond)):
             near = {c.packet.target for c in cases if c.way == "out" and IPv4Address(c.packet.target) in network}
-            router = str(network[-2])
+            # The last host that is not we: a network of two has no broadcast address (RFC 3021).
+            last = -1 if network.prefixlen > 30 else -2
+            router = next(host for host in (str(network[last]), str(network[last - 1])) if host not in taken)
             for host in sorted(near | {router}):
                 room.run("ip", "neigh", "replace", host, "lladdr", macs.get(host, _NEIGHBOUR_MAC), "dev", port)
             room.run("ip", "route", "replace", "default", "via", router, "dev", port)
 
-    def mac(self, name: Room) -> str:
+    def mac(self, name: Room, door: int = 0) -> str:
         """Return the hardware address of a room's port."""
-        if name not in self._macs:
-            self._macs[name] = self.rooms[name].do(_link_address, self._ports[name][0])
-        return self._macs[name]
+        if (name, door) not in self._macs:
+            self._macs[name, door] = self.rooms[name].do(_link_address, self._ports[name][door])
+        return self._macs[name, door]
 
     def load(self, texts: Mapping[Room, str]) -> None:
         """Put rules in place.
@@ -132,30 +137,30 @@ class Stage:
 
     def send(self, case: Case, number: int) -> None:
         """Send a case's packets."""
-        name, packet = case.room, case.packet
+        name, packet, door = case.room, case.packet, (case.room, case.door)
         if case.way == "in":
-            data = [frame(each, number, self.mac(name)) for each in (packet, *case.also)] * case.times
-            self.world.do(self.outer[name].send, *data)
+            data = [frame(each, number, self.mac(*door)) for each in (packet, *case.also)] * case.times
+            self.world.do(self.outer[door].send, *data)
         elif case.way == "out":
-            self.rooms[name].do(self.captured[name].send, packet, number)
+            self.rooms[name].do(self.captured[door].send, packet, number)
         else:
-            goes = frame(packet, number, packet.hardware or _NEIGHBOUR_MAC, self.mac(name))
-            self.rooms[name].do(self.captured[name].send_frame, goes)
+            goes = frame(packet, number, packet.hardware or _NEIGHBOUR_MAC, self.mac(*door))
+            self.rooms[name].do(self.captured[door].send_frame, goes)
 
     def send_frame(self, name: Room, data: bytes) -> None:
         """Send a frame to a room as it is."""
-        self.world.do(self.outer[name].send, data)
+        self.world.do(self.outer[name, 0].send, data)
 
     def heard(self, cases: Sequence[Case]) -> Counter[int]:
         """Return how often each case's packet has arrived where its rules are to stop it."""
         time.sleep(_SETTLE_SECONDS)
         inside = {name: room.do(self.inner[name].heard) for name, room in self.rooms.items()}
-        outside = {name: self.world.do(self.outer[name].heard) for name in ROOMS}
+        outside = {door: self.world.do(outer.heard) for door, outer in self.outer.items()}
         found: Counter[int] = Counter()
         for number, case in enumerate(cases, 1):
             # What a room sends on through the same cable has passed it, too.
             came = inside[case.room][number] if case.way == "in" else 0
-            found[number] = came + outside[case.room][number]
+            found[number] = came + outside[case.room, case.door][number]
         return found
 
     def counters(self, name: Room) -> list[Counted]:
@@ -172,8 +177,10 @@ class Stage:
     def close(self) -> None:
         for name, room in self.rooms.items():
             room.do(self.inner[name].close)
-            room.do(self.captured[name].close)
-            self.world.do(self.outer[name].close)
+        for door, outer in self.outer.items():
+            self.rooms[door[0]].do(self.captured[door].close)
+            self.world.do(outer.close)
+        for room in self.rooms.values():
             room.close()
         self.world.close()
 

@@ -136,6 +136,7 @@ class Captured:
 
     def __init__(self, port: str) -> None:
         self._socket = _raw(socket.AF_INET, socket.IPPROTO_RAW)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, port.encode("ascii"))
         self._line = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
         self._line.bind((port, 0))
 

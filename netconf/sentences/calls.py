@@ -137,6 +137,19 @@ CALLS = {
     "too_many_calls": Words(
         "No further view can be opened now.", "End another one first.", "当前观看路数已满。", "请先结束其他观看。"
     ),
+    "tunnel_switched": Words(
+        "The site is reached by another tunnel now; views that ran by the one before were ended.",
+        "They can be opened again.",
+        "本站已改用另一条隧道，原隧道上的观看已结束。",
+        "可重新打开。",
+    ),
+    "tunnel_dead": Words(
+        "A tunnel's concentrator answers no probe any more.",
+        "Have the city check that concentrator; another tunnel carries the site if there is one.",
+        "隧道的汇聚设备不再应答探测。",
+        "请市级平台检查该汇聚设备；如有另一条隧道，则由其承载。",
+    ),
+    "tunnel_answers": Words("A tunnel's concentrator answers.", "", "隧道的汇聚设备应答正常。", ""),
     "tunnel_silent": Words(
         "The tunnel to the city has no answer.",
         "Check the uplink cable and the router; the rest comes back by itself.",

@@ -42,6 +42,9 @@ _PINS = {
     "pin_city_address": inside(
         "A pin was asked to an address outside the city's media networks.", "请求放行的地址不在市级媒体网段内。"
     ),
+    "pin_tunnel": inside(
+        "A pin was asked from an address that is none of a tunnel's.", "请求放行的本机地址不属于任何隧道。"
+    ),
     "pin_recorder_address": inside(
         "A pin for sound was asked to an address that is none of the recorder's.", "请求放行的语音地址不属于该录像机。"
     ),

@@ -162,10 +162,46 @@ SITE = {
         "Two tunnels are called {value}.", "Rename one.", "两条隧道同名 {value}。", "请更改其中一条的名称。"
     ),
     "tunnel_network_repeated": Words(
-        "The network {network} is already behind a tunnel.",
-        "Leave it with one of them.",
-        "网段 {network} 已属于另一条隧道。",
+        "The tunnel names the network {network} twice.",
+        "Leave one of them.",
+        "隧道重复列出网段 {network}。",
         "请只保留一处。",
+    ),
+    "tunnel_address_repeated": Words(
+        "Two tunnels have the address {value}.",
+        "Ask the city for an address for each.",
+        "两条隧道的地址相同：{value}。",
+        "请向市级平台为每条隧道索取地址。",
+    ),
+    "tunnel_key_repeated": Words(
+        "Two tunnels lead to the same concentrator's key {value}.",
+        "Name another concentrator, or leave one tunnel out.",
+        "两条隧道的对端公钥相同：{value}。",
+        "请改为另一台汇聚设备，或只保留一条隧道。",
+    ),
+    "tunnel_endpoint_repeated": Words(
+        "Two tunnels lead to the same endpoint {value}.",
+        "Name another concentrator, or leave one tunnel out.",
+        "两条隧道的端点相同：{value}。",
+        "请改为另一台汇聚设备，或只保留一条隧道。",
+    ),
+    "probe_outside_tunnel": Words(
+        "The probed address {address} is not in this tunnel's networks.",
+        "Add its network to the tunnel.",
+        "探测地址 {address} 不在该隧道的网段内。",
+        "请把其网段加入该隧道。",
+    ),
+    "probe_missing": Words(
+        "Whether the tunnel {name} carries is not probed; the box is slow to leave it and does not come back to it.",
+        "Ask the city for the concentrator's inner address (probe).",
+        "未设置隧道 {name} 的探测地址；设备切换较慢，且不会自动切回。",
+        "请向市级平台索取汇聚设备的内部地址（probe）。",
+    ),
+    "allowed_own": Words(
+        "The tunnel's network {network} holds the box's own address {address}.",
+        "Name the city's networks only.",
+        "隧道网段 {network} 包含本机地址 {address}。",
+        "请只写市级平台的网段。",
     ),
     "listen_port_repeated": Words(
         "Two tunnels listen on the port {port}.",

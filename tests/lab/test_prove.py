@@ -17,12 +17,13 @@ from firewall.compile import rulesets
 from firewall.prove.cases import all_cases
 from firewall.prove.packet import Outcome, Room
 from firewall.prove.trial import trial
+from netconf.check import read_site
 from netconf.learned import NOTHING
 from netconf.model import Site
 from tests.playbook import test_ferry as ferry
 
 SITE = ferry.granted("talk")
-LAB = Path("edge/lab/site.toml")
+LAB, TWO_TUNNELS = Path("edge/lab/site.toml"), Path("tests/sites/two-tunnels.toml")
 SEED = 11
 #: Which rule is opened (its drop becomes an accept) or taken away, and the case that must notice.
 OPENED = [
@@ -50,8 +51,8 @@ def rights() -> None:
         pytest.skip("the lab's tests need private namespaces: make test")
 
 
-def proven(rules: dict[Room, str]) -> list[Outcome]:
-    return trial(SITE, NOTHING, rules, all_cases(SITE, NOTHING, SEED))
+def proven(rules: dict[Room, str], site: Site = SITE) -> list[Outcome]:
+    return trial(site, NOTHING, rules, all_cases(site, NOTHING, SEED))
 
 
 def red(outcomes: list[Outcome]) -> set[str]:
@@ -88,6 +89,47 @@ def test_a_door_that_is_gone_turns_it_red(room: Room, policy: str, case: str) ->
     rules[room] = "".join(kept)
     assert rules != texts()
     assert case in red(proven(rules))
+
+
+#: The same of a site with two tunnels; what two rules hold is opened at both.
+TUNNELS_OPENED = [
+    (("wg-a carries its own address alone",), "K14"), (("wg-b carries its own address alone",), "K14"),
+    (("only to the port's own address", "wg-b brings what is for its address"), "K04"),
+]  # fmt: skip
+TUNNELS_TAKEN = [("probes of wg-a", "A18"), ("probes of wg-b", "A18")]
+
+
+def two_tunnels() -> Site:
+    site, _ = read_site(TWO_TUNNELS.read_text(encoding="utf-8"))
+    assert site is not None
+    return site
+
+
+def test_two_tunnels_are_proven_each_by_its_own_door() -> None:
+    site = two_tunnels()
+    outcomes = proven(texts(site), site)
+    assert not red(outcomes)
+    assert {o.case.door for o in outcomes if o.case.room == "vpn"} == {0, 1}
+    assert all(o.bare for o in outcomes if o.case.door and o.case.id != "draw"), "each could have arrived"
+
+
+@pytest.mark.parametrize(("policies", "case"), TUNNELS_OPENED)
+def test_a_wall_between_the_tunnels_that_is_opened_turns_it_red(policies: tuple[str, ...], case: str) -> None:
+    site = two_tunnels()
+    rules = texts(site)
+    gone = [f'comment "{policy}"' for policy in policies]
+    kept = [line for line in rules["vpn"].splitlines(keepends=True) if not any(each in line for each in gone)]
+    rules["vpn"] = "".join(kept)
+    assert rules != texts(site)
+    assert case in red(proven(rules, site))
+
+
+@pytest.mark.parametrize(("policy", "case"), TUNNELS_TAKEN)
+def test_a_probes_door_that_is_gone_turns_it_red(policy: str, case: str) -> None:
+    site = two_tunnels()
+    rules = texts(site)
+    rules["vpn"] = "".join(line for line in rules["vpn"].splitlines(keepends=True) if f'comment "{policy}"' not in line)
+    assert case in red(proven(rules, site))
 
 
 def test_rules_that_are_none_are_no_proof(tmp_path: Path) -> None:

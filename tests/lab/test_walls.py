@@ -120,7 +120,7 @@ class _AllPolicies(frozenset[str]):
 
 
 PIN = OpenIn("in-7", NVR, 30000, 96, 2048, 30)
-OUT = OpenOut("out-7", "100.64.255.10", 40000, 41000, 2048, 30)
+OUT = OpenOut("out-7", "100.64.255.10", 40000, topology.TUNNEL_IP, 41000, 2048, 30)
 
 
 @pytest.fixture
@@ -136,6 +136,7 @@ def keeper(tmp_path: Path) -> Keeper:
     [
         (replace(OUT, address="203.0.113.66"), "pin_city_address"),
         (replace(OUT, address="192.168.1.10"), "pin_city_address"),
+        (replace(OUT, local="192.168.1.2"), "pin_tunnel"),
         (replace(PIN, lan_port=5060), "pin_lan_port"),
         (replace(PIN, recorder="9" * 20), "pin_recorder"),
         (replace(PIN, max_kbytes_per_second=20_000), "pin_rate"),

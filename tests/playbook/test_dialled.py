@@ -25,7 +25,7 @@ from edge.records.types import (
 from edge.rtp.packet import MAX_PACKET_BYTES
 from tests.playbook import test_ferry as ferry
 
-DIAL = MediaDial(7, 200001, 96, int(IPv4Address("100.64.255.10")), 40000, 41000)
+DIAL = MediaDial(7, 200001, 96, int(IPv4Address("100.64.255.10")), 40000, int(IPv4Address("100.64.0.10")), 41000)
 SINK = replace(ferry.SINK, transport="tcp")
 OUT = replace(ferry.OUT, transport="tcp")
 

@@ -50,11 +50,12 @@ SITE, _ = read_site((Path(__file__).parents[2] / "edge/lab/site.toml").read_text
 assert SITE is not None
 CITY = SITE.platform[0].id
 NVR, SHARED, PRIVATE = "34020000001180000001", "34020000001310000001", "34020000001310000002"
+TUNNEL = "100.64.0.10"
 SINK = PassedSocket(10, ("100.64.0.10", 41000), ("100.64.255.10", 40000))
 SOURCE = PassedSocket(11, ("192.168.1.2", 30000), ("192.168.1.10", 15060))
 ITEM = CatalogItem(NVR, SHARED, "北门", "", "", 0, 1)
 IN = OpenIn("in-7", NVR, 30000, 96, 1200, 30)
-OUT = OpenOut("out-7", "100.64.255.10", 40000, 41000, 2048, 30)
+OUT = OpenOut("out-7", "100.64.255.10", 40000, TUNNEL, 41000, 2048, 30)
 OPEN = OpenMedia(7, CITY, NVR, SHARED, "live", "")
 
 
@@ -368,7 +369,7 @@ def test_media_for_one_platform_does_not_go_to_another() -> None:
 
 
 SECOND = PassedSocket(20, ("100.64.0.10", 41002), ("100.64.255.10", 40002))
-OUT_8 = OpenOut("out-8", "100.64.255.10", 40002, 41002, 2048, 30)
+OUT_8 = OpenOut("out-8", "100.64.255.10", 40002, TUNNEL, 41002, 2048, 30)
 
 
 def join(script: Script) -> list[object]:

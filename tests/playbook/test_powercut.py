@@ -70,7 +70,7 @@ class House:
         self.device = Device(config, SeededChance(4))
         issued = IssuedIds(folder / "issued-ids.json", site.site.id)
         assert issued.issue([(channel.recorder, channel.id) for channel in site.channel])
-        self.side = CitySide(site, above, self.device, issued, SeededChance(5))
+        self.side = CitySide(site, above, self.device, issued, SeededChance(5), str(site.tunnel[0].address.ip))
         box = KnownDevice(site.site.id, "secret", frozenset({BOX.host}))
         self.city = City(PlatformConfig(above.id, above.domain, CITY, above.domain, (box,)))
         self.recorders: dict[Address, Device] = {}

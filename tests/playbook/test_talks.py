@@ -18,7 +18,7 @@ from tests.playbook import test_ferry as ferry
 TALK = OpenTalk(9, ferry.CITY, ferry.NVR, ferry.SHARED, "")
 SOURCE = PassedSocket(20, ("100.64.0.10", 42000), ("100.64.255.10", 41000))
 EAR = PassedSocket(21, ("192.168.1.2", 30010), ("192.168.1.10", 15062))
-FROM = OpenFrom("from-9", "100.64.255.10", 41000, 42000, 30)
+FROM = OpenFrom("from-9", "100.64.255.10", 41000, "100.64.0.10", 42000, 30)
 TO = OpenTo("to-9", ferry.NVR, "192.168.1.10", 15062, 30010, 30)
 
 

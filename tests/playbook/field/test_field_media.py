@@ -52,7 +52,14 @@ def city_side(tmp_path: Path) -> tuple[CitySide, str]:
     ids = IssuedIds(tmp_path / "ids.json", SITE.site.id)
     ids.issue([(ferry.NVR, ferry.SHARED)])
     platform = SITE.platform[0]
-    side = CitySide(SITE, platform, Device(device_config(SITE, platform, "x"), SeededChance(1)), ids, SeededChance(2))
+    side = CitySide(
+        SITE,
+        platform,
+        Device(device_config(SITE, platform, "x", TUNNEL), SeededChance(1)),
+        ids,
+        SeededChance(2),
+        TUNNEL,
+    )
     side.on_ferry_up()
     return side, str(ids.of(ferry.NVR, ferry.SHARED))
 

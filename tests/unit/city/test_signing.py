@@ -156,7 +156,7 @@ def peer(site: str = SITE, number: int = 1, *allowed: str) -> dict[str, Any]:
 
 
 def test_peers_are_what_a_concentrator_opens(signer: Signer, city_keys: keys.Keys) -> None:
-    asked = peers(peer(), {"site": OTHER, "public_key": key(9), "gone": True, "revision": 3})
+    asked = peers(peer(), {"site": OTHER, "gone": True, "revision": 3})
     opened = envelope.open_peers(signer.sign_peers(asked), city_keys.city.public_key(), concentrator="hub-1")
     assert list(opened.peers) == asked["peers"]
 
@@ -170,6 +170,7 @@ def test_peers_are_what_a_concentrator_opens(signer: Signer, city_keys: keys.Key
         ("sign_peer_twice", [peer(SITE, 1), peer(OTHER, 2)]),
         ("sign_peer_twice", [peer(SITE, 1), peer(OTHER, 1, "100.64.0.8/32")]),
         ("sign_fields", [peer() | {"run": "id"}]),
+        ("sign_fields", [{"site": SITE, "allowed": ["100.64.0.7/32"]}]),
     ],
 )
 def test_w02_a_concentrator_sends_one_address_to_one_site(

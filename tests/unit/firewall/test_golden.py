@@ -47,6 +47,7 @@ redirect = [{address = "100.64.255.12", port = 5070}]
 [control]""",
 )
 MONITORED = TEXT + '\n[monitoring]\nreaders = ["100.64.255.30", "100.64.255.20"]\n'
+TUNNELS = (ROOT / "tests/sites/two-tunnels.toml").read_text(encoding="utf-8")
 ARM_LEASE = replace(LEASE, port="lan0", address=IPv4Interface("192.168.1.200/24"), gateway=IPv4Address("192.168.1.1"))
 #: What a site and what was learned add up to; each is a file of its own.
 MORE = {
@@ -56,6 +57,7 @@ MORE = {
     "lan-one-arm": (ONE_ARM, NOTHING, "lan"),
     "lan-vlan": (VLAN, NOTHING, "lan"),
     "vpn-two-platforms": (TWO, NOTHING, "vpn"),
+    "vpn-two-tunnels": (TUNNELS, NOTHING, "vpn"),
     "vpn-monitored": (MONITORED, NOTHING, "vpn"),
 }
 

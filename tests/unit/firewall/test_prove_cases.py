@@ -23,6 +23,7 @@ from netconf.secrets import key_hash
 from tests.playbook import test_ferry as ferry
 
 LAB = Path(__file__).parents[3] / "edge/lab/site.toml"
+TWO_TUNNELS = LAB.parents[2] / "tests/sites/two-tunnels.toml"
 #: The attacks on packets that are sent, each at least once.
 SENT = {"K01", "K02", "K03", "K04", "K05", "K06", "K07", "K08", "K12", "K13", "K14", "R01", "R03", "R08", "T03", "S16",
         "V05", "W05", "W08", "N02", "U11"}  # fmt: skip
@@ -38,8 +39,15 @@ def sites() -> dict[str, Site]:
         "udp": site.model_copy(update={"platform": (udp,)}),
         "monitored": site.model_copy(update={"monitoring": Monitoring(readers=(IPv4Address("100.64.255.20"),))}),
         "no recorder": site.model_copy(update={"recorder": (), "channel": ()}),
+        "two tunnels": two_tunnels(),
         "no control": site.model_copy(update={"control": None}),
     }
+
+
+def two_tunnels() -> Site:
+    site, found = read_site(TWO_TUNNELS.read_text(encoding="utf-8"))
+    assert site is not None, found
+    return site
 
 
 @pytest.mark.parametrize("name", sites())
@@ -47,7 +55,7 @@ def test_what_a_case_expects_is_what_the_flows_say(name: str) -> None:
     site = sites()[name]
     for case in all_cases(site, NOTHING, 3):
         if not case.before and not case.also:
-            assert passes(site, NOTHING, case.room, case.way, case.packet) is case.passes, case
+            assert passes(site, NOTHING, case.room, case.way, case.packet, case.door) is case.passes, case
 
 
 def test_every_attack_on_packets_is_sent_or_said_to_be_elsewhere() -> None:

@@ -36,7 +36,7 @@ from netconf.state import LinkState, Neighbour, NetworkState, Peer, Route
 ROOT = Path(__file__).parents[3]
 CASES = sorted((ROOT / "tests/golden/plan").glob("*.toml"))
 STATE = TypeAdapter(NetworkState)
-KEY, OTHER_KEY = "A" * 43 + "=", "B" * 42 + "A="
+KEY, OTHER_KEY = "A" * 43 + "=", "C" * 42 + "A="
 
 
 @pytest.mark.parametrize("path", CASES, ids=[path.stem for path in CASES])
@@ -189,7 +189,7 @@ def test_a_device_differs_in_words_of_wg() -> None:
     assert (peer.allowed, peer.keepalive_seconds, wanted.listen_port) == (tunnel.allowed, 0, 51821)
     assert wireguard_missing(wanted, wanted) == []
     wide = replace(peer, allowed=(IPv4Network("0.0.0.0/0"),))
-    words = "allowed-ips 100.64.254.0/24,100.65.0.0/16 persistent-keepalive 0"
+    words = "allowed-ips 100.64.255.0/24,100.65.0.0/16 persistent-keepalive 0"
     set_peer, drop = f"wg set wg-b peer {tunnel.public_key} {words}", f"wg set wg-b peer {OTHER_KEY} remove"
     for actual, said in (
         (replace(wanted, peers=frozenset({wide})), [set_peer]),

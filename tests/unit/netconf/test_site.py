@@ -93,6 +93,40 @@ def test_a_fault_is_found_at_its_place(code: str, path: str, old: str, new: str)
     assert (code, path) in codes(GOOD.replace(old, new, 1))
 
 
+SECOND_TUNNEL = """[[tunnel]]
+name = "wg-b"
+address = "100.64.0.11/32"
+endpoint = "203.0.113.11:51820"
+public_key = "BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBA="
+allowed = ["100.64.255.0/24"]
+probe = "100.64.255.2"
+
+[[platform]]"""
+TUNNEL_CASES = [
+    ("tunnel_key_repeated", "/tunnel/1/public_key", "B" * 42 + "A=", "A" * 43 + "="),
+    ("tunnel_address_repeated", "/tunnel/1/address", "100.64.0.11/32", "100.64.0.10/32"),
+    ("tunnel_endpoint_repeated", "/tunnel/1/endpoint", "203.0.113.11:", "203.0.113.10:"),
+    ("tunnel_network_repeated", "/tunnel/1/allowed/1", 'allowed = ["100.64.255.0/24"]\nprobe = "100.64.255.2"',
+     'allowed = ["100.64.255.0/24", "100.64.255.0/24"]\nprobe = "100.64.255.2"'),
+    ("allowed_own", "/tunnel/1/allowed/0", 'allowed = ["100.64.255.0/24"]\nprobe = "100.64.255.2"', 'allowed = ["100.64.0.0/16"]'),
+    ("probe_outside_tunnel", "/tunnel/1/probe", '"100.64.255.2"', '"100.65.0.2"'),
+    ("address_own", "/tunnel/1/probe", '"100.64.255.2"', '"100.64.0.10"'),
+    ("probe_missing", "/tunnel/1/probe", 'probe = "100.64.255.2"\n', ""),
+    ("networks_overlap", "/tunnel/1/allowed/0", 'allowed = ["100.64.255.0/24"]\nprobe', 'allowed = ["192.168.1.0/24"]\nprobe'),
+    ("key_form", "/tunnel/1/own_key", 'probe = "100.64.255.2"', 'own_key = "AAAA"'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("code", "path", "old", "new"), TUNNEL_CASES, ids=[c[0] for c in TUNNEL_CASES])
+def test_two_tunnels_lead_to_one_network_and_are_two(code: str, path: str, old: str, new: str) -> None:
+    two = GOOD.replace("[[platform]]", SECOND_TUNNEL, 1).replace(
+        "keepalive_seconds = 25", 'keepalive_seconds = 25\nprobe = "100.64.255.1"', 1
+    )
+    assert not codes(two)
+    assert old in two
+    assert (code, path) in codes(two.replace(old, new, 1))
+
+
 ONE_ARM = (
     GOOD.replace('port = "wan0"', 'port = "lan0"')
     .replace("[lan]", '[lan]\nmode = "one_arm"')

@@ -225,6 +225,7 @@ def _site() -> None:
         sa.Column("revoked_at", sa.Float(), nullable=True),
         sa.Column("revocation", sa.Text(), nullable=False),
         sa.Column("offered", sa.BigInteger(), nullable=False),
+        sa.Column("sealed", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("device"),
     )
@@ -414,6 +415,8 @@ def _peer() -> None:
         sa.Column("address", sa.String(length=15), nullable=False),
         sa.Column("public_key", sa.String(length=44), nullable=False),
         sa.Column("next_key", sa.String(length=44), nullable=True),
+        sa.Column("rotation", sa.String(length=12), nullable=False),
+        sa.Column("rotation_revision", sa.BigInteger(), nullable=False),
         sa.Column("psk", sa.Text(), nullable=False),
         sa.Column("psk_box", sa.Text(), nullable=False),
         sa.Column("state", sa.String(length=8), nullable=False),
