@@ -80,7 +80,7 @@ def blueprint(asked: Asked) -> APIBlueprint:
         wanted = (request.view_args or {}).get("concentrator", "")
         if asked.callers.subject() == f"concentrator:{wanted}":
             return None
-        return errors.answer("concentrator_not_yours", 403, concentrator=wanted)
+        return errors.answer("concentrator_not_yours", 403, {"concentrator": wanted})
 
     @made.get("/<concentrator>/snapshot")
     def snapshot(concentrator: str) -> Response:
