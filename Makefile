@@ -6,10 +6,10 @@ STAMP := .venv/.installed
 PACKAGES := python3 python3-venv nftables libnftables1 libseccomp2 wireguard-tools wireguard-go ffmpeg iproute2 util-linux procps $(TEST_PACKAGES)
 # dnsmasq serves DHCP and DNS to the lab's uplink; the box itself runs none.
 TEST_PACKAGES := dnsmasq-base
-# For tests alone, which skip by name without them: a browser with Chinese fonts, strace, which fails the disk's calls, and
-# SIP that we did not write.
-TOOLS := chromium fonts-wqy-zenhei strace sip-tester baresip-core kamailio
-TOOL_PROGRAMS := chromium strace sipp baresip kamailio
+# For tests alone, which skip by name without them: a browser with Chinese fonts, strace, which fails the disk's calls,
+# SIP that we did not write, and the city's larger database.
+TOOLS := chromium fonts-wqy-zenhei strace sip-tester baresip-core kamailio postgresql
+TOOL_PROGRAMS := chromium strace sipp baresip kamailio psql
 PROGRAMS := python3 nft wg wireguard-go ffmpeg ip unshare nsenter dnsmasq
 
 PREFIX := /opt/snowgate
@@ -36,12 +36,13 @@ packages:
 	if [ "$$(id -u)" = 0 ]; then echo "Installing Debian packages:$$missing"; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
 	else echo "Missing:$$missing. As root: apt-get install --no-install-recommends $(PACKAGES)"; exit 1; fi
 
-# A kamailio that this installs would serve the world from then on: the tests start their own.
+# A kamailio or a PostgreSQL that this installs would serve from then on: the tests start their own.
 tools:
 	@PATH="$$PATH:/usr/sbin:/sbin"; missing=""; for program in $(TOOL_PROGRAMS); do command -v $$program >/dev/null 2>&1 || missing="$$missing $$program"; done; \
 	[ -z "$$missing" ] && exit 0; \
 	if [ "$$(id -u)" = 0 ]; then echo "Installing Debian packages: $(TOOLS)"; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends $(TOOLS) >/dev/null; \
 	case "$$missing" in *kamailio*) systemctl disable -q --now kamailio 2>/dev/null || :;; esac; \
+	case "$$missing" in *psql*) systemctl disable -q --now postgresql 2>/dev/null || :; pg_lsclusters -h 2>/dev/null | while read -r version name rest; do pg_ctlcluster $$version $$name stop 2>/dev/null || :; done;; esac; \
 	else echo "Without these some tests skip by name:$$missing. As root: apt-get install --no-install-recommends $(TOOLS)"; fi
 
 $(STAMP): requirements.txt pyproject.toml

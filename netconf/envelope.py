@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 MAX_ENVELOPE_BYTES = 1 << 17
+#: A report holds its programs' own words, of thousands of channels, too.
+MAX_REPORT_BYTES = 1 << 20
 #: 20,000 peers with their sealed keys.
 MAX_PEERS_BYTES = 1 << 24
 SEALED_FOR_BOX, SEALED_FOR_HUB = "box ", "hub "
@@ -39,7 +41,7 @@ _FIELDS: dict[str, dict[str, type]] = {
     "peers": {"concentrator": str, "epoch": int, "kind": str, "first": int, "revision": int, "peers": list},
 }
 #: Fields that a payload may have besides.
-_BESIDES: dict[str, dict[str, type]] = {"layer": {"sealed": str}}
+_BESIDES: dict[str, dict[str, type]] = {"layer": {"sealed": str}, "peers": {"smaller": bool}}
 
 
 class EnvelopeRefused(Exception):
@@ -95,6 +97,15 @@ def open_layer(
     return layer
 
 
+def claimed_mark(text: str) -> tuple[int, int]:
+    """Return the epoch and revision that an envelope claims, unchecked: to name it by when it was refused."""
+    try:
+        body = json.loads(_octets(_object(text, {"payload": str, "signature": str})["payload"]))
+        return int(body["epoch"]), int(body["revision"])
+    except (EnvelopeRefused, ValueError, TypeError, KeyError, RecursionError):
+        return 0, 0
+
+
 def open_answer(text: str, city: Ed25519PublicKey, *, site: str, device: str, nonce: str) -> None:
     """Accept an envelope in which the city answers ``nonce``.
 
@@ -111,7 +122,8 @@ class Peers:
 
     A snapshot stands for everything up to ``revision``; changes are those from ``first`` to ``revision``, without a gap.
     Each entry: ``site``, ``public_key``, ``allowed`` (texts), ``psk`` (sealed to the concentrator's key, context
-    ``SEALED_FOR_HUB`` and the site), ``revision``; of changes a peer that is gone has ``"gone": true``.
+    ``SEALED_FOR_HUB`` and the site), ``revision``. A peer that the city took off has ``"gone": true`` instead; one with
+    ``"reset": true`` is taken off and put on again. ``smaller``: a person says that peers may be missing without a word.
     """
 
     epoch: int
@@ -119,6 +131,7 @@ class Peers:
     first: int
     revision: int
     peers: tuple[dict[str, Any], ...]
+    smaller: bool = False
 
 
 def open_peers(text: str, city: Ed25519PublicKey, *, concentrator: str) -> Peers:
@@ -135,7 +148,9 @@ def open_peers(text: str, city: Ed25519PublicKey, *, concentrator: str) -> Peers
         raise EnvelopeRefused("layer_fields")
     if not all(isinstance(peer, dict) for peer in body["peers"]):
         raise EnvelopeRefused("layer_fields")
-    return Peers(body["epoch"], body["kind"], body["first"], body["revision"], tuple(body["peers"]))
+    return Peers(
+        body["epoch"], body["kind"], body["first"], body["revision"], tuple(body["peers"]), body.get("smaller", False)
+    )
 
 
 def open_revocation(text: str, city: Ed25519PublicKey, *, site: str, device: str) -> tuple[int, str]:
@@ -161,7 +176,7 @@ def open_report(text: str, device: ec.EllipticCurvePublicKey) -> dict[str, Any]:
     Raises:
         EnvelopeRefused: it is not.
     """
-    outer = _object(text, {"payload": str, "signature": str})
+    outer = _object(text, {"payload": str, "signature": str}, most=MAX_REPORT_BYTES)
     octets = _octets(outer["payload"])
     try:
         device.verify(_octets(outer["signature"]), _REPORT + octets, ec.ECDSA(hashes.SHA256()))

@@ -13,6 +13,12 @@ from netconf.sentences.apply import APPLY
 from netconf.sentences.bodies import BODIES, ITEM, STRICT
 from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
+from netconf.sentences.city_api import CITY_API
+from netconf.sentences.city_enrolment import CITY_ENROLMENT
+from netconf.sentences.city_hub import CITY_HUB
+from netconf.sentences.city_layers import CITY_LAYERS
+from netconf.sentences.city_registry import CITY_REGISTRY
+from netconf.sentences.city_signing import CITY_SIGNING
 from netconf.sentences.crossing import CROSSING
 from netconf.sentences.faults import FAULTS
 from netconf.sentences.form import Words
@@ -43,6 +49,7 @@ TABLE: dict[str, Words] = (
     | CROSSING
     | REQUESTS
     | CHANGES
+    | CITY_LAYERS
     | PROOFS
     | PAGES
     | UPLINK
@@ -51,6 +58,11 @@ TABLE: dict[str, Words] = (
     | UPKEEP
     | FAULTS
     | QUALITY
+    | CITY_API
+    | CITY_ENROLMENT
+    | CITY_REGISTRY
+    | CITY_HUB
+    | CITY_SIGNING
 )
 #: Codes that are made of another: of what a peer is forgiven or not, and of what an item of a list broke.
 FAMILIES = {"strict_": STRICT, "item_": ITEM}

@@ -73,7 +73,7 @@ class Site(Table):
 
     ``device`` is the hash of the device's key, ``device_key`` the key (DER, base64), ``fingerprint`` its hardware as it
     said at enrolment. ``own`` are city fields of this site alone, laid over the template. ``offered`` is the revision of
-    the newest signed layer. ``carrier`` names who sells it its line: an outage of one carrier is one alert.
+    the newest signed layer; ``sealed`` are secrets besides the tunnels' (platform -> blob for the device). ``carrier`` names who sells it its line: an outage of one carrier is one alert.
     """
 
     __tablename__ = "site"
@@ -101,6 +101,7 @@ class Site(Table):
     revoked_at: Mapped[float | None] = mapped_column(Float)
     revocation: Mapped[str] = mapped_column(Text, default="")
     offered: Mapped[int] = mapped_column(BigInteger, default=0)
+    sealed: Mapped[str] = mapped_column(Text, default="{}")
 
 
 class Claim(Table):
@@ -141,7 +142,8 @@ class Address(Table):
 class Peer(Table):
     """One tunnel of a site, as its concentrator has it. ``psk`` is sealed to the concentrator, ``psk_box`` to the device.
 
-    ``next_key`` is the box's key to come while a rotation runs. ``state``: on, off (revoked). ``revision``: of its feed.
+    ``rotation``: "", asked (the box shall make its next key), exchanging (the new key is at the concentrator and in the
+    layer of ``rotation_revision``; ``next_key`` is then the one before, until the box uses that layer). ``state``: on, off (revoked). ``revision``: of its feed.
     """
 
     __tablename__ = "peer"
@@ -152,6 +154,8 @@ class Peer(Table):
     address: Mapped[str] = mapped_column(ForeignKey("address.address"), unique=True)
     public_key: Mapped[str] = mapped_column(_KEY, unique=True)
     next_key: Mapped[str | None] = mapped_column(_KEY, unique=True)
+    rotation: Mapped[str] = mapped_column(String(12), default="")
+    rotation_revision: Mapped[int] = mapped_column(BigInteger, default=0)
     psk: Mapped[str] = mapped_column(Text, default="")
     psk_box: Mapped[str] = mapped_column(Text, default="")
     state: Mapped[str] = mapped_column(String(8), default="on")
@@ -159,7 +163,8 @@ class Peer(Table):
 
 
 class SpentKey(Table):
-    """A WireGuard key that a site once had: nobody may come with it again."""
+    """A WireGuard key that a site has, is to have next, or once had; a concentrator's too (``site`` ""). It is written
+    when the key comes, so that nobody else may ever come with it; ``spent_at`` is 0 while it is in use."""
 
     __tablename__ = "spent_key"
     public_key: Mapped[str] = mapped_column(_KEY, primary_key=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import importlib.metadata
 import json
 import random
 import time
@@ -50,6 +51,7 @@ CHANGE_SECONDS = 40.0
 #: It beats before each thing that it waits for; only a longer silence means that it hangs.
 SILENCE_SECONDS = CHANGE_SECONDS + 5.0
 MOST_FAULTS = 64
+VERSION = importlib.metadata.version("snowgate")
 _PROGRAMS = ("siteside", "cityside", "ferry")
 
 
@@ -69,6 +71,9 @@ class Agent:
         self.next_keys: dict[str, str] = {}
         #: Of a layer that the keeper has proven before it applies it; asked after until there is a nonce, or a refusal.
         self.proving = ""
+        #: The layer that was not taken last, by its mark, and why.
+        self._refused: tuple[tuple[int, int], tuple[str, ...]] | None = None
+        self._handed = (0, 0)
 
     def move(self, site: Site, control: Control) -> None:
         """Go on with another configuration."""
@@ -92,6 +97,7 @@ class Agent:
         if isinstance(answer.get("answer"), str) and self.nonce:
             self._tell(CityAnswer(answer["answer"]))
         elif isinstance(answer.get("layer"), str) and not self.nonce:
+            self._handed = envelope.claimed_mark(answer["layer"])
             self._tell(HandOver(answer["layer"]))
 
     def _tell(self, request: HandOver | Outcome | CityAnswer) -> None:
@@ -104,6 +110,8 @@ class Agent:
             self.nonce = ""
             self._log.say("city_layer_kept")
         elif isinstance(answer, Refusal):
+            if not isinstance(request, CityAnswer):
+                self._refused = self._handed, tuple(found.code for found in answer.findings) or (answer.rule,)
             for found in answer.findings:
                 self._log.say(found.code, found.path)
 
@@ -138,8 +146,12 @@ class Agent:
             "next_keys": self.next_keys,
             # Codes and facts: the city has the sentences, in its own language.
             "faults": [[found.code, found.severity.value, dict(found.args)] for found in faults[:MOST_FAULTS]],
+            "receipts": facts.get("receipts"),
+            "version": VERSION,
             "programs": programs,
         }
+        if self._refused is not None:
+            told["refused"] = {"mark": list(self._refused[0]), "codes": list(self._refused[1])}
         return envelope.sign_report(told, self._key)
 
     def _post(self, report: str) -> dict[str, Any]:

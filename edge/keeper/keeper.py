@@ -291,7 +291,7 @@ class Keeper:
         facts: dict[str, Any] = {
             "confirmed": site is not None,
             "findings": found,
-            "change": self._commit.facts(time.monotonic()),
+            "change": self._commit.facts(time.monotonic()) | {"applied": list(self._confirmed().mark)},
             "device": self._device,
             "receipts": self._heads.facts(),
             "counters": dict(self.counters + self._kernel.counters),

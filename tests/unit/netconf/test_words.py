@@ -51,7 +51,7 @@ class Source:
         self.places: dict[str, set[tuple[int, str]]] = defaultdict(set)
         #: The values of enumerations and the defaults of fields, by class and name.
         self.members: dict[tuple[str, str], ast.expr] = {}
-        for room in ("edge", "netconf", "firewall", "webui"):
+        for room in ("city", "edge", "netconf", "firewall", "webui"):
             for path in sorted((ROOT / room).rglob("*.py")):
                 if not set(ELSEWHERE) & set(path.parts):
                     self._read(path)

@@ -1,0 +1,73 @@
+"""The app: what a process of the server answers. Each worker process makes its own, after the fork."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from apiflask import APIFlask
+from flask import Response
+
+from city.api import concentrators, enrol, errors, office, report
+from city.api.callers import Callers
+from city.api.enrol import Door
+from city.api.heartbeats import Heartbeats
+from city.api.strict import StrictJSON
+from city.registry.signer import Signer
+from city.registry.store import Store
+
+#: No view of ours reads more, but for those that say so.
+MAX_BODY_BYTES = 1 << 18
+
+
+def create_app(
+    store: Store,
+    signer: Signer,
+    clock: Callable[[], float],
+    chance: Callable[[int], bytes],
+    say: Callable[..., None],
+    bundle: office.BundleFacts,
+) -> APIFlask:
+    """Return the app over a registry and its signing process.
+
+    ``say`` writes a line of the log (code, facts); ``bundle``: where boxes find this city.
+    """
+    app = APIFlask(__name__, title="snowgate city", spec_path="/openapi.json", docs_path=None)
+    app.json = StrictJSON(app)
+    callers = Callers(store, clock)
+    app.config.update(
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,
+        SPEC_DECORATORS=[_for_persons(callers)],
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    errors.install(app)
+    app.register_blueprint(enrol.blueprint(Door(store, signer, clock, say)))
+    app.register_blueprint(concentrators.blueprint(concentrators.Asked(store, signer, callers, clock)))
+    heartbeats = Heartbeats(store, say, clock)
+    heartbeats.start()
+    app.extensions["heartbeats"] = heartbeats
+    app.register_blueprint(report.blueprint(report.Desk(store, signer, clock, heartbeats, say)))
+    app.register_blueprint(office.blueprint(office.Office(store, signer, callers, clock, chance, bundle)))
+
+    @app.after_request
+    def private(response: Response) -> Response:
+        response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        return response
+
+    return app
+
+
+def _for_persons(callers: Callers) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The description of the interface is for who has signed in."""
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        def shown(*args: Any, **kwargs: Any) -> Any:
+            callers.person("look")
+            return view(*args, **kwargs)
+
+        shown.__name__ = view.__name__
+        return shown
+
+    return decorate

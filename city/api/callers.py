@@ -1,0 +1,94 @@
+"""Who asks: a device or a concentrator by its client certificate, a person by the token of his session.
+
+A certificate's chain is judged by TLS; its time and its serial here, by the registry's table, so that who comes with one
+that has run out or was revoked hears that by name (a TLS alert would only look like a broken line).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from cryptography import x509
+from flask import g, request
+from sqlalchemy.orm import Session
+
+from city.registry import people
+from city.registry.people import Right
+from city.registry.refused import RegistryRefused
+from city.registry.store import Store
+from city.registry.tables import Certificate, Person
+
+COOKIE = "snowgate"
+_TOUCH_SECONDS = 60.0
+_SAFE = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """``store`` and ``clock`` of the app."""
+
+    store: Store
+    clock: Callable[[], float]
+
+    def subject(self) -> str:
+        """Return whose client certificate this request came with: "site:ID" or "concentrator:ID".
+
+        Raises:
+            RegistryRefused: ``certificate_missing``, ``certificate_unknown``, ``certificate_revoked``, ``certificate_expired``.
+        """
+        with self.store.read() as session:
+            return subject(session, self.clock(), presented())
+
+    def person(self, right: Right) -> Person:
+        """Return the person who asks, if he has this right.
+
+        The token comes as ``Authorization: Bearer`` (a program's), or as a cookie; then whatever changes something must
+        also carry the page's word against forgery.
+
+        Raises:
+            RegistryRefused: ``sign_in_needed``, ``csrf_missing`` or ``not_allowed``.
+        """
+        bearer = request.headers.get("Authorization", "")
+        token = bearer.removeprefix("Bearer ") if bearer.startswith("Bearer ") else request.cookies.get(COOKIE, "")
+        now = self.clock()
+        with self.store.read() as session:
+            found = people.signed_in(session, now, token) if token else None
+        if found is None:
+            raise RegistryRefused("sign_in_needed")
+        person, row = found
+        if not bearer and request.method not in _SAFE:
+            word = request.headers.get("X-Snowgate", "") or request.form.get("csrf", "")
+            if people.token_hash(word) != row.csrf:
+                raise RegistryRefused("csrf_missing")
+        if now - row.seen_at > _TOUCH_SECONDS:
+            with self.store.begin() as session:
+                people.touch(session, now, token)
+        people.demand(person, right)
+        g.token = token
+        return person
+
+
+def presented() -> bytes | None:
+    """Return the client's certificate (DER) of the connection that this request came by; gunicorn lends its socket."""
+    connection = request.environ.get("gunicorn.socket")
+    ask = getattr(connection, "getpeercert", None)
+    return ask(True) if ask is not None else None
+
+
+def subject(session: Session, now: float, certificate: bytes | None) -> str:
+    """Return whose a certificate is. Raises as ``Callers.subject``."""
+    if certificate is None:
+        raise RegistryRefused("certificate_missing")
+    try:
+        shown = x509.load_der_x509_certificate(certificate)
+    except ValueError:
+        raise RegistryRefused("certificate_unknown") from None
+    row = session.get(Certificate, f"{shown.serial_number:x}")
+    if row is None or x509.load_pem_x509_certificate(row.pem.encode("ascii")) != shown:
+        raise RegistryRefused("certificate_unknown")
+    if row.revoked_at is not None:
+        raise RegistryRefused("certificate_revoked")
+    if not row.begins_at <= now < row.ends_at:
+        raise RegistryRefused("certificate_expired")
+    return row.subject

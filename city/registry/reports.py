@@ -1,0 +1,225 @@
+"""What a box tells once a minute, and what it hears: health and control in one exchange.
+
+Two roads. What a report says of health is kept by many at once, in one statement a second (``keep``): it may be a second
+late, and the last one wins. What changes something (a layer is in use or was undone, a key comes, receipts have grown) is
+done at once, in a transaction of its own, and most reports have nothing of it (``news``). All of it may be said twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
+
+from city.registry import layers, rotation
+from city.registry.signer import Signer
+from city.registry.tables import Health, Layer, ReceiptHead, Site
+
+MAX_TUNNELS, MAX_FINDINGS, MAX_TEXT, MAX_CSR_CHARACTERS = 4, 64, 64, 4096
+MAX_KEPT_BYTES = 1 << 14
+_MAX_NUMBER = (1 << 53) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A report, read within bounds. ``applied`` and ``tried`` are marks (epoch, revision); ages in seconds.
+
+    ``registered``: whether the platform knows the box; None when it does not say. ``media``: views with pictures now.
+    """
+
+    site: str
+    device: str
+    nonce: str
+    applied: tuple[int, int]
+    tried: tuple[int, int]
+    waiting: bool
+    refused: tuple[tuple[int, int], tuple[str, ...]] | None
+    why_undone: str
+    handshakes: dict[str, int | None]
+    registered: bool | None
+    media: int
+    findings: tuple[str, ...]
+    receipts: tuple[int, str] | None
+    csr: str
+    next_keys: dict[str, str]
+    version: str
+    kept: str
+
+
+def read(report: Mapping[str, Any]) -> Told:
+    """Return what a report says; what has another form than expected is as if it were not said."""
+    change = _table(report.get("change"))
+    tunnels = _table(report.get("tunnels"))
+    ages = {str(name)[:MAX_TEXT]: _number(_table(facts).get("handshake_age_seconds"))
+            for name, facts in list(tunnels.items())[:MAX_TUNNELS]}  # fmt: skip
+    programs = _table(report.get("programs"))
+    registered = _table(programs.get("cityside")).get("registered")
+    failed = [one for one in _list(change.get("failed")) if _table(one).get("caller") == "agent"]
+    keys = _table(report.get("next_keys"))
+    return Told(
+        site=_text(report.get("site"), 20),
+        device=_text(report.get("device"), 64),
+        nonce=_text(report.get("nonce"), 64),
+        applied=_mark(change.get("applied")),
+        tried=_mark(report.get("city_layer")),
+        waiting=change.get("state", "steady") != "steady",
+        refused=_refused(_table(report.get("refused"))),
+        why_undone=_text(_table(failed[-1]).get("reason"), MAX_TEXT) if failed else "",
+        handshakes=ages,
+        registered=registered if isinstance(registered, bool) else None,
+        media=_media(_table(_table(programs.get("ferry")).get("views"))),
+        findings=_codes(report.get("findings"), report.get("faults")),
+        receipts=_head(_table(report.get("receipts"))),
+        csr=_lines(report.get("csr"), MAX_CSR_CHARACTERS),
+        next_keys={str(name)[:15]: _text(key, 44) for name, key in list(keys.items())[:MAX_TUNNELS]},
+        version=_text(report.get("version"), MAX_TEXT),
+        kept=_kept(report),
+    )
+
+
+def answer(session: Session, signer: Signer, site: Site, told: Told, now: float) -> dict[str, str]:
+    """Return what the box hears: the city's word upon a change that waits, a newer layer, a key to make."""
+    if told.nonce:
+        return {"answer": signer.sign_answer({"site": site.id, "device": site.device, "nonce": told.nonce})}
+    found: dict[str, str] = {}
+    mark = (layers.epoch(session), site.offered)
+    if site.offered and told.applied < mark and told.tried < mark and not told.waiting:
+        current = layers.sign_again(session, signer, site, now)
+        if current is not None and not _refuses(told, (current.epoch, current.revision)):
+            found["layer"] = current.envelope
+    tunnel = rotation.wanted(session, site.id)
+    if tunnel is not None:
+        found["rotate"] = tunnel
+    return found
+
+
+def news(session: Session, site: Site, told: Told) -> bool:
+    """Return whether the report says something that ``settle`` must do. Reads one or two rows."""
+    if told.next_keys or (told.receipts is not None and _head_is_new(session, site.id, told.receipts)):
+        return True
+    mark = (layers.epoch(session), site.offered)
+    row = session.get(Layer, (site.id, *mark))
+    return row is not None and row.state == "offered" and _outcome(told, mark) is not None
+
+
+def settle(session: Session, signer: Signer, site: Site, told: Told, now: float) -> str | None:
+    """Do what a report asks for; return what became of the newest layer, if that is new ("applied", "reverted")."""
+    mark = (layers.epoch(session), site.offered)
+    row = session.get(Layer, (site.id, *mark))
+    outcome = _outcome(told, mark) if row is not None and row.state == "offered" else None
+    if outcome == "applied":
+        layers.applied(session, site.id, mark)
+    elif outcome == "reverted":
+        layers.reverted(session, site.id, mark)
+    used = told.applied[1] if told.applied[0] == mark[0] else 0
+    rotation.settle(session, signer, site, used, outcome == "reverted", now)
+    if told.next_keys:
+        rotation.heard(session, signer, site, dict(told.next_keys), now)
+    if told.receipts is not None and _head_is_new(session, site.id, told.receipts):
+        session.add(ReceiptHead(site=site.id, sequence=told.receipts[0], hash=told.receipts[1], at=now))
+    return outcome
+
+
+def keep(session: Session, reports: Iterable[tuple[Told, float]]) -> None:
+    """Keep the newest health of many sites in one statement; ``reports``: each with the moment it came."""
+    rows = [_row(told, at) for told, at in {told.site: (told, at) for told, at in reports}.values()]
+    insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(Health)
+    for alike in ([row for row in rows if "media_at" in row], [row for row in rows if "media_at" not in row]):
+        if alike:
+            new = {name: insert.excluded[name] for name in alike[0] if name != "site"}
+            session.execute(insert.on_conflict_do_update(index_elements=["site"], set_=new), alike)
+
+
+def _row(told: Told, at: float) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "site": told.site, "seen_at": at, "epoch": told.applied[0], "revision": told.applied[1],
+        "registered": told.registered, "handshakes": json.dumps(told.handshakes, separators=(",", ":")),
+        "findings": json.dumps(told.findings), "report": told.kept, "version": told.version,
+    }  # fmt: skip
+    # A site that shows nothing to anybody keeps the last moment at which it did.
+    return row | {"media_at": at} if told.media else row
+
+
+def _outcome(told: Told, mark: tuple[int, int]) -> str | None:
+    if told.applied >= mark:
+        return "applied"
+    if told.waiting:
+        return None
+    return "reverted" if told.tried >= mark or _refuses(told, mark) else None
+
+
+def _refuses(told: Told, mark: tuple[int, int]) -> bool:
+    return told.refused is not None and told.refused[0] == mark
+
+
+def _head_is_new(session: Session, site: str, head: tuple[int, str]) -> bool:
+    last = session.scalar(
+        select(ReceiptHead).where(ReceiptHead.site == site).order_by(ReceiptHead.sequence.desc()).limit(1)
+    )
+    return last is None or last.sequence < head[0]
+
+
+def _table(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: Any) -> list[Any]:
+    return value[:MAX_FINDINGS] if isinstance(value, list) else []
+
+
+def _text(value: Any, most: int) -> str:
+    return value if isinstance(value, str) and len(value) <= most and value.isprintable() else ""
+
+
+def _lines(value: Any, most: int) -> str:
+    fits = isinstance(value, str) and len(value) <= most and all(line.isprintable() for line in value.split("\n"))
+    return value if fits else ""
+
+
+def _number(value: Any) -> int | None:
+    return value if type(value) is int and 0 <= value <= _MAX_NUMBER else None
+
+
+def _mark(value: Any) -> tuple[int, int]:
+    if isinstance(value, list) and len(value) == 2:
+        epoch, revision = map(_number, value)
+        if epoch is not None and revision is not None:
+            return epoch, revision
+    return 0, 0
+
+
+def _refused(value: dict[str, Any]) -> tuple[tuple[int, int], tuple[str, ...]] | None:
+    mark = _mark(value.get("mark"))
+    return (mark, tuple(_text(code, MAX_TEXT) for code in _list(value.get("codes")))) if mark != (0, 0) else None
+
+
+def _codes(*told: Any) -> tuple[str, ...]:
+    """Codes alone: [code, ...] lists, as the keeper's findings and the causes of faults come."""
+    found = [_text(one[0], MAX_TEXT) for part in told for one in _list(part) if isinstance(one, list) and one]
+    return tuple(dict.fromkeys(code for code in found if code))[:MAX_FINDINGS]
+
+
+def _head(value: dict[str, Any]) -> tuple[int, str] | None:
+    sequence, digest = _number(value.get("sequence")), _text(value.get("hash"), 64)
+    return (sequence, digest) if sequence and len(digest) == 64 else None
+
+
+def _media(views: dict[str, Any]) -> int:
+    """How many views had packets: the last proof that all of it works."""
+    return sum(bool(_number(_table(view).get("packets"))) for view in views.values())
+
+
+def _kept(report: Mapping[str, Any]) -> str:
+    """The report as it came, for a person who looks closer; one that is too long loses its programs' words first."""
+    for left_out in ((), ("programs",), ("programs", "faults", "findings", "change")):
+        text = json.dumps(
+            {k: v for k, v in report.items() if k not in left_out}, ensure_ascii=False, separators=(",", ":")
+        )
+        if len(text.encode("utf-8", "replace")) <= MAX_KEPT_BYTES:
+            return text
+    return "{}"

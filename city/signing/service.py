@@ -1,0 +1,142 @@
+"""What the signing process does with a request: judge it again by itself, then sign. The socket is ``process``'s.
+
+Whoever asks is the registry, which may have been taken over. It can then ask for what it could have asked for anyway, but
+not for a layer that holds the owner's parts, opens everything or is older than another; not for a concentrator that sends
+one site's packets to another; not for a certificate that says anything but a site, a concentrator or a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from city.signing import certificates, requests, secrets
+from city.signing.keys import Keys
+from city.signing.marks import Marks
+from netconf import envelope, layers
+from netconf.check import check
+from netconf.finding import Finding, Severity, finding
+from netconf.model import validate
+
+#: The owner's parts that a layer is looked at with. They are nobody's (loopback): what is found in them, or between them
+#: and the city's networks, is let be.
+_SOMEBODY: Mapping[str, Any] = {
+    "uplink": {"port": "wan0", "mode": "dhcp"},
+    "lan": {"port": "lan0", "address": "127.0.0.1/30"},
+}
+
+
+class _Refused(ValueError):
+    def __init__(self, rule: str, **args: object) -> None:
+        super().__init__(rule)
+        self.rule, self.args_ = (
+            rule,
+            {name: value if isinstance(value, int) else str(value) for name, value in args.items()},
+        )
+
+
+class Service:
+    """Answers requests. ``clock`` gives seconds since 1970, ``chance`` octets that nobody can guess."""
+
+    def __init__(self, keys: Keys, marks: Marks, clock: Callable[[], float], chance: Callable[[int], bytes]) -> None:
+        self._keys, self._marks, self._clock, self._chance = keys, marks, clock, chance
+
+    def answer(self, request: object) -> dict[str, Any]:
+        """Return ``{"done": …}``, or ``{"rule": code, "args": {…}}`` of what is refused."""
+        try:
+            return {"done": self._done(requests.REQUEST.validate_python(request))}
+        except ValidationError as wrong:
+            error = wrong.errors(include_url=False, include_input=False, include_context=False)[0]
+            place = "/".join(str(step) for step in error["loc"])
+            return {"rule": "sign_fields", "args": {"place": place, "what": error["type"]}}
+        except _Refused as refused:
+            return {"rule": refused.rule, "args": refused.args_}
+
+    def _done(self, request: requests.Request) -> Any:
+        match request:
+            case requests.WhoAreYou():
+                return {"ca": self._keys.ca_pem, "ca_hash": self._keys.ca_hash, "city_key": self._keys.city_key}
+            case requests.SignLayer():
+                return self._layer(request.payload)
+            case requests.Highest():
+                return list(self._marks.highest(request.site))
+            case requests.SignAnswer():
+                return self._sign("answer", request.payload.model_dump())
+            case requests.SignRevocation():
+                return self._sign("revocation", request.payload.model_dump())
+            case requests.SignPeers():
+                return self._peers(request.payload)
+            case requests.Certify():
+                return self._certify(request)
+            case requests.Seal():
+                return self._seal(request)
+
+    def _sign(self, purpose: str, payload: dict[str, Any], most: int = envelope.MAX_ENVELOPE_BYTES) -> str:
+        text = envelope.sign(purpose, payload, self._keys.city)
+        if len(text) > most:
+            raise _Refused("sign_long")
+        return text
+
+    def _layer(self, asked: requests.LayerPayload) -> str:
+        for found in judged(asked.site, asked.layer):
+            raise _Refused("sign_layer_unfit", place=found.path, what=found.code)
+        payload = asked.model_dump(exclude={"sealed"} if not asked.sealed else set())
+        text = self._sign("layer", payload)
+        # What is kept before it is told may be a number that no box sees; the other way round were two layers of one.
+        if not self._marks.rise(asked.site, asked.epoch, asked.revision):
+            epoch, revision = self._marks.highest(asked.site)
+            raise _Refused("sign_old", epoch=epoch, revision=revision)
+        return text
+
+    def _peers(self, asked: requests.PeersPayload) -> str:
+        keys: dict[str, str] = {}
+        addresses: dict[str, str] = {}
+        for peer in asked.peers:
+            if peer.gone:
+                continue
+            if peer.public_key is None:
+                raise _Refused("sign_fields", place="peers/public_key", what="missing")
+            if not peer.allowed or any(network.prefixlen != 32 for network in peer.allowed):
+                raise _Refused("sign_peer_wide", site=peer.site)
+            for owned, thing in ((keys, peer.public_key), *((addresses, str(network)) for network in peer.allowed)):
+                # One site may have two keys for one address while its key is being changed, never two sites.
+                if owned.setdefault(thing, peer.site) != peer.site:
+                    raise _Refused("sign_peer_twice", site=peer.site, other=owned[thing])
+        payload = asked.model_dump(mode="json", exclude={"peers"}, exclude_unset=True)
+        payload["peers"] = [peer.model_dump(mode="json", exclude_unset=True) for peer in asked.peers]
+        return self._sign("peers", payload, envelope.MAX_PEERS_BYTES)
+
+    def _certify(self, asked: requests.Certify) -> str:
+        try:
+            number = int.from_bytes(self._chance(16), "big") >> 1 | 1
+            return certificates.certify(self._keys, asked, self._clock(), number)
+        except certificates.NotCertified as wrong:
+            raise _Refused(wrong.rule) from None
+
+    def _seal(self, asked: requests.Seal) -> dict[str, Any]:
+        try:
+            return secrets.seal(asked, self._chance)
+        except secrets.NoKey:
+            raise _Refused("sign_key_form") from None
+
+
+def judged(site: str, layer: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Return what is wrong with a city's layer of a site, whatever its owner may have settled."""
+    foreign = layers.foreign(layer, "city")
+    if foreign:
+        return foreign
+    whole, wrong = validate(dict(layer) | dict(_SOMEBODY))
+    if whole is None:
+        return wrong
+    identity = whole.site
+    if identity is None or identity.id != site:
+        return (finding("layer_other_site", "/site/id"),)
+    return tuple(
+        found
+        for found in check(whole)
+        if found.severity is Severity.ERROR
+        and found.code != "networks_overlap"
+        and not found.path.startswith(("/lan", "/uplink"))
+    )

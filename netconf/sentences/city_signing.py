@@ -1,0 +1,58 @@
+"""What the city's signing process does not sign, as ``netconf.words`` says it."""
+
+from __future__ import annotations
+
+from netconf.sentences.form import Words, inside
+
+CITY_SIGNING = {
+    "sign_fields": inside(
+        "The signing process was asked something that it does not know ({place}: {what}).",
+        "签名进程收到无法识别的请求（{place}：{what}）。",
+    ),
+    "sign_old": Words(
+        "A newer layer of this site has been signed already ({epoch}.{revision}).",
+        "If the registry was restored from a backup, raise its epoch: boxes then take its lower revisions.",
+        "该站点已签发过更新的配置层（{epoch}.{revision}）。",
+        "如登记库是从备份恢复的，请提升纪元号，设备才会接受较低的版本号。",
+    ),
+    "sign_layer_unfit": Words(
+        "The city's layer of this site is not one that a box would take ({place}: {what}).",
+        "Correct the template or the site's own fields.",
+        "该站点的市级配置层设备不会接受（{place}：{what}）。",
+        "请修改模板或站点自有字段。",
+    ),
+    "sign_long": Words(
+        "What should be signed is longer than its receiver reads.",
+        "Shorten the template: lists of cameras or networks are the long parts.",
+        "待签内容超过接收方的长度上限。",
+        "请精简模板，通常是通道或网段列表过长。",
+    ),
+    "sign_peer_wide": inside(
+        "A concentrator was to send more than single addresses to site {site}.",
+        "请求让汇聚节点把整段地址发往站点 {site}。",
+    ),
+    "sign_peer_twice": Words(
+        "A concentrator was to know one key or one address for two sites ({site} and {other}).",
+        "Find out which of the two is the copy, and revoke it.",
+        "请求让汇聚节点为两个站点（{site} 与 {other}）使用同一密钥或地址。",
+        "请查明哪一个是克隆设备并吊销。",
+    ),
+    "sign_days": inside("A certificate was asked for too long a time.", "请求的证书有效期过长。"),
+    "sign_names": inside(
+        "A certificate was asked with names where there are none, or a server's without.",
+        "请求的证书名称与其用途不符。",
+    ),
+    "sign_key_form": inside("What secrets should be sealed to is no P-256 key.", "用于密封口令的密钥不是 P-256 公钥。"),
+    "csr_form": Words(
+        "The request for a certificate is none, or its key is not of the kind that we know (P-256).",
+        "Update the box's software, then enrol it again.",
+        "证书请求无效，或其密钥类型不受支持（应为 P-256）。",
+        "请升级设备软件后重新注册。",
+    ),
+    "signer_away": Words(
+        "The signing process does not answer.",
+        "See whether `snowgate city sign` runs; nothing is lost, ask again afterwards.",
+        "签名进程无应答。",
+        "请检查 `snowgate city sign` 是否运行；数据无损失，恢复后重试即可。",
+    ),
+}

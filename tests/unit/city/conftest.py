@@ -1,0 +1,109 @@
+"""The registry's database, SQLite and PostgreSQL alike, and a signing process that lives in the test's own."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from city.registry.signer import Signer
+from city.registry.store import Store, open_store
+from city.signing import keys
+from city.signing.client import Client
+from city.signing.marks import Marks
+from city.signing.service import Service
+from tests.postgres import Server, programs
+
+NOW = 1_780_000_000.0
+
+
+def counted(begin: int = 1) -> Callable[[int], bytes]:
+    """Chance that is the same in every run, and never the same twice."""
+    state = [begin]
+
+    def chance(length: int) -> bytes:
+        state[0] += 1
+        return state[0].to_bytes(length, "big")
+
+    return chance
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server | None]:
+    """A server with an empty registry to copy from; None where PostgreSQL is not installed."""
+    where = programs()
+    if where is None:
+        yield None
+        return
+    server = Server(where)
+    try:
+        server.start()
+        _command(server, "CREATE DATABASE empty")
+        open_store(server.url("empty")).close()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite registry with tables and nothing in them, to copy."""
+    path = tmp_path_factory.mktemp("registry") / "empty.sqlite"
+    open_store(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where a registry of this test alone is."""
+    if request.param == "sqlite":
+        path = tmp_path / "city.sqlite"
+        shutil.copy(request.getfixturevalue("empty"), path)
+        yield f"sqlite:///{path}"
+        return
+    server = request.getfixturevalue("postgres")
+    if server is None:
+        pytest.skip("postgresql is not installed: make tools")
+    name = f"t{uuid.uuid4().hex}"
+    _command(server, f"CREATE DATABASE {name} TEMPLATE empty")
+    yield server.url(name)
+    _command(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def store(store_url: str) -> Iterator[Store]:
+    """An empty registry, once on each kind of database."""
+    opened = open_store(store_url, upgrade=False)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def city_keys() -> keys.Keys:
+    return keys.make("City of Tests", NOW - 86400, counted())
+
+
+@pytest.fixture
+def service(city_keys: keys.Keys, tmp_path: Path) -> Iterator[Service]:
+    """The signing process without its socket; its clock stands at ``NOW``."""
+    marks = Marks(tmp_path / "marks.sqlite")
+    yield Service(city_keys, marks, lambda: NOW, counted())
+    marks.close()
+
+
+@pytest.fixture
+def signer(service: Service) -> Signer:
+    return Client(service.answer)
+
+
+def _command(server: Server, words: str) -> None:
+    engine = create_engine(
+        server.url("postgres").replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
+    )
+    with engine.connect() as connection:
+        connection.execute(text(words))
+    engine.dispose()
