@@ -84,7 +84,7 @@ class Contexts:
         self._folder = folder
         self._made: tuple[float, ssl.SSLContext] | None = None
 
-    def __call__(self, *_: Any) -> ssl.SSLContext:
+    def __call__(self, _settings: Any, _default: Any) -> ssl.SSLContext:
         stamp = (self._folder / "server.pem").stat().st_mtime
         if self._made is None or self._made[0] != stamp:
             self._made = stamp, context(self._folder)
