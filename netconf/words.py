@@ -16,6 +16,7 @@ from netconf.sentences.changes import CHANGES
 from netconf.sentences.city_api import CITY_API
 from netconf.sentences.city_cli import CITY_CLI
 from netconf.sentences.city_enrolment import CITY_ENROLMENT
+from netconf.sentences.city_hub import CITY_HUB
 from netconf.sentences.city_layers import CITY_LAYERS
 from netconf.sentences.city_registry import CITY_REGISTRY
 from netconf.sentences.city_signing import CITY_SIGNING
@@ -61,6 +62,7 @@ TABLE: dict[str, Words] = (
     | CITY_API
     | CITY_CLI
     | CITY_ENROLMENT
+    | CITY_HUB
     | CITY_REGISTRY
     | CITY_SIGNING
 )

@@ -6,7 +6,6 @@ and what goes to it leaves by the device that heard it last.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,8 +105,3 @@ def merged(actuals: Mapping[str, Actual]) -> Actual:
                 key, late.psk, late.endpoint, late.allowed, late.handshake, peer.rx + other.rx, peer.tx + other.tx
             )
     return Actual("", 0, peers)
-
-
-def psk_text(octets: bytes) -> str:
-    """Return an opened preshared key as ``wg`` writes it: it travels as that text, or as its 32 octets."""
-    return base64.b64encode(octets).decode("ascii") if len(octets) == 32 else octets.decode("ascii")

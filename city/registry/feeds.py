@@ -58,7 +58,7 @@ def append(session: Session, feed: str, site: str, body: dict[str, Any], now: fl
     )
     revision = session.scalar(moved)
     if revision is None:
-        session.execute(_MAKE, {"name": feed})
+        make(session, feed)
         revision = session.scalar(moved)
     assert revision is not None
     said = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -71,6 +71,11 @@ def append(session: Session, feed: str, site: str, body: dict[str, Any], now: fl
     return revision
 
 
+def make(session: Session, feed: str) -> None:
+    """Begin a feed that may have been begun."""
+    session.execute(_MAKE, {"name": feed})
+
+
 def head(session: Session, feed: str) -> int:
     """Return the revision of a feed's last change; 0 of one that has none."""
     return session.scalar(select(Feed.revision).where(Feed.name == feed)) or 0
@@ -78,15 +83,15 @@ def head(session: Session, feed: str) -> int:
 
 def after(session: Session, feed: str, revision: int, most: int) -> tuple[Entry, ...] | None:
     """Return up to ``most`` changes that follow ``revision``, without a gap; None when some of them are gone."""
+    # Asked first: what is committed between the two questions is then more than was promised, never less.
+    promised = head(session, feed) > revision
     rows = session.scalars(
         select(Change).where(Change.feed == feed, Change.revision > revision).order_by(Change.revision).limit(most)
     )
     found = tuple(Entry(row.revision, row.site, row.at, json.loads(row.body)) for row in rows)
     if found and found[0].revision != revision + 1:
         return None
-    if not found and head(session, feed) > revision:
-        return None
-    return found
+    return None if promised and not found else found
 
 
 def trim(session: Session, feed: str, upto: int) -> None:

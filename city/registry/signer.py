@@ -65,7 +65,7 @@ class Signer(Protocol):
         """``site, device, epoch, at, reason``."""
 
     def sign_peers(self, payload: Mapping[str, Any]) -> str:
-        """``concentrator, epoch, kind, first, revision, peers``."""
+        """``concentrator, epoch, kind, first, revision, peers`` and perhaps ``smaller``."""
 
     def certify(self, csr: str, subject: str, *, days: int, names: Sequence[str] = ()) -> str:
         """Return the certificate (PEM, with the CA's after it) for the key of ``csr``, of which nothing else is taken.

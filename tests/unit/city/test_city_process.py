@@ -167,9 +167,11 @@ def test_c02_the_server_speaks_tls_1_3_and_with_its_own_name_alone(city: City) -
     stranger = ssl.create_default_context()
     with pytest.raises(ssl.SSLCertVerificationError):
         city.ask("GET", "/v1/ca", context=stranger)
-    with socket.create_connection(("127.0.0.1", city.port), 10) as raw:
-        with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
-            city.context().wrap_socket(raw, server_hostname="192.0.2.99")
+    with (
+        socket.create_connection(("127.0.0.1", city.port), 10) as raw,
+        pytest.raises(ssl.SSLCertVerificationError, match="mismatch"),
+    ):
+        city.context().wrap_socket(raw, server_hostname="192.0.2.99")
     assert city.ask("GET", "/v1/ca")[0] == 200
 
 

@@ -1,0 +1,249 @@
+"""Concentrators: added, filled no more, given certificates, heard of; and their keys changed without a gap.
+
+A key is changed in three steps of a person (docs/adr/0021): ``rotate`` has the concentrator make a second key, which it
+serves beside the first; ``exchange`` makes that the one which boxes are told from then on; ``finish`` ends the old one,
+which the concentrator drops when it hears nobody there. ``next_public_key`` is the other key while there are two, "" while
+the concentrator is asked for it.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from city.registry import addresses, audit, feeds, peers
+from city.registry.refused import RegistryRefused
+from city.registry.signer import Signer
+from city.registry.tables import Certificate, Concentrator, Meta, Peer, SpentKey
+
+CERTIFICATE_DAYS = 90
+MAX_REPORT_CHARACTERS = 1 << 16
+#: How long a person's word that peers may be missing from a snapshot holds; by then it has been taken.
+SMALLER_SECONDS = 3600.0
+_ENDPOINT = re.compile(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class New:
+    """What a person says of a concentrator that is added. ``seal_key``: DER, base64 (its certificate's key).
+
+    ``allowed``: the city's networks behind it, which boxes let in; ``probe`` its inner address.
+    """
+
+    id: str
+    name: str
+    plane: str
+    public_key: str
+    endpoint: str
+    network: IPv4Network
+    probe: IPv4Address
+    allowed: tuple[IPv4Network, ...]
+    seal_key: str
+    mtu: int = 1420
+
+
+def add(session: Session, who: str, new: New, now: float) -> None:
+    """Add a concentrator.
+
+    Raises:
+        RegistryRefused: ``concentrator_taken``, ``concentrator_network``, ``concentrator_endpoint``,
+            ``concentrator_seal_key``, ``key_form`` or ``key_taken``.
+    """
+    if session.get(Concentrator, new.id) is not None:
+        raise RegistryRefused("concentrator_taken", concentrator=new.id)
+    others = [IPv4Network(each) for each in session.scalars(select(Concentrator.network))]
+    small = addresses.capacity(str(new.network)) < 1 or new.probe not in new.network
+    own = addresses.RESERVED >= int(new.probe) - int(new.network.network_address) > 0
+    if small or not own or any(new.network.overlaps(each) for each in (*others, *new.allowed)):
+        raise RegistryRefused("concentrator_network", network=new.network)
+    if not _ENDPOINT.fullmatch(new.endpoint):
+        raise RegistryRefused("concentrator_endpoint", endpoint=new.endpoint)
+    _p256(new.seal_key)
+    peers.take_key(session, new.public_key, "")
+    session.add(
+        Concentrator(
+            id=new.id, name=new.name, plane=new.plane, public_key=new.public_key, endpoint=new.endpoint,
+            network=str(new.network), probe=str(new.probe), allowed=json.dumps([str(each) for each in new.allowed]),
+            mtu=new.mtu, seal_key=new.seal_key,
+        )
+    )  # fmt: skip
+    session.flush()
+    feeds.make(session, peers.feed(new.id))
+    audit.write(session, now, who, "concentrator_add", new.id, network=str(new.network), plane=new.plane)
+
+
+def drain(session: Session, who: str, concentrator: str, now: float, *, drained: bool = True) -> None:
+    """Give it no more sites (or, not ``drained``, again); those that it has stay until they are moved.
+
+    Raises:
+        RegistryRefused: ``concentrator_unknown``.
+    """
+    _row(session, concentrator).state = "draining" if drained else "active"
+    audit.write(session, now, who, "concentrator_drain", concentrator, drained=drained)
+
+
+def certify(session: Session, signer: Signer, who: str, concentrator: str, csr: str, now: float) -> str:
+    """Return a certificate (PEM, with the CA's after it) for the concentrator's own key, and remember it.
+
+    Raises:
+        RegistryRefused: ``concentrator_unknown``, ``concentrator_other_key`` or what the signing process says.
+        SignerAway: nothing was made.
+    """
+    hub = _row(session, concentrator)
+    try:
+        key = x509.load_pem_x509_csr(csr.encode("utf-8")).public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        raise RegistryRefused("concentrator_other_key", concentrator=concentrator) from None
+    spki = serialization.PublicFormat.SubjectPublicKeyInfo
+    if key.public_bytes(serialization.Encoding.DER, spki) != base64.b64decode(hub.seal_key):
+        raise RegistryRefused("concentrator_other_key", concentrator=concentrator)
+    pem = signer.certify(csr, f"concentrator:{concentrator}", days=CERTIFICATE_DAYS)
+    made = x509.load_pem_x509_certificate(pem.encode("ascii"))
+    session.add(
+        Certificate(
+            serial=f"{made.serial_number:x}", subject=f"concentrator:{concentrator}", pem=pem,
+            begins_at=made.not_valid_before_utc.timestamp(), ends_at=made.not_valid_after_utc.timestamp(),
+        )
+    )  # fmt: skip
+    session.flush()
+    audit.write(session, now, who, "concentrator_certificate", concentrator, serial=f"{made.serial_number:x}")
+    return pem
+
+
+def allow_smaller(session: Session, who: str, concentrator: str, now: float) -> None:
+    """Let the next snapshots lack peers without a word, for an hour: after the registry was restored from a backup.
+
+    Raises:
+        RegistryRefused: ``concentrator_unknown``.
+    """
+    _row(session, concentrator)
+    session.merge(Meta(name=f"smaller:{concentrator}", value=repr(now + SMALLER_SECONDS)))
+    audit.write(session, now, who, "concentrator_smaller", concentrator)
+
+
+def may_be_smaller(session: Session, concentrator: str, now: float) -> bool:
+    """Whether a person has said so, and it still holds."""
+    row = session.get(Meta, f"smaller:{concentrator}")
+    return row is not None and now < float(row.value)
+
+
+def rotate(session: Session, who: str, concentrator: str, now: float) -> None:
+    """Ask a concentrator for a second key.
+
+    Raises:
+        RegistryRefused: ``concentrator_unknown`` or ``concentrator_rotates``: it has two already.
+    """
+    hub = _row(session, concentrator)
+    if hub.next_public_key is not None or len(json.loads(hub.report).get("slots", [])) > 1:
+        raise RegistryRefused("concentrator_rotates", concentrator=concentrator)
+    hub.next_public_key = ""
+    audit.write(session, now, who, "concentrator_rotate", concentrator)
+
+
+def exchange(session: Session, who: str, concentrator: str, now: float) -> None:
+    """Tell boxes the concentrator's other key and port from now on; both are served until ``finish``.
+
+    Raises:
+        RegistryRefused: ``concentrator_unknown`` or ``concentrator_one_key``: it has not made the second.
+    """
+    hub = _row(session, concentrator)
+    ports = {slot[0]: slot[1] for slot in json.loads(hub.report).get("slots", [])}
+    if not hub.next_public_key or hub.next_public_key not in ports:
+        raise RegistryRefused("concentrator_one_key", concentrator=concentrator)
+    hub.public_key, hub.next_public_key = hub.next_public_key, hub.public_key
+    hub.endpoint = f"{hub.endpoint.rpartition(':')[0]}:{ports[hub.public_key]}"
+    audit.write(session, now, who, "concentrator_exchange", concentrator, public_key=hub.public_key)
+
+
+def finish(session: Session, who: str, concentrator: str, now: float) -> None:
+    """End the concentrator's other key: it is dropped there as soon as no site is heard by it.
+
+    Raises:
+        RegistryRefused: ``concentrator_unknown`` or ``concentrator_one_key``.
+    """
+    hub = _row(session, concentrator)
+    if hub.next_public_key is None:
+        raise RegistryRefused("concentrator_one_key", concentrator=concentrator)
+    if hub.next_public_key:
+        session.merge(SpentKey(public_key=hub.next_public_key, site="", spent_at=now))
+    hub.next_public_key = None
+    audit.write(session, now, who, "concentrator_finish", concentrator)
+
+
+def heard(session: Session, concentrator: str, told: dict[str, Any], now: float) -> dict[str, Any]:
+    """Keep a concentrator's report, and return what is wanted of its keys (``make_key``, ``serve``).
+
+    Raises:
+        RegistryRefused: ``concentrator_unknown`` or ``concentrator_report``.
+    """
+    hub = _row(session, concentrator)
+    text = json.dumps(told, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    slots = told.get("slots")
+    if (
+        slots is None
+        or len(text) > MAX_REPORT_CHARACTERS
+        or not _are_slots(slots)
+        or type(told.get("revision")) is not int
+    ):
+        raise RegistryRefused("concentrator_report", concentrator=concentrator)
+    hub.report, hub.seen_at, hub.revision = text, now, told["revision"]
+    if hub.next_public_key == "":
+        fresh = [key for key, _, _ in slots if key != hub.public_key]
+        if len(fresh) == 1:
+            peers.take_key(session, fresh[0], "")
+            hub.next_public_key = fresh[0]
+    serve = [hub.public_key, *([hub.next_public_key] if hub.next_public_key else [])]
+    return {"make_key": hub.next_public_key == "", "serve": serve}
+
+
+def listed(session: Session) -> list[dict[str, Any]]:
+    """Return what there is of each concentrator, for people."""
+    counts = dict(
+        session.execute(select(Peer.concentrator, func.count()).where(Peer.state == "on").group_by(Peer.concentrator))
+        .tuples()
+        .all()
+    )
+    return [
+        {
+            "id": hub.id, "name": hub.name, "plane": hub.plane, "state": hub.state, "endpoint": hub.endpoint,
+            "network": hub.network, "sites": counts.get(hub.id, 0), "room": addresses.capacity(hub.network) - hub.taken,
+            "revision": feeds.head(session, peers.feed(hub.id)), "has_revision": hub.revision, "seen_at": hub.seen_at,
+        }
+        for hub in session.scalars(select(Concentrator).order_by(Concentrator.id))
+    ]  # fmt: skip
+
+
+def _are_slots(slots: Any) -> bool:
+    return isinstance(slots, list) and 1 <= len(slots) <= 2 and all(
+        isinstance(slot, list) and len(slot) == 3 and isinstance(slot[0], str) and type(slot[1]) is int
+        and type(slot[2]) is int and 1 <= slot[1] <= 65535
+        for slot in slots
+    )  # fmt: skip
+
+
+def _row(session: Session, concentrator: str) -> Concentrator:
+    hub = session.get(Concentrator, concentrator, with_for_update=True)
+    if hub is None:
+        raise RegistryRefused("concentrator_unknown", concentrator=concentrator)
+    return hub
+
+
+def _p256(text: str) -> None:
+    try:
+        key = serialization.load_der_public_key(base64.b64decode(text, validate=True))
+    except (ValueError, UnsupportedAlgorithm, binascii.Error):
+        raise RegistryRefused("concentrator_seal_key") from None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or key.curve.name != "secp256r1":
+        raise RegistryRefused("concentrator_seal_key")
