@@ -15,7 +15,7 @@ from sqlalchemy import select
 from city.api.callers import COOKIE, Callers
 from city.api.limits import Limit
 from city.registry import approvals, audit, claims, enrolment, layers, people, revocation, rotation, sites, templates
-from city.registry.layers import Offer
+from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.store import Store
@@ -200,7 +200,7 @@ def _sites(made: APIBlueprint, office: Office) -> None:
         with office.store.begin() as session:
             row = sites.edit(session, office.clock(), person, json_data.facts())
             if row.state == "active":
-                layers.offer(session, office.signer, row, office.clock(), Offer(person.name, "site edited"))
+                layers.offer(session, office.signer, row, office.clock(), Why(person.name, "site edited"))
             return sites.said(row)
 
     @made.post("/sites/<site>/revoke")
