@@ -22,7 +22,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from city.registry import alerts, audit, claims, feeds, layers, peers
-from city.registry.layers import Offer
+from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.revocation import PLATFORMS
 from city.registry.signer import Signer
@@ -107,7 +107,7 @@ def approve(session: Session, signer: Signer, now: float, who: str, site: Site, 
     for tunnel, concentrator, key in _places(session, site):
         peers.put_on(session, signer, site.id, tunnel, concentrator, key, now)
     _passwords(session, signer, site, now)
-    layers.offer(session, signer, site, now, Offer(who, "approved"))
+    layers.offer(session, signer, site, now, Why(who, "approved"))
     audit.write(session, now, who, "enrol.approve", f"site:{site.id}", device=site.device, code=code)
 
 
@@ -199,7 +199,7 @@ def _rekey(session: Session, signer: Signer, now: float, site: Site, request: En
         peers.put_on(session, signer, site.id, peer.tunnel, peer.concentrator, key, now)
         changed = True
     if changed:
-        layers.offer(session, signer, site, now, Offer("registry", "new keys"))
+        layers.offer(session, signer, site, now, Why("registry", "new keys"))
         alerts.raise_(session, now, "device_rekeyed", f"site:{site.id}", "warning", site=site.id)
     return None
 

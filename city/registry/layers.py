@@ -34,11 +34,11 @@ _ANY_OWNER: dict[str, Any] = {
 }
 
 
-class Offer(NamedTuple):
+class Why(NamedTuple):
     """Why a layer is made: who wants it, why in a sentence, and with which rollout."""
 
     who: str
-    why: str
+    sentence: str
     rollout: int | None = None
 
 
@@ -79,7 +79,7 @@ def findings(layer: dict[str, Any]) -> tuple[Finding, ...]:
     return tuple(found for found in read_parsed({**_ANY_OWNER, **layer})[1] if found.severity is Severity.ERROR)
 
 
-def offer(session: Session, signer: Signer, site: Site, now: float, why: Offer) -> int:
+def offer(session: Session, signer: Signer, site: Site, now: float, why: Why) -> int:
     """Sign what ``site`` should have, if it is not what was signed last, and return its revision.
 
     Raises:
@@ -102,12 +102,12 @@ def sign_again(session: Session, signer: Signer, site: Site, now: float) -> Laye
     current = newest(session, site)
     if current is None or _good(current, now):
         return current
-    _sign(session, signer, site, now, Offer("registry", current.reason, current.rollout), current.body, current.sealed)
+    _sign(session, signer, site, now, Why("registry", current.reason, current.rollout), current.body, current.sealed)
     return newest(session, site)
 
 
-def put_back(session: Session, signer: Signer, site: Site, revision: int, now: float, why: Offer) -> int:
-    """Offer the body of an earlier revision again, as a new one, and return its number.
+def put_back(session: Session, signer: Signer, site: Site, revision: int, now: float, why: Why) -> int:
+    """Why the body of an earlier revision again, as a new one, and return its number.
 
     Raises:
         RegistryRefused: ``layer_unknown``, or as for ``offer``.
@@ -138,7 +138,7 @@ def _move(session: Session, site: str, mark: tuple[int, int], state: str) -> Non
                                         Layer.state != state).values(state=state))  # fmt: skip
 
 
-def _sign(session: Session, signer: Signer, site: Site, now: float, why: Offer, text: str, sealed: str) -> int:
+def _sign(session: Session, signer: Signer, site: Site, now: float, why: Why, text: str, sealed: str) -> int:
     mark = epoch(session)
     payload: dict[str, Any] = {
         "site": site.id, "device": site.device, "epoch": mark, "revision": site.offered + 1,
@@ -156,7 +156,7 @@ def _sign(session: Session, signer: Signer, site: Site, now: float, why: Offer, 
     revision = int(payload["revision"])
     session.execute(update(Layer).where(Layer.site == site.id, Layer.state == "offered").values(state="superseded"))
     session.add(Layer(site=site.id, epoch=mark, revision=revision, body=text, sealed=sealed, envelope=envelope,
-                      made_at=now, made_by=why.who, reason=why.why, rollout=why.rollout))  # fmt: skip
+                      made_at=now, made_by=why.who, reason=why.sentence, rollout=why.rollout))  # fmt: skip
     site.offered = revision
     session.execute(delete(Layer).where(Layer.site == site.id, Layer.epoch == mark, Layer.revision <= revision - KEPT))
     session.flush()

@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from city.registry import audit, layers
-from city.registry.layers import Offer
+from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.tables import Health, Layer, Rollout, RolloutSite, RolloutStep, Site, Template
@@ -137,7 +137,7 @@ def _state(row: RolloutSite, layer: Layer | None) -> str:
 
 
 def _offer_ring(session: Session, signer: Signer, rollout: Rollout, now: float) -> None:
-    why = Offer(rollout.made_by, rollout.reason, rollout.id)
+    why = Why(rollout.made_by, rollout.reason, rollout.id)
     for row, health in _with_health(session, rollout):
         site = session.get(Site, row.site)
         if row.state != "waiting" or site is None or site.state != "active":
@@ -156,7 +156,7 @@ def _put_back(session: Session, signer: Signer, rollout: Rollout, who: str, now:
         if row.state in ("waiting", "back") or site is None or site.state != "active" or not rollout.before:
             continue
         site.template_version = rollout.before
-        layers.offer(session, signer, site, now, Offer(who, f"rollout {rollout.id} back", rollout.id))
+        layers.offer(session, signer, site, now, Why(who, f"rollout {rollout.id} back", rollout.id))
         row.state = "back"
 
 

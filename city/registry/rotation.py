@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from city.registry import audit, layers, peers
-from city.registry.layers import Offer
+from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.tables import Health, Peer, Site
@@ -66,7 +66,7 @@ def heard(session: Session, signer: Signer, site: Site, next_keys: dict[str, str
             continue
         peer.rotation = "exchanging"
         session.flush()
-        offered = Offer("registry", f"key of {peer.tunnel}")
+        offered = Why("registry", f"key of {peer.tunnel}")
         peer.rotation_revision = layers.offer(session, signer, site, now, offered)
 
 
@@ -85,7 +85,7 @@ def settle(session: Session, signer: Signer, site: Site, used: int, undone: bool
             peers.forget_key(session, site.id, peer.tunnel, now)
             peer.rotation = ""
             session.flush()
-            layers.offer(session, signer, site, now, Offer("registry", f"old key of {peer.tunnel} again"))
+            layers.offer(session, signer, site, now, Why("registry", f"old key of {peer.tunnel} again"))
             audit.write(session, now, "registry", "key.kept", f"site:{site.id}", tunnel=peer.tunnel)
 
 

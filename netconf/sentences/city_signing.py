@@ -49,6 +49,10 @@ CITY_SIGNING = {
         "证书请求无效，或其密钥类型不受支持（应为 P-256）。",
         "请升级设备软件后重新注册。",
     ),
+    "sign_stranger": inside(
+        "Somebody who may not ask came to the signing process (uid {uid}).", "无权者连接了签名进程（uid {uid}）。"
+    ),
+    "sign_broken": inside("The signing process could not answer a request.", "签名进程未能应答一个请求。"),
     "signer_away": Words(
         "The signing process does not answer.",
         "See whether `snowgate city sign` runs; nothing is lost, ask again afterwards.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,20 +16,10 @@ from city.signing import keys
 from city.signing.client import Client
 from city.signing.marks import Marks
 from city.signing.service import Service
+from tests.chance import counted
 from tests.postgres import Server, programs
 
 NOW = 1_780_000_000.0
-
-
-def counted(begin: int = 1) -> Callable[[int], bytes]:
-    """Chance that is the same in every run, and never the same twice."""
-    state = [begin]
-
-    def chance(length: int) -> bytes:
-        state[0] += 1
-        return state[0].to_bytes(length, "big")
-
-    return chance
 
 
 @pytest.fixture(scope="session")

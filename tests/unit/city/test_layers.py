@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from city.registry import layers, peers, reports, revocation, rotation
-from city.registry.layers import Offer
+from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.store import Store
@@ -19,7 +19,7 @@ from netconf.sealed import SealBroken, unseal
 from tests import fleet
 from tests.fleet import NOW
 
-WHY = Offer("zhang", "test")
+WHY = Why("zhang", "test")
 
 
 @pytest.fixture
