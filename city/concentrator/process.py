@@ -265,7 +265,8 @@ class Agent:
         if answer.get("make_key") is True and len(self.on) == 1 and slots.make(self.config):
             self.log.say("hub_key_made")
             self.raise_slots()
-        serve = [key for key in answer.get("serve", []) if isinstance(key, str)]
+        wanted = answer.get("serve")
+        serve = [key for key in wanted if isinstance(key, str)] if isinstance(wanted, list) else []
         if len(self.on) > 1 and (old := slots.needless(self.on, serve, self.fresh())) is not None:
             self.log.say("hub_key_dropped", old.device)
             slots.drop(self.config, old)
@@ -365,16 +366,17 @@ class Process:
         with contextlib.suppress(queue.Empty):
             who, found = self._brought.get(timeout=TURN_SECONDS)
             who.busy = False
-            self._hear(found)
+            self._hear(found, follows=who is self._feed)
 
-    def _hear(self, found: Answer | dict[str, Any] | RegistryAway) -> None:
-        now = time.monotonic()
+    def _hear(self, found: Answer | dict[str, Any] | RegistryAway, *, follows: bool) -> None:
         if isinstance(found, RegistryAway):
             self.agent.log.say("hub_registry_away", str(found))
-            self._feed_at = now + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-            self._pause = min(2 * self._pause, AWAY_MOST_SECONDS)
+            if follows:
+                self._feed_at = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+                self._pause = min(2 * self._pause, AWAY_MOST_SECONDS)
             return
-        self._pause = AWAY_SECONDS
+        if follows:
+            self._pause = AWAY_SECONDS
         if isinstance(found, dict):
             certificate.renewed(self.agent.config.folder, found.get("certificate"))
             self.agent.heed(found)
@@ -419,6 +421,8 @@ def run(config: Config) -> int:
             process.turn()
     except HubUnfit as wrong:
         log.say(wrong.rule, wrong.about)
+    except secrets.SecretDamaged as wrong:
+        log.say("hub_key_damaged", str(wrong))
     except OSError as wrong:
         log.say("hub_disk", f"{wrong.filename}: {wrong.strerror}")
     except KeyboardInterrupt:
