@@ -26,7 +26,7 @@ from city.signing.service import Service
 from tests.chance import counted
 from tests.enrolling import NOW, OTHER, SITE, Box, found
 
-PLACES, BOXES, CLAIMS = (SITE, OTHER), range(1, 4), 6
+PLACES, BOXES = (SITE, OTHER), range(1, 4)
 KEYS = keys.make("City of Tests", NOW - 86_400, counted())
 DEVICES = {number: Box(number).key for number in BOXES}
 
@@ -80,8 +80,9 @@ class Enrolments(RuleBasedStateMachine):
         self.claims[token] = {"site": place, "ends": self.now + days * 86_400, "device": None}
         self.states[place], self.devices[place] = "new", None
 
-    @rule(place=st.sampled_from(PLACES), number=st.sampled_from(BOXES), at=st.integers(1, CLAIMS), keeps=st.booleans())
-    def ask(self, place: str, number: int, at: int, keeps: bool) -> None:
+    @rule(place=st.sampled_from(PLACES), number=st.sampled_from(BOXES), back=st.integers(0, 2), keeps=st.integers(0, 5))
+    def ask(self, place: str, number: int, back: int, keeps: int) -> None:
+        at = max(1, self.made - back)
         token = f"{at:08x}." + "a" * 26 if keeps else f"{at:08x}." + "b" * 26
         box = Box(number, place, DEVICES[number], {"time": int(self.now)})
         said = box.ask(self.store, self.signer, token, self.now).body
@@ -156,6 +157,6 @@ class Enrolments(RuleBasedStateMachine):
 
 
 Enrolments.TestCase.settings = settings(
-    max_examples=12, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=20, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestEnrolments = Enrolments.TestCase
