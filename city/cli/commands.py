@@ -28,6 +28,7 @@ _DOES = {
     "approval": ("city.cli.work", "approval"),
     "person": ("city.cli.work", "person"),
     "audit": ("city.cli.work", "audit_"),
+    "restored": ("city.cli.work", "restored"),
 }
 
 
@@ -106,6 +107,7 @@ def _office(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add.add_argument("--scope", default="", help="the civil code below which he may look and act")
     person.add_parser("list")
     person.add_parser("off").add_argument("name")
+    commands.add_parser("restored", help="say that the database was laid back from a backup: a new epoch begins")
     commands.add_parser("audit", help="the record of who did what").add_argument("does", choices=("verify", "list"))
 
 
