@@ -1,116 +1,87 @@
-"""A small city for tests: persons, concentrators, an approved template, and a box that can ask."""
+"""A small fleet for tests: two concentrators, a template, sites with boxes that are keys alone."""
 
 from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlalchemy.orm import Session
 
-from city.registry import claims, enrolment, people, sites
-from city.registry.enrolment import Answer
+from city.registry import layers, peers
+from city.registry.layers import Why
 from city.registry.signer import Signer
-from city.registry.store import Store
-from city.registry.tables import Concentrator, Person, Template
-from netconf.enrolment import EnrolRequest, open_request, sign_request
+from city.registry.tables import Concentrator, Health, Site, Template
+from netconf import secrets
 
 NOW = 1_780_000_000.0
-SITE, OTHER = "34020000002000000001", "34020000002000000002"
-PLATFORM = "34020000002000000900"
-BODY = {
-    "platform": [{"id": PLATFORM, "domain": "3402000000", "address": "10.20.0.5", "media_networks": ["10.20.1.0/24"]}],
-    "control": {"address": "10.20.0.6"},
-}
+PLATFORM = {
+    "id": "34020000002000000001", "domain": "3402000000", "address": "10.20.0.5",
+    "media_networks": ["10.20.0.0/16"], "rights": ["live"],
+}  # fmt: skip
+BODY: dict[str, Any] = {"platform": [PLATFORM], "control": {"address": "10.20.0.8"}}
+HUB_KEY = ec.generate_private_key(ec.SECP256R1())
 
 
-def wg(*seed: int) -> str:
-    """A WireGuard key's form."""
-    return base64.b64encode(bytes(seed).ljust(31, b"\1") + b"\0").decode()
+def key(number: int) -> str:
+    """Return a WireGuard public key that stands for a number."""
+    return base64.b64encode(number.to_bytes(32, "big")).decode()
 
 
-def der(key: ec.EllipticCurvePublicKey) -> str:
-    spki = serialization.PublicFormat.SubjectPublicKeyInfo
-    return base64.b64encode(key.public_bytes(serialization.Encoding.DER, spki)).decode()
+def der(public: ec.EllipticCurvePublicKey) -> str:
+    octets = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(octets).decode()
 
 
-def csr(key: ec.EllipticCurvePrivateKey) -> str:
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "box")])
-    asked = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    return asked.public_bytes(serialization.Encoding.PEM).decode()
+def found(session: Session, *, approved: bool = True) -> None:
+    """Lay down what every city has."""
+    for plane, third in (("a", 64), ("b", 96)):
+        session.add(
+            Concentrator(
+                id=f"hub-{plane}", name=f"集中器 {plane}", plane=f"wg-{plane}", public_key=key(1000 + third),
+                endpoint=f"203.0.113.{third}:51820", network=f"100.{third}.0.0/18", probe=f"100.{third}.0.1",
+                allowed=json.dumps(["10.20.0.0/16"]), seal_key=der(HUB_KEY.public_key()),
+            )
+        )  # fmt: skip
+    template(session, 1, BODY, approved=approved)
 
 
-def person(session: Session, name: str, role: str, scope: str = "") -> Person:
-    return people.add(session, NOW, "init", name, "no password", role, scope)
+def template(session: Session, version: int, body: dict[str, Any], *, approved: bool = True) -> None:
+    session.add(
+        Template(name="standard", version=version, body=json.dumps(body), state="approved" if approved else "draft",
+                 made_by="zhang", made_at=NOW)
+    )  # fmt: skip
 
 
-def found(store: Store, *, hubs: bool = True) -> None:
-    """Two operators, an officer of each kind, a template, and a concentrator of each plane."""
-    with store.begin() as session:
-        for name, role in (("li", "operator"), ("wang", "operator"), ("sys", "system"), ("sec", "security")):
-            person(session, name, role)
-        row = Template(name="street", version=1, body=json.dumps(BODY), made_by="sys", made_at=NOW, state="approved")
-        session.add(row)
-        for number, plane in enumerate(("wg-a", "wg-b") if hubs else ()):
-            seal = ec.generate_private_key(ec.SECP256R1()).public_key()
-            network = f"100.{64 + 32 * number}.0.0/18"
-            allowed = json.dumps(["10.20.0.0/16", "10.21.0.0/16"][number : number + 1])
-            session.add(
-                Concentrator(
-                    id=f"hub{number}", name=plane, plane=plane, public_key=wg(250, number), network=network,
-                    endpoint=f"192.0.2.{10 + number}:51820", probe=f"100.{64 + 32 * number}.0.1", allowed=allowed,
-                    seal_key=der(seal),
-                )
-            )  # fmt: skip
+def site_id(number: int) -> str:
+    return f"3402000000200800{number:04d}"
 
 
-def add_site(store: Store, site: str = SITE, by: str = "li", **besides: Any) -> str:
-    """Add a site and return a claim for it."""
-    facts = sites.Facts(site, "渡江社区", "340200", template="street", template_version=1)
-    with store.begin() as session:
-        row = sites.add(session, NOW, session.get_one(Person, by), replace(facts, **besides))
-        claim = f"{int(site) % (1 << 32):08x}." + "a" * 26
-        claims.issue(session, NOW, by, row, claim)
-    return claim
+def enrolled(session: Session, signer: Signer, number: int, *, verdict: str = "good") -> Site:
+    """Return an active site with both tunnels and its first layer."""
+    device = ec.generate_private_key(ec.SECP256R1())
+    site = Site(
+        id=site_id(number), name=f"小区 {number}", civil_code="340200", carrier="电信", state="active",
+        template="standard", template_version=1, device=secrets.key_hash(device.public_key()),
+        device_key=der(device.public_key()), made_by="zhang", made_at=NOW,
+    )  # fmt: skip
+    session.add(site)
+    session.flush()
+    for at, plane in enumerate("ab"):
+        peers.put_on(session, signer, site.id, f"wg-{plane}", f"hub-{plane}", key(10 * number + at), NOW)
+    session.add(Health(site=site.id, seen_at=NOW, verdict=verdict, handshakes=json.dumps({"wg-a": 20, "wg-b": 30})))
+    session.flush()
+    layers.offer(session, signer, site, NOW, Why("zhang", "first"))
+    return site
 
 
-@dataclass
-class Box:
-    """What a device keeps, and what it says."""
-
-    number: int = 1
-    site: str = SITE
-    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
-    changed: dict[str, Any] = field(default_factory=dict)
-
-    def request(self, claim: str, **changed: Any) -> EnrolRequest:
-        asked = EnrolRequest(
-            site=self.site,
-            claim=claim,
-            csr=csr(self.key),
-            wireguard={"wg-a": wg(self.number, 1), "wg-b": wg(self.number, 2)},
-            fingerprint={"board": f"board-{self.number}", "storage": "sd-1"},
-            time=int(NOW),
-            nonce="0" * 32,
-        )
-        return replace(asked, **(self.changed | changed))
-
-    def ask(self, store: Store, signer: Signer, claim: str, now: float = NOW, **changed: Any) -> Answer:
-        opened, key = open_request(sign_request(self.request(claim, **changed), self.key))
-        with store.begin() as session:
-            return enrolment.ask(session, signer, now, opened, key)
-
-
-def approve(store: Store, signer: Signer, site: str = SITE, who: str = "wang", now: float = NOW) -> None:
-    with store.begin() as session:
-        row = sites.get(session, session.get_one(Person, who), site, lock=True)
-        enrolment.approve(session, signer, now, who, row, row.code or "")
-
-
-Refuses = Callable[..., str]
+def report(site: Site, applied: int, tried: int | None = None, **besides: Any) -> dict[str, Any]:
+    """Return what a box says that uses revision ``applied``."""
+    change = {"applied": [1, applied], "state": "steady", "failed": []}
+    return {
+        "site": site.id, "device": site.device, "nonce": "", "city_layer": [1, applied if tried is None else tried],
+        "change": change, "findings": [], "faults": [], "tunnels": {"wg-a": {"handshake_age_seconds": 15}},
+        "programs": {"cityside": {"registered": True}, "ferry": {"views": {"1": {"packets": 9}}}},
+    } | besides  # fmt: skip

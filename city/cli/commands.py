@@ -32,6 +32,7 @@ _DOES = {
     # On a concentrator's own host there is no registry.
     "concentrator prepare": ("city.concentrator.commands", "prepare_word"),
     "concentrator run": ("city.concentrator.commands", "run_word"),
+    "restored": ("city.cli.work", "restored"),
 }
 
 
@@ -111,6 +112,7 @@ def _office(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add.add_argument("--scope", default="", help="the civil code below which he may look and act")
     person.add_parser("list")
     person.add_parser("off").add_argument("name")
+    commands.add_parser("restored", help="say that the database was laid back from a backup: a new epoch begins")
     commands.add_parser("audit", help="the record of who did what").add_argument("does", choices=("verify", "list"))
 
 

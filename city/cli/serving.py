@@ -26,6 +26,7 @@ from city.registry import people
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer, SignerAway
 from city.registry.store import Store, open_store
+from city.registry.tables import Meta
 from city.signing import keys
 from city.signing.client import over_socket
 from city.signing.marks import Marks
@@ -57,6 +58,8 @@ def init(args: argparse.Namespace) -> int:
     passwords = {role: secrets.token_urlsafe(12) for role in FIRST}
     kept = {role: people.hashed(password) for role, password in passwords.items()}
     with store.begin() as session:
+        if session.get(Meta, "epoch") is None:
+            session.add(Meta(name="epoch", value="1"))
         for role in FIRST:
             if people.password_hash(session, role) == people.NOBODY:
                 people.add(session, time.time(), "init", role, kept[role], role)
@@ -142,7 +145,7 @@ def _renew(folder: Folder, settings: Settings, store: Store, signer: Signer) -> 
 
 def _answers(signer: Signer) -> bool:
     try:
-        signer.identity()
+        signer.highest("0" * 20)
     except SignerAway:
         return False
     return True

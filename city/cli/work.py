@@ -27,7 +27,7 @@ from city.registry.people import Right
 from city.registry.refused import RegistryRefused
 from city.registry.signer import SignerAway
 from city.registry.store import StoreUnfit, open_store
-from city.registry.tables import Audit, Person
+from city.registry.tables import Audit, Meta, Person
 from city.signing.client import Client, over_socket
 from netconf import durable, words
 from netconf.enrolment import Bundle, write_bundle
@@ -212,6 +212,22 @@ def audit_(args: argparse.Namespace) -> int:
         for row in session.scalars(select(Audit).order_by(Audit.sequence)).yield_per(1000):
             at = datetime.fromtimestamp(row.at).astimezone().isoformat(timespec="seconds")
             print(row.sequence, at, row.who, row.what, row.subject, row.detail, sep="\t")
+    return 0
+
+
+@told
+def restored(args: argparse.Namespace) -> int:
+    """Begin a new epoch, so that boxes and the signing process take the lower revisions of a database that was laid back.
+
+    The moment is the epoch's number: the same backup may be laid back twice.
+    """
+    with desk(args, "concentrator") as (session, person, _, _):
+        now = time.time()
+        row = session.get(Meta, "epoch", with_for_update=True) or Meta(name="epoch", value="1")
+        row.value = str(max(int(row.value) + 1, int(now)))
+        session.add(row)
+        audit.write(session, now, person.name, "registry.restored", "registry", epoch=row.value)
+        print(row.value)
     return 0
 
 

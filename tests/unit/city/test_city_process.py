@@ -159,6 +159,12 @@ def test_a_box_comes_by_its_bundle_over_tls_and_is_let_in(furnished: City, bundl
     assert "audit_whole" in furnished.command("audit", "verify", who="audit")
 
 
+def test_a_database_that_was_laid_back_begins_a_new_epoch_each_time(city: City) -> None:
+    first, second = (int(city.command("restored", who="system")) for _ in range(2))
+    assert time.time() - 600 < first < second
+    assert "not_allowed" in city.command("restored", who="audit", fails=True)
+
+
 def test_c02_the_server_speaks_tls_1_3_and_with_its_own_name_alone(city: City) -> None:
     old = city.context()
     old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2
