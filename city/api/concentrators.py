@@ -97,7 +97,7 @@ def blueprint(asked: Asked) -> APIBlueprint:
         return following(asked, concentrator, epoch, after, wait)
 
     @made.post("/<concentrator>/report")
-    def report(concentrator: str) -> Response:
+    def hear(concentrator: str) -> Response:
         """How the concentrator is; answered with what is wanted of its keys."""
         return reported(asked, concentrator)
 
