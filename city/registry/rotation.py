@@ -26,14 +26,14 @@ def begin(session: Session, site: Site, tunnel: str, who: str, now: float) -> No
     """Ask the box for a new key of ``tunnel`` with its next report.
 
     Raises:
-        RegistryRefused: ``site_not_active``, ``tunnel_unknown``, ``rotation_runs`` (one at a time), ``other_tunnel_dead``
+        RegistryRefused: ``site_not_active``, ``site_tunnel_unknown``, ``rotation_runs`` (one at a time), ``other_tunnel_dead``
             (it would take the site's last way).
     """
     if site.state != "active":
         raise RegistryRefused("site_not_active", site=site.id)
     mine = {peer.tunnel: peer for peer in _peers(session, site.id)}
     if tunnel not in mine:
-        raise RegistryRefused("tunnel_unknown", site=site.id, tunnel=tunnel)
+        raise RegistryRefused("site_tunnel_unknown", site=site.id, tunnel=tunnel)
     if any(peer.rotation for peer in mine.values()):
         raise RegistryRefused("rotation_runs", site=site.id)
     ages = _handshake_ages(session, site.id, now)

@@ -62,7 +62,7 @@ CITY_LAYERS = {
     "reason_long": Words(
         "The reason is too long.", "Use at most {most} characters.", "原因过长。", "请不超过 {most} 个字符。"
     ),
-    "tunnel_unknown": Words(
+    "site_tunnel_unknown": Words(
         "The site has no such tunnel.",
         "Choose one of its tunnels.",
         "该站点没有此隧道。",
