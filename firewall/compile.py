@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from firewall import hole
 from firewall.ruleset import Rule, Ruleset, noting
 from netconf.learned import NOTHING, Learned, fitting
 from netconf.model import METRICS_PORT, Platform, Recorder, Site
@@ -136,6 +137,8 @@ def _lan(site: Site) -> Ruleset:
 
 def _vpn(site: Site) -> Ruleset:
     tunnels = [tunnel.name for tunnel in site.tunnel]
+    if not tunnels:
+        return Ruleset("vpn", (Rule("", "drop", "not enrolled"),), (), ())
     out = f"oifname {_names(tunnels)}"
     refused = f"icmp type destination-unreachable {noting(*_REFUSALS)}"
     input_, output = [], []
@@ -199,7 +202,14 @@ def _wan(site: Site, learned: Learned) -> Ruleset:
         output.append(Rule(f'oifname "{port}" ip daddr {address} udp dport {udp}{head}', "accept", policy))
         if own:
             egress.append(Rule(f"ip saddr {own.ip} ip daddr {address} udp dport {udp}{head}", "accept", policy))
-    return Ruleset("wan", tuple(_raw([port])), tuple(input_), tuple(output), egress_port=port, egress=tuple(egress))
+    policy = "the city's enrolment"
+    input_.append(Rule(f"{hole.IN_KEY} @{hole.IN_SET} {_ANSWERS}", "accept", policy))
+    output.append(Rule(f'oifname "{port}" {hole.OUT_KEY} @{hole.OUT_SET}', "accept", policy))
+    if own:
+        egress.append(Rule(f"ip saddr {own.ip} {hole.FRAME_KEY} @{hole.FRAME_SET}", "accept", policy))
+    holes, frames = ((hole.OUT_SET, hole.OUT_KEY), (hole.IN_SET, hole.IN_KEY)), ((hole.FRAME_SET, hole.FRAME_KEY),)
+    return Ruleset("wan", tuple(_raw([port])), tuple(input_), tuple(output), egress_port=port, egress=tuple(egress),
+                   holes=holes, egress_holes=frames)  # fmt: skip
 
 
 def _own_frames(site: Site, own: IPv4Interface | None) -> list[Rule]:

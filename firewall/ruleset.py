@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 TABLE = "inet snowgate"
+FRAMES = "netdev snowgate"
 #: What was dropped is remembered for so long, by its key; whoever sends from many addresses finds no more room than this.
 NOTE_SECONDS, MOST_NOTES = 600, 256
 _HOOKS = {"raw": ("prerouting", -500), "input": ("input", 0), "output": ("output", 0), "forward": ("forward", 0)}
@@ -38,6 +39,9 @@ class Ruleset:
     egress: tuple[Rule, ...] = ()
     #: Name -> key of the sets in which dropping rules write down whom they dropped (``noting``).
     notes: tuple[tuple[str, str], ...] = ()
+    #: Name -> key of the sets that let something pass for seconds (``firewall.hole``), and the same of the frames.
+    holes: tuple[tuple[str, str], ...] = ()
+    egress_holes: tuple[tuple[str, str], ...] = ()
 
     def text(self) -> str:
         """Return the transaction that puts these rules in place of those before; byte-stable.
@@ -54,6 +58,7 @@ class Ruleset:
             lines.append(
                 f"add set {TABLE} {name} {{ typeof {key}; flags dynamic,timeout; timeout {NOTE_SECONDS}s; size {MOST_NOTES}; }}"
             )
+        lines += [_hole(TABLE, name, key) for name, key in self.holes]
         for name, rules in (("raw", self.raw), ("input", self.input), ("output", self.output), ("forward", ())):
             hook, priority = _HOOKS[name]
             lines.append(f"add chain {TABLE} {name} {{ type filter hook {hook} priority {priority}; policy drop; }}")
@@ -66,11 +71,12 @@ class Ruleset:
         """The frames' table is made anew each time: a chain that is kept would keep a port it had before."""
         if not self.egress_port:
             return []
-        table, chain = "netdev snowgate", "egress"
+        table, chain = FRAMES, "egress"
         lines = [
             f"add table {table}",
             f"delete table {table}",
             f"add table {table}",
+            *(_hole(table, name, key) for name, key in self.egress_holes),
             f'add chain {table} {chain} {{ type filter hook egress device "{self.egress_port}" priority 0; policy drop; }}',
         ]
         return lines + [f"add rule {table} {chain} {rule}" for rule in (*self.egress, _last("egress"))]
@@ -83,6 +89,10 @@ class Ruleset:
         """Return the comments that a loaded ruleset must show."""
         rules = (*self.raw, *self.input, *self.output, *self.egress)
         return frozenset(rule.policy for rule in rules)
+
+
+def _hole(table: str, name: str, key: str) -> str:
+    return f"add set {table} {name} {{ typeof {key}; flags timeout; size 4; }}"
 
 
 def noting(name: str, key: str) -> str:

@@ -109,7 +109,7 @@ class Agent:
         programs = {name: status.read(self._run, name) for name in _PROGRAMS}
         faults = causes(read(programs | {"keeper": facts}, time.monotonic()))
         told = {
-            "site": self._site.site.id,
+            "site": self._site.identity.id,
             "device": facts.get("device", ""),
             "nonce": self.nonce,
             "city_layer": change.get("city_layer"),

@@ -233,7 +233,7 @@ def upper(site: Site, platform: Platform, issued: IssuedIds, secrets: Path, send
 def device_config(site: Site, platform: Platform, secret: str) -> DeviceConfig:
     """Return the device role that registers ``site`` with ``platform``."""
     return DeviceConfig(
-        id=platform.known_as or site.site.id,
+        id=platform.known_as or site.identity.id,
         domain=platform.domain,
         local=Address(str(site.tunnel[0].address.ip), platform.local_port),
         server=Address(str(platform.address), platform.port, platform.transport),
@@ -243,7 +243,7 @@ def device_config(site: Site, platform: Platform, secret: str) -> DeviceConfig:
         expires_seconds=platform.register_expires_seconds,
         keepalive_seconds=platform.keepalive_seconds,
         user_agent=_USER_AGENT,
-        name=site.site.name,
+        name=site.identity.name,
         edition=platform.edition,
         charset=platform.charset,
         strict=platform.reading == "strict",

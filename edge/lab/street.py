@@ -150,7 +150,7 @@ class Street:
             if at > 1:
                 topology.ip("-n", "city", "addr", "add", f"{platform.address}/24", "dev", "wg0")
             orders = RUN / f"{name}.sock"
-            who = (str(platform.edition), platform.id, str(platform.address), platform.known_as or site.site.id)
+            who = (str(platform.edition), platform.id, str(platform.address), platform.known_as or site.identity.id)
             self.program(name, "city", sys.executable, "-m", "edge.lab.city", str(SECRETS / "cityside"), str(orders),
                          *who)  # fmt: skip
             eventually(orders.exists, 20, "the city's platform")

@@ -29,14 +29,18 @@ class Pins:
     city_tcp: tuple[int, int]
     city_sound: tuple[int, int]
     payload_type: int = 96
+    #: Where the city enrols boxes, and who may go there.
+    enrolment: tuple[str, int] = ("203.0.113.77", 8443)
 
 
 def sample(site: Site) -> Pins:
     """Return pins that fit a site: its first ports, and the first host of its first media network."""
+    first = site.lan.media_port_range.start
+    if not site.platform:
+        return Pins(first, first + 2, first + 4, "", (0, 0), (0, 0), (0, 0))
     network = site.platform[0].media_networks[0]
     inside = site.platform[0].address in network
     city = site.platform[0].address if inside or network.num_addresses < 3 else network[1]
-    first = site.lan.media_port_range.start
     return Pins(first, first + 2, first + 4, str(city), (40000, 41000), (40002, 41002), (40004, 41004))
 
 
@@ -183,6 +187,8 @@ def _lan(site: Site) -> Iterator[Flow]:
 
 
 def _vpn(site: Site) -> Iterator[Flow]:
+    if not site.platform:
+        return  # not enrolled: nothing
     pins = sample(site)
     for platform in site.platform:
         for host, port in ((platform.address, platform.port), *((s.address, s.port) for s in platform.redirect)):
@@ -223,3 +229,8 @@ def _wan(site: Site, learned: Learned) -> Iterator[Flow]:
         yield Flow(("in",), UDP, (far,), None, (port,), content=content)
         yield Flow(("out",), UDP, None, (far,), None, (port,), content=content)
         yield Flow(("frame",), UDP, own, (far,), None, (port,), content=content)
+    # The user whose hole it is sends in the trial, too.
+    city, door = sample(site).enrolment
+    yield Flow(("in",), TCP, (city,), None, (door,), opens=False)
+    yield Flow(("out",), TCP, None, (city,), None, (door,))
+    yield Flow(("frame",), TCP, own, (city,), None, (door,))

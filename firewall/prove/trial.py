@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from firewall.nft import Nft
-from firewall.prove.cases import opened
+from firewall.prove.cases import SPARE_TUNNEL, opened
 from firewall.prove.flows import own_addresses, recorders
 from firewall.prove.packet import ARP, Case, Outcome, Room, Way
 from firewall.prove.rooms import Scratch, cable
@@ -70,7 +70,7 @@ class Stage:
         self.rooms = {name: Scratch(name) for name in ROOMS}
         self._ports: dict[Room, list[str]] = {
             "lan": [site.lan.link],
-            "vpn": [t.name for t in site.tunnel],
+            "vpn": [t.name for t in site.tunnel] or [SPARE_TUNNEL[0]],
             "wan": [site.uplink.port],
         }
         self._macs: dict[Room, str] = {}
@@ -97,10 +97,11 @@ class Stage:
         lan.run("ip", "addr", "add", str(site.lan.address), "dev", site.lan.link)
         for room, port in ((lan, site.lan.link), (wan, site.uplink.port)):
             room.run("ip", "addr", "add", "fe80::2/64", "dev", port, "nodad")
-        for tunnel in site.tunnel:
-            vpn.run("ip", "link", "set", tunnel.name, "arp", "off")
-            vpn.run("ip", "addr", "add", str(tunnel.address), "dev", tunnel.name)
-        vpn.run("ip", "route", "add", "default", "dev", site.tunnel[0].name)
+        tunnels = [(tunnel.name, str(tunnel.address)) for tunnel in site.tunnel] or [SPARE_TUNNEL]
+        for name, address in tunnels:
+            vpn.run("ip", "link", "set", name, "arp", "off")
+            vpn.run("ip", "addr", "add", address, "dev", name)
+        vpn.run("ip", "route", "add", "default", "dev", tunnels[0][0])
         own = own_addresses(site, learned)["wan"]
         uplink = (
             site.uplink.address if site.uplink.mode == "static" else learned.lease.address if learned.lease else None

@@ -39,6 +39,7 @@ def sites() -> dict[str, Site]:
         "monitored": site.model_copy(update={"monitoring": Monitoring(readers=(IPv4Address("100.64.255.20"),))}),
         "no recorder": site.model_copy(update={"recorder": (), "channel": ()}),
         "no control": site.model_copy(update={"control": None}),
+        "not enrolled": site.model_copy(update={"site": None, "tunnel": (), "platform": (), "control": None}),
     }
 
 
