@@ -25,6 +25,8 @@ MAX_TUNNELS = 4
 MAX_PLATFORMS = 4
 MAX_FINDINGS = 200
 _OWN_NAMES = ("lo", "all", "default")
+#: What a box calls its tunnels before the city has named them: it makes a key for each.
+PLANES = ("wg-a", "wg-b")
 #: Where the city's monitoring asks, on each tunnel's address (``monitoring``).
 METRICS_PORT = 9750
 #: The macvlan of a one-arm box; a VLAN's link is called after its number.

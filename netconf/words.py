@@ -14,6 +14,7 @@ from netconf.sentences.bodies import BODIES, ITEM, STRICT
 from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.crossing import CROSSING
+from netconf.sentences.enrolment import ENROLMENT
 from netconf.sentences.faults import FAULTS
 from netconf.sentences.form import Words
 from netconf.sentences.lab import LAB
@@ -43,6 +44,7 @@ TABLE: dict[str, Words] = (
     | CROSSING
     | REQUESTS
     | CHANGES
+    | ENROLMENT
     | PROOFS
     | PAGES
     | UPLINK

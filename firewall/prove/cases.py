@@ -100,9 +100,7 @@ def _lan(site: Site) -> Iterator[Case]:
     yield _split("lan", "SIP of a known recorder, in two pieces", sip)
     yield _split("lan", "media of an open view, in two pieces", base)
     yield said("A02", "SIP of a known recorder on a connection", replace(sip, protocol=TCP, flags="PA"), True)
-    yield said(
-        "K04", "to the tunnel's address from the LAN", replace(base, target=_inner(site)), False
-    )
+    yield said("K04", "to the tunnel's address from the LAN", replace(base, target=_inner(site)), False)
     yield said("K04", "to 127.0.0.1 from the LAN", replace(base, target="127.0.0.1"), False)
     yield said("K04", "from 127.0.0.1", replace(base, source="127.0.0.1"), False)
     yield said("K04", "from the box's own address", replace(base, source=own), False)
@@ -306,7 +304,9 @@ def _vpn_without_city() -> Iterator[Case]:
     yield Case("A23", "vpn", "in", "a ping, before the box is enrolled", replace(came, protocol=ICMP, flags=""), False)
     goes = _back(came, flags="S")
     yield Case("A23", "vpn", "out", "anything outward, before the box is enrolled", goes, False)
-    yield Case("A23", "vpn", "out", "media, before the box is enrolled", replace(goes, protocol=UDP, payload=rtp()), False)
+    yield Case(
+        "A23", "vpn", "out", "media, before the box is enrolled", replace(goes, protocol=UDP, payload=rtp()), False
+    )
 
 
 def _enrolment(site: Site, own: str, wired: bool) -> Iterator[Case]:
