@@ -17,7 +17,7 @@ PREFIX := /opt/snowgate
 SECONDS := 60
 FUZZ := build/fuzz-venv
 
-UNITS := snowgate-proof.timer snowgate-proof.path snowgate-closed snowgate-keeper snowgate-uplink snowgate-prove snowgate-ferry snowgate-site snowgate-city
+UNITS := snowgate-proof.timer snowgate-proof.path snowgate-closed snowgate-keeper snowgate-uplink snowgate-enrol snowgate-prove snowgate-ferry snowgate-site snowgate-city
 
 .DEFAULT_GOAL := help
 .PHONY: help setup packages tools demo test check bench bench-peers fuzz install uninstall clean

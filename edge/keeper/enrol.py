@@ -59,17 +59,14 @@ class Enrolling:
         asked = None if self._asked_at is None else now - self._asked_at
         return why_open(site, self.door(), self._handshakes.dead_seconds(now), asked)
 
-    def keys(self, site: Site, now: float) -> dict[str, Any]:
-        """Return what the city asks a box for: the public keys of its tunnels, made where there are none.
-
-        Raises:
-            SecretDamaged, OSError: a key is none, or cannot be made.
-        """
-        names = tuple(tunnel.name for tunnel in site.tunnel) or PLANES
-        return {
-            "wireguard": {name: secrets.ensure_wireguard_key(self._folder, name) for name in names},
-            "open": self._open_until > now,
-        }
+    def keys(self, site: Site | None) -> dict[str, str]:
+        """Return the public key of each tunnel, made where there is none; nothing when one is damaged."""
+        names = () if site is None else tuple(tunnel.name for tunnel in site.tunnel) or PLANES
+        try:
+            return {name: secrets.ensure_wireguard_key(self._folder, name) for name in names}
+        except (secrets.SecretDamaged, OSError):
+            self._counters["key_damaged"] += 1
+            return {}
 
     def open(self, site: Site | None, now: float) -> bool:
         """Open the hole for ``hole.HOLE_SECONDS`` if there is a reason; return whether it is open."""
@@ -118,6 +115,7 @@ class Enrolling:
             "port": door.port if door else 0,
             "ca": door.ca if door else "",
             "city_key": base64.b64encode(city.public_bytes_raw()).decode("ascii") if city else "",
+            "wireguard": self.keys(site),
             "hole": self.why(site, now),
             "open": self._open_until > now,
         }

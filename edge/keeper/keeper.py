@@ -210,15 +210,10 @@ class Keeper:
     def _keys(self, request: Keys, now: float) -> Answer:
         """What enrol needs to know; with ``go`` the hole is opened for it, if there is a reason."""
         site = self._store.site
-        try:
-            if request.go:
-                self._enrolling.open(site, now)
-            asked = {} if site is None else self._enrolling.keys(site, now)
-        except (secrets.SecretDamaged, OSError):
-            self.counters["key_damaged"] += 1
-            return Refusal("key_damaged", (finding("secret_damaged_named", name="WireGuard"),))
-        told = {"device": self._device, "clock_behind": self._clock_behind(), "change": self._commit.state.value}
-        return StatusReport(self._enrolling.facts(site, now) | asked | told)
+        if request.go:
+            self._enrolling.open(site, now)
+        told = {"device": self._device, "clock_behind": self._clock_behind()}
+        return StatusReport(self._enrolling.facts(site, now) | told)
 
     def _agent(self, request: HandOver | CityAnswer) -> Answer:
         """Take the city's signed word, which agent or enrol brought; a change of it is the agent's to confirm."""

@@ -20,9 +20,9 @@ ENROLMENT = {
         "请用市级平台提供的登记包执行 snowgate enrol。",
     ),
     "enrol_waits": Words(
-        "The city has been asked and a person there must approve this box: the code is {code}.",
+        "The city has been asked and a person there must approve this box: the code is {digits}.",
         "Read the code to the city; it must show the same one.",
-        "已向市级平台申请，等待人工核准：核对码 {code}。",
+        "已向市级平台申请，等待人工核准：核对码 {digits}。",
         "请将核对码告知市级平台，两边须一致。",
     ),
     "enrol_asking": Words(
