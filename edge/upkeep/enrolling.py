@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import AskCity, ControlError, Refusal, Status, StatusReport
+from edge.io import credentials
 from edge.io import status as status_file
 from edge.io.confirmed import add_places
 from edge.upkeep import board
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     given.add_argument("--status", action="store_true", help="show the code again, and how it stands")
     given.add_argument("--ask", action="store_true", help="have the city asked now, with the tunnels dead")
     parser.add_argument("--language", choices=("en", "zh-CN"), default="en")
-    add_places(parser, "run", "secrets")
+    add_places(parser, "run", "state", "secrets")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
         return _ask(args)
     try:
         bundle = read_bundle(_read(args))
-        wrong = refusal(bundle, args.secrets)
+        wrong = refusal(bundle, args.state, args.secrets)
         if wrong is not None:
             return _tell(args, wrong)
         device = secrets.ensure_device_key(args.secrets / "device")
@@ -60,13 +61,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def refusal(bundle: Bundle, hidden: Path) -> Finding | None:
+def refusal(bundle: Bundle, state: Path, hidden: Path) -> Finding | None:
     """Return why a box does not take a bundle: it belongs to another city, or is another site of this one.
+
+    A bundle that no city has answered with a certificate binds nobody: another takes its place.
 
     Raises:
         SecretDamaged, OSError: what it belongs to cannot be read.
     """
     city, door = secrets.read_city_key(hidden / "keeper"), secrets.read_door(hidden / "keeper")
+    if door is not None and not (state / "enrol" / credentials.CERTIFICATE_FILE).exists():
+        return None
     given = Ed25519PublicKey.from_public_bytes(base64.b64decode(bundle.city_key))
     if city is not None and city.public_bytes_raw() != given.public_bytes_raw():
         return finding("bundle_other_city")
