@@ -47,6 +47,8 @@ CHANGE_SECONDS = 40.0
 #: It beats before each thing that it waits for; only a longer silence means that it hangs.
 SILENCE_SECONDS = CHANGE_SECONDS + 5.0
 MOST_FAULTS = 64
+#: What a server may mean our certificate by: one that closes at once takes its own alert along (RFC 8446 4.4.2.4).
+_PERHAPS_OURS = frozenset(("server_refuses_certificate", "server_tls_broken"))
 _PROGRAMS = ("siteside", "cityside", "ferry")
 
 
@@ -100,7 +102,7 @@ class Agent:
             answer = self._link.post(server, report, self._known, time.time())
         except (LinkRefused, HttpsRefused) as wrong:
             self._say_away(wrong.rule)
-            if isinstance(wrong, LinkRefused) or wrong.rule == "server_refuses_certificate":
+            if isinstance(wrong, LinkRefused) or wrong.rule in _PERHAPS_OURS:
                 self._ask_anew(server)
             return None
         except OSError as wrong:

@@ -22,7 +22,7 @@ _PIECE_BYTES = 1 << 14
 #: X509_V_FLAG_NO_CHECK_TIME (openssl/x509_vfy.h).
 _NO_CHECK_TIME = 0x200000
 #: X509_verify_cert's errors (ibid.).
-_OTHER_CA, _OTHER_NAME = frozenset((2, 18, 19, 20, 21)), frozenset((62, 64))
+_OTHER_CA, _OTHER_NAME = frozenset((2, 7, 18, 19, 20, 21)), frozenset((62, 64))
 
 
 class HttpsRefused(Exception):

@@ -13,18 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import AskCity, ControlError, Refusal, Status, StatusReport
+from edge.faults.enrolment import standing, why_revoked
 from edge.io import credentials
 from edge.io import status as status_file
 from edge.io.confirmed import add_places
 from edge.upkeep import board
 from netconf import durable, enrolment, secrets, words
 from netconf.enrolment import Bundle, EnrolmentRefused, read_bundle
-from netconf.finding import Finding, Severity, finding
-
-_STATES = {
-    "asking": "enrol_asking", "pending": "enrol_waits", "trying": "enrol_trying", "refused": "enrol_refused",
-    "revoked": "revoked",
-}  # fmt: skip
+from netconf.finding import Finding, finding
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -100,38 +96,21 @@ def _print_code(args: argparse.Namespace, code: str) -> None:
 
 
 def _show(args: argparse.Namespace) -> int:
-    said: Any = status_file.read(args.run, "enrol") or {}
+    said: dict[str, Any] = {name: status_file.read(args.run, name) for name in ("enrol", "agent")}
     try:
-        facts = _keeper(args.run)
+        answer = ask(args.run, Status(), seconds=SMALL_SECONDS)
+        said["keeper"] = answer.facts if isinstance(answer, StatusReport) else {}
     except (OSError, ControlError):
         return _tell(args, finding("keeper_away"))
-    if facts.get("enrolled") and said.get("state") != "revoked":
-        print("Enrolled." if args.language == "en" else "已注册到市平台。")
-        print(f"{facts.get('site', '')} {facts.get('address', '')}:{facts.get('port', '')}")
-        return 0
-    found = standing(facts, said)
-    if said.get("revoked"):
-        at = datetime.fromtimestamp(int(said["revoked"]["at"]), UTC).isoformat()
-        print(f"{at} {said['revoked']['reason']}")
-    return _tell(args, found)
-
-
-def standing(facts: dict[str, Any], said: dict[str, Any]) -> Finding:
-    """Return how enrolment stands, of what keeper and enrol say; a finding of ``words``."""
-    state = str(said.get("state", ""))
-    if not facts.get("site") or state not in _STATES:
-        return finding("not_enrolled" if not facts.get("site") else "enrol_asking", severity=Severity.WARNING)
-    if state == "pending":
-        return finding("enrol_waits", severity=Severity.WARNING, digits=said.get("code", "?"))
-    rule = str(said.get("rule") or "")
-    if state in ("asking", "refused") and words.of(rule) is not None:
-        return finding(rule, severity=Severity.WARNING)
-    return finding(_STATES[state], severity=Severity.WARNING)
-
-
-def _keeper(run: Path) -> dict[str, Any]:
-    answer = ask(run, Status(), seconds=SMALL_SECONDS)
-    return answer.facts.get("enrolment", {}) if isinstance(answer, StatusReport) else {}
+    found, revoked = standing(said), why_revoked(said)
+    if revoked is not None:
+        print(f"{datetime.fromtimestamp(revoked[0], UTC).isoformat()} {revoked[1]}")
+    if found is not None:
+        return _tell(args, found)
+    known = said["keeper"].get("enrolment", {})
+    print("Enrolled." if args.language == "en" else "已注册到市平台。")
+    print(f"{known.get('site', '')} {known.get('address', '')}:{known.get('port', '')}")
+    return 0
 
 
 def _ask(args: argparse.Namespace) -> int:
