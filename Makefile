@@ -82,7 +82,7 @@ $(FUZZ)/.installed: pyproject.toml
 	@$(FUZZ)/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: -r $(FUZZ)/wanted
 	@touch $@
 
-fuzz: $(FUZZ)/.installed ## octets that nobody thought of, for the readers of SIP, SDP and MANSCDP (SECONDS=60)
+fuzz: $(FUZZ)/.installed ## octets that nobody thought of, for the readers of SIP, SDP, MANSCDP and enrolment (SECONDS=60)
 	@$(FUZZ)/bin/python -m tests.fuzz $(SECONDS)
 
 install: $(STAMP) ## put it on this machine, as root: /opt/snowgate, units, users, folders (DESTDIR= for an image's root)
