@@ -85,7 +85,7 @@ def fetch_ca(server: Server, pin: str) -> bytes:
     return pem
 
 
-def ask(server: Server, ca: x509.Certificate, now: float | None, request: EnrolRequest, asker: Asker) -> Answer:
+def ask_door(server: Server, ca: x509.Certificate, now: float | None, request: EnrolRequest, asker: Asker) -> Answer:
     """Put the signed request to the door and return its answer; ``now`` as for ``certificates.believable``.
 
     Raises:

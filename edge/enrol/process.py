@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from edge.control.client import SMALL_SECONDS
 from edge.control.client import ask as ask_keeper
 from edge.control.wire import ControlError, HandOver, Keys, Refusal, StatusReport
-from edge.enrol.conversation import Answer, AnswerWrong, Approved, Asker, Pending, Refused, Revoked, ask, fetch_ca
+from edge.enrol.conversation import Answer, AnswerWrong, Approved, Asker, Pending, Refused, Revoked, ask_door, fetch_ca
 from edge.enrol.machine import Event, Machine, State
 from edge.io import credentials
 from edge.io.confirmed import Places, places
@@ -149,7 +149,7 @@ class Enrol:
         certified = self._claimless and held is not None and held.certificate is not None
         request = self._asked(known, None if certified else claimed, device)
         asker = Asker(known.site, known.pin, known.city, device, known.device)
-        return ask(
+        return ask_door(
             known.server, ca, certificates.believable(time.time(), ca, behind=known.clock_behind), request, asker
         )
 

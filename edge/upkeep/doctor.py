@@ -146,7 +146,7 @@ def _programs(facts: Facts) -> Iterator[Finding]:
             name not in facts.said
             and not (name in _CITYS and _bare(facts))
             and facts.processes.get(name, {}).get("state", "RUNNING") == "RUNNING"
-            and (name not in ("agent", "enrol") or name in facts.processes)
+            and (name != "agent" or "agent" in facts.processes)
         ):
             yield finding("program_says_nothing", name=name)
 

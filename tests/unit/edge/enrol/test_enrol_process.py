@@ -222,7 +222,7 @@ def test_f10_killed_at_any_step_it_goes_on_and_ends_enrolled(
         (stepping if path.is_relative_to(yard.folder / "state") else real_write)(path, *rest)
 
     monkeypatch.setattr(durable, "write", write)
-    monkeypatch.setattr(process, "ask", step(process.ask))
+    monkeypatch.setattr(process, "ask_door", step(process.ask_door))
     handing = step(real_ask)
     monkeypatch.setattr(
         process,
