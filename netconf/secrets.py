@@ -84,6 +84,44 @@ def read_wireguard_key(folder: Path, tunnel: str) -> str:
     return private
 
 
+def preshared_name(tunnel: str) -> str:
+    """Return the name of the file with a tunnel's preshared key."""
+    return f"psk-{_checked(tunnel)}"
+
+
+def read_preshared_key(folder: Path, tunnel: str) -> str:
+    """Return the key that a tunnel shares with its concentrator (base64), "" when there is none. As secret as a private key.
+
+    Raises:
+        SecretDamaged: the file holds something else than 32 octets.
+        OSError: it cannot be read.
+    """
+    path = folder / preshared_name(tunnel)
+    try:
+        text = durable.read(path, MAX_SECRET_BYTES).decode("ascii").strip()
+        raw = base64.b64decode(text, validate=True)
+    except FileNotFoundError:
+        return ""
+    except ValueError:
+        raise SecretDamaged(path.name) from None
+    if len(raw) != 32 or base64.b64encode(raw).decode("ascii") != text:
+        raise SecretDamaged(path.name)
+    return text
+
+
+def write_preshared_key(folder: Path, tunnel: str, key: str) -> None:
+    """Share ``key`` (base64) with a tunnel's concentrator from now on.
+
+    Raises:
+        ValueError: it is none of 32 octets.
+        OSError: nothing was changed.
+    """
+    if len(base64.b64decode(key, validate=True)) != 32:
+        raise ValueError("preshared key")
+    _ensure(folder)
+    durable.write(folder / preshared_name(tunnel), key.encode("ascii") + b"\n")
+
+
 def ensure_device_key(folder: Path) -> ec.EllipticCurvePrivateKey:
     """Make the box's own key (P-256) if there is none, and return it. It never leaves the box.
 
@@ -135,31 +173,6 @@ def write_city_key(folder: Path, key: Ed25519PublicKey) -> None:
     """Know a city by its key from now on."""
     _ensure(folder)
     durable.write(folder / "city.pub", base64.b64encode(key.public_bytes_raw()) + b"\n", 0o644)
-
-
-def read_psk(folder: Path, tunnel: str) -> str | None:
-    """Return the tunnel's preshared key (32 octets, base64), or None when it has none. Keep it out of every repr and log.
-
-    Raises:
-        SecretDamaged: the file holds something else.
-        OSError: it cannot be read.
-    """
-    path = folder / f"psk-{_checked(tunnel)}.key"
-    try:
-        text = durable.read(path, MAX_SECRET_BYTES).decode("ascii").strip()
-        if len(base64.b64decode(text, validate=True)) != 32:
-            raise SecretDamaged(path.name)
-    except FileNotFoundError:
-        return None
-    except ValueError:
-        raise SecretDamaged(path.name) from None
-    return text
-
-
-def write_psk(folder: Path, tunnel: str, psk: str) -> None:
-    """Keep a tunnel's preshared key (base64)."""
-    _ensure(folder)
-    durable.write(folder / f"psk-{_checked(tunnel)}.key", psk.encode("ascii") + b"\n")
 
 
 def read_door(folder: Path) -> enrolment.Door | None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,8 +93,8 @@ class Files:
         """Keep what stands there, once, and of a name that comes later when it comes."""
         before = self._before() or {"psk": {}, "sip": {}}
         found: dict[str, dict[str, str | None]] = {
-            "psk": {name: _or_none(secrets.read_psk, self._keepers, name) for name in {t.name for t in site.tunnel}},
-            "sip": {name: _or_none(secrets.read_password, self._citysides, f"platform-{name}") for name in wanted.sip},
+            "psk": {name: self._shared(name) for name in {t.name for t in site.tunnel}},
+            "sip": {name: self._said(f"platform-{name}") for name in wanted.sip},
         }
         kept = {kind: found[kind] | before[kind] for kind in found}
         if kept != self._before():
@@ -122,17 +121,23 @@ class Files:
             return None
 
     def _psk(self, tunnel: str, psk: str | None) -> bool:
-        if _or_none(secrets.read_psk, self._keepers, tunnel) == psk:
+        if self._shared(tunnel) == psk:
             return False
         if psk is None:
-            (self._keepers / f"psk-{tunnel}.key").unlink(missing_ok=True)
+            (self._keepers / secrets.preshared_name(tunnel)).unlink(missing_ok=True)
         else:
-            secrets.write_psk(self._keepers, tunnel, psk)
+            secrets.write_preshared_key(self._keepers, tunnel, psk)
         return True
+
+    def _shared(self, tunnel: str) -> str | None:
+        try:
+            return secrets.read_preshared_key(self._keepers, tunnel) or None
+        except secrets.SecretDamaged:
+            return None  # it is written anew
 
     def _password(self, platform: str, password: str | None) -> bool:
         name = f"platform-{platform}"
-        if _or_none(secrets.read_password, self._citysides, name) == password:
+        if self._said(name) == password:
             return False
         if password is None:
             (self._citysides / f"{name}.password").unlink(missing_ok=True)
@@ -140,10 +145,8 @@ class Files:
             secrets.write_password(self._citysides, name, password)
         return True
 
-
-def _or_none(read: Callable[[Path, str], str | None], folder: Path, name: str) -> str | None:
-    """A file that holds something else counts as none: it is written anew."""
-    try:
-        return read(folder, name)
-    except secrets.SecretDamaged:
-        return None
+    def _said(self, name: str) -> str | None:
+        try:
+            return secrets.read_password(self._citysides, name)
+        except secrets.SecretDamaged:
+            return None

@@ -23,6 +23,7 @@ from edge.control.wire import (
     StatusReport,
     Waiting,
 )
+from edge.faults.enrolment import standing
 from edge.io import status as status_file
 from edge.io.confirmed import add_places
 from netconf import durable, words
@@ -30,7 +31,7 @@ from netconf.check import read_site
 from netconf.finding import Finding, Severity, finding
 from netconf.model import MAX_SITE_BYTES
 
-_PROGRAMS = ("siteside", "ferry", "cityside", "uplink")
+_PROGRAMS = ("siteside", "ferry", "cityside", "uplink", "enrol", "agent")
 
 
 def add_check(parser: argparse.ArgumentParser) -> None:
@@ -173,6 +174,9 @@ def status(args: argparse.Namespace) -> int:
 def _tell(facts: dict[str, Any], language: str) -> None:
     english = language == "en"
     keeper, site = facts.get("keeper") or {}, facts.get("siteside") or {}
+    stands = standing(facts)
+    if stands is not None:
+        print("\n".join(words.report((stands,), "en" if english else "zh-CN")))
     for name, tunnel in keeper.get("tunnels", {}).items():
         age = tunnel.get("handshake_age_seconds")
         never, told = ("never" if english else "从未"), (f"{age} s" if english else f"{age} 秒前")

@@ -194,6 +194,8 @@ class Enrol:
         credentials.keep(self._where.state, "enrol", answer.certificate)
         self._forget_revocation()
         self._log.say("enrol_certificate_kept")
+        if not answer.layer:
+            return Event.APPROVED
         self._supervisor.beat()
         handed = ask_keeper(self._where.run, HandOver(answer.layer), "enrol", CHANGE_SECONDS)
         if isinstance(handed, Refusal):

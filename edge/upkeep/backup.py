@@ -26,6 +26,7 @@ MAX_FILES = 512
 #: Which files, with which rights; and whether they are the city's mark on this very box.
 _KINDS = (
     (re.compile(r"secrets/keeper/[a-z0-9][a-z0-9-]{0,40}\.key"), 0o600, True),
+    (re.compile(r"secrets/keeper/psk-[a-z0-9-]{1,40}"), 0o600, True),
     (re.compile(r"secrets/keeper/city\.pub"), 0o644, True),
     (re.compile(r"secrets/keeper/(enrolment|before-sealed)\.json"), 0o600, True),
     (re.compile(r"state/enrol/(ca|certificate)\.pem"), 0o640, True),

@@ -104,7 +104,7 @@ class House(Bench):
     def kept(self) -> dict[str, str | None]:
         """The secrets in force."""
         return {
-            "psk": secrets.read_psk(self.folders.secrets, "wg-a"),
+            "psk": secrets.read_preshared_key(self.folders.secrets, "wg-a") or None,
             "sip": secrets.read_password(self.folders.cityside, f"platform-{PLATFORM}"),
         }
 

@@ -9,6 +9,7 @@ The judge is a capture at the far end of the uplink: WireGuard, ARP, and that on
 from __future__ import annotations
 
 import base64
+import datetime
 import http.client
 import json
 import socket
@@ -21,6 +22,7 @@ from typing import Any
 
 import pytest
 
+from edge.io import credentials
 from edge.lab import private, topology
 from edge.lab.authority import Authority
 from edge.lab.capture import Uplink
@@ -197,6 +199,25 @@ def test_the_approved_box_proves_its_tunnel_and_registers_with_the_password_that
     assert done.returncode == 0
     assert "Enrolled" in done.stdout
     assert snowgate("enrol", bundle(ca="0" * 64)).returncode == 1, "it belongs to a city now"
+
+
+def test_f32_a_certificate_that_has_run_out_is_mended_in_the_tunnel_which_does_not_know_it(street: Street) -> None:
+    key = secrets.ensure_device_key(SECRETS / "device").public_key()
+    day = datetime.timedelta(days=1)
+    old = Authority(CONTROL).device(key, "34020000002008000001", begins=-2 * day, ends=-day)
+    reports = (CONTROL / "report.json").stat().st_mtime_ns
+    credentials.keep(STATE, "enrol", old)
+    eventually(lambda: '"code": "certificate_expired"' in agent_log(street), 30, "it is said")
+    eventually(lambda: '"code": "certificate_renewed"' in agent_log(street), 30, "and another is there")
+    eventually(lambda: (CONTROL / "report.json").stat().st_mtime_ns > reports, 30, "it reports again")
+    assert (STATE / "agent" / "certificate.pem").exists()
+    assert street.said("cityside")["registered"]
+    age = street.status()["keeper"]["tunnels"]["wg-a"]["handshake_age_seconds"]
+    assert age is not None
+
+
+def agent_log(street: Street) -> str:
+    return (street.logs / "agent.log").read_text(encoding="utf-8")
 
 
 def test_afterwards_the_hole_is_shut_and_the_uplink_has_carried_nothing_else(street: Street, uplink: Uplink) -> None:
