@@ -327,6 +327,15 @@ def _enrolment(site: Site, own: str, wired: bool) -> Iterator[Case]:
         ("V05", "out", "a hole that was closed", asks, False, hole.closed()),
         ("V05", "in", "answers through a hole that was closed", answers, False, hole.closed()),
         ("V05", "frame", "a hole that was closed, as a frame", asks, False, hole.closed()),
+        # As it was, for what comes after.
+        (
+            "A24",
+            "out",
+            "a hole that was opened again",
+            asks,
+            wired,
+            hole.closed() + hole.opened(os.geteuid(), IPv4Address(city), door, 600),
+        ),
     ]
     for id_, way, words, packet, good, before in rows:
         yield Case(id_, "wan", way, words, packet, good, before=before)
