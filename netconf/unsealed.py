@@ -94,7 +94,7 @@ class Files:
         before = self._before() or {"psk": {}, "sip": {}}
         found: dict[str, dict[str, str | None]] = {
             "psk": {name: self._shared(name) for name in {t.name for t in site.tunnel}},
-            "sip": {name: self._said(f"platform-{name}") for name in wanted.sip},
+            "sip": {name: self._password_in(f"platform-{name}") for name in wanted.sip},
         }
         kept = {kind: found[kind] | before[kind] for kind in found}
         if kept != self._before():
@@ -137,7 +137,7 @@ class Files:
 
     def _password(self, platform: str, password: str | None) -> bool:
         name = f"platform-{platform}"
-        if self._said(name) == password:
+        if self._password_in(name) == password:
             return False
         if password is None:
             (self._citysides / f"{name}.password").unlink(missing_ok=True)
@@ -145,7 +145,7 @@ class Files:
             secrets.write_password(self._citysides, name, password)
         return True
 
-    def _said(self, name: str) -> str | None:
+    def _password_in(self, name: str) -> str | None:
         try:
             return secrets.read_password(self._citysides, name)
         except secrets.SecretDamaged:
