@@ -6,7 +6,7 @@ what may be gone is preceded by an add for the same reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from firewall.ruleset import TABLE
@@ -22,9 +22,9 @@ class Pin:
     kbytes_per_second: int
 
 
-def inward(sources: tuple[IPv4Address, ...], port: int, payload_type: int, kbytes_per_second: int) -> Pin:
-    """Return what lets media in from a recorder's media addresses to our port, in datagrams."""
-    keys = tuple(f"{source} . {port} . {payload_type}" for source in sources)
+def inward(sources: tuple[IPv4Address, ...], port: int, payload_types: tuple[int, ...], kbytes_per_second: int) -> Pin:
+    """Return what lets media of some payload types in from a recorder's media addresses to our port, in datagrams."""
+    keys = tuple(f"{source} . {port} . {payload_type}" for source in sources for payload_type in payload_types)
     return Pin("lan", "media", keys, kbytes_per_second)
 
 
@@ -64,6 +64,14 @@ def opened(pin: Pin, ttl_seconds: int) -> dict[str, str]:
         for key in pin.keys
     )
     return {pin.namespace: script}
+
+
+def changed(old: Pin, new: Pin, ttl_seconds: int) -> dict[str, str]:
+    """Return the scripts that open a pin in the place of another: what only that one let through is closed."""
+    alike = (old.namespace, old.chosen) == (new.namespace, new.chosen)
+    scripts = closed(replace(old, keys=tuple(key for key in old.keys if not alike or key not in new.keys)))
+    scripts[new.namespace] = scripts.get(new.namespace, "") + opened(new, ttl_seconds)[new.namespace]
+    return scripts
 
 
 def closed(pin: Pin) -> dict[str, str]:

@@ -23,6 +23,7 @@ from edge.manscdp.events import Broadcast
 from edge.manscdp.form import LATEST
 from edge.manscdp.messages import Message
 from edge.records.types import (
+    FORMATS,
     CallLives,
     CallsTold,
     CatalogItem,
@@ -40,12 +41,12 @@ from edge.records.types import (
     Record,
 )
 from edge.sdp.description import FRAMED, MediaDescription
+from edge.sdp.formats import carried, named
 from edge.sip.address import Address
 from edge.sip.chance import Chance
 from netconf import words
 from netconf.model import Platform, Site
 
-PS_PAYLOAD_TYPE = 96
 _VIEWER_BYTES = 96
 _RIGHTS = ("right_not_granted", "right_not_allowed", "channel_not_shared")
 #: What a view's kind is called in SDP (2016 annex F).
@@ -283,8 +284,10 @@ class CitySide:
         if target is None:
             return 404, "channel_unknown"
         kind = KINDS.get(offer.session_name)
-        if kind is None or not _carried(offer) or PS_PAYLOAD_TYPE not in offer.payload_types:
+        if kind is None or not _carried(offer):
             return 488, "sdp_unacceptable"
+        if not carried(offer):
+            return 488, "encoding_not_carried"
         if kind != "live" and not 0 < offer.start < offer.end <= LATEST:
             return 488, "times_missing"
         if not 1024 <= offer.port <= 65535:
@@ -375,12 +378,16 @@ class CitySide:
         if local is None:
             self._hang_up(call, 503, "media_address_foreign", now)
             return
+        if view.offer is None:
+            return  # it was answered by a process before us
         view.port = local.port
-        if view.offer is not None and view.offer.transport == FRAMED:
+        offered = carried(view.offer)
+        ps, *others = (offered.get(name, 0) for name in FORMATS)
+        if view.offer.transport == FRAMED:
             address = int(IPv4Address(view.offer.address))
-            self._send(MediaDial(call, view.ssrc, PS_PAYLOAD_TYPE, address, view.offer.port, local.port))
+            self._send(MediaDial(call, view.ssrc, ps, address, view.offer.port, local.port, *others))
         else:
-            self._commands.append(PassSink(call, MediaSink(call, view.ssrc, PS_PAYLOAD_TYPE)))
+            self._commands.append(PassSink(call, MediaSink(call, view.ssrc, ps, *others)))
         self._send(view.request)
 
     def on_record(self, record: Record, now: float) -> bool:
@@ -406,7 +413,7 @@ class CitySide:
                 view = self.views[record.call]
                 self._device.tell_end(view.leg, view.issued, now)
         elif isinstance(record, MediaAnswered):
-            self._accept(record.call, now)
+            self._accept(record, now)
         elif isinstance(record, MediaRefused):
             self._hang_up(record.call, record.status, record.reason, now)
         elif isinstance(record, CloseMedia):
@@ -435,8 +442,8 @@ class CitySide:
             self._device.set_catalog(self._tree.catalog(self._entries.values()), now)
             self._unshown = False
 
-    def _accept(self, call: int, now: float) -> None:
-        view = self.views.get(call)
+    def _accept(self, answered: MediaAnswered, now: float) -> None:
+        view = self.views.get(answered.call)
         if view is None or view.answered or view.offer is None:
             return
         view.answered = True
@@ -444,7 +451,7 @@ class CitySide:
             origin_id=view.issued,
             address=str(self._site.tunnel[0].address.ip),
             port=view.port,
-            payload_type=PS_PAYLOAD_TYPE,
+            payload_type=answered.payload_type,
             ssrc=view.ssrc,
         )
         self._device.accept(view.leg, answer, now)
@@ -508,7 +515,10 @@ def _told(offer: MediaDescription, reason: str) -> str:
     """Return what of an offer was at fault, for a person to read."""
     if reason == "media_address_foreign":
         return offer.address
-    return f"{offer.transport} {' '.join(map(str, offer.payload_types))}" if reason == "sdp_unacceptable" else ""
+    types = " ".join(map(str, offer.payload_types))
+    if reason == "encoding_not_carried":
+        return named(offer) or types
+    return f"{offer.transport} {types}" if reason == "sdp_unacceptable" else ""
 
 
 def _label(text: str) -> str:

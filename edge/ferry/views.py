@@ -30,6 +30,7 @@ from edge.ferry.receipts import rank
 from edge.ferry.relay import StreamTold
 from edge.ferry.verify import VerifyRefused
 from edge.records.types import (
+    FORMATS,
     CloseMedia,
     MediaAnswered,
     MediaDial,
@@ -54,7 +55,7 @@ PIN_RENEW_SECONDS = 10.0
 SILENCE_SECONDS = 15.0
 #: A viewer who pauses a recording and goes away holds a pin, two sockets and one of the recorder's few sessions.
 PAUSE_SECONDS = 600.0
-#: What sends something else than a program stream in good RTP for so long is cut off; workers report twice a second.
+#: What sends something else than it agreed to in good RTP for so long is cut off; workers report twice a second.
 FOREIGN_SECONDS = 1.5
 #: A city that never took the connection it asked for; the city side gives up long before.
 DIAL_SECONDS = 40.0
@@ -66,15 +67,16 @@ PIN_KBYTES_PER_MBIT = 150
 STEERED = 4
 #: A view's rate follows its pictures this slowly: some groups of pictures.
 RATE_SECONDS = 8.0
-#: What recorders are asked for (GB/T 28181-2016 annex F).
-PS_PAYLOAD_TYPE = 96
 #: Octets before each packet, by framing.
 _PREFIX = {"datagram": 0, "length": 2, "interleaved": 4}
 #: IPv4 and UDP headers.
 _IP_UDP_BYTES = 28
 _UNKNOWN = Quality()
-#: Octets that show that what comes is no program stream; others are cut out of a good one.
-_FOREIGN = ("ps_unknown", "ps_start_code", "ps_mpeg1", "ps_header", "ps_map", "ps_no_map", "ps_nal")
+#: Octets that show that what comes is not what the recorder agreed to send; others are cut out of a good stream.
+_FOREIGN = (
+    "ps_unknown", "ps_start_code", "ps_mpeg1", "ps_header", "ps_map", "ps_no_map", "ps_nal",
+    "es_forbidden", "es_length", "es_reserved", "es_stap_b", "es_mtap", "es_fu_b", "es_paci", "es_fragment", "es_nal", "es_unit",
+)  # fmt: skip
 
 
 class Views:
@@ -104,7 +106,7 @@ class Views:
         """
         if passed.transport != "udp":
             raise VerifyRefused("descriptor_not_udp")
-        way = Way(passed.local, passed.peer, "udp", sink.ssrc, sink.payload_type, passed.descriptor)
+        way = Way(passed.local, passed.peer, "udp", sink.ssrc, _types(sink), passed.descriptor)
         self._hold(sink.call, way)
 
     def hold_dial(self, dial: MediaDial) -> None:
@@ -114,10 +116,10 @@ class Views:
             VerifyRefused: no honest side sends it.
         """
         peer = (str(IPv4Address(dial.address)), dial.port)
-        self._hold(dial.call, Way((self._dialling, dial.local_port), peer, "tcp", dial.ssrc, dial.payload_type))
+        self._hold(dial.call, Way((self._dialling, dial.local_port), peer, "tcp", dial.ssrc, _types(dial)))
 
     def _hold(self, call: int, way: Way) -> None:
-        if call in self._ways or call in self.views or len(self._ways) >= self._site.max_calls:
+        if not way.types or call in self._ways or call in self.views or len(self._ways) >= self._site.max_calls:
             raise VerifyRefused("sink_unexpected")
         if way.local[0] not in self._tunnels or not any(self._is_media_of(platform, way) for platform in self._media):
             raise VerifyRefused("sink_foreign_address")
@@ -157,21 +159,27 @@ class Views:
             self._let_go(way)
             raise VerifyRefused("sink_of_another_platform")
         view = View(request, way, request.call, now)
-        refusal = self._access.refuses_view(
-            request.platform, request.recorder, request.channel, request.kind, len(self.views)
-        ) or self._crowded(view, now)
+        shared = self._shared(request)
+        refusal = (
+            self._access.refuses_view(
+                request.platform, request.recorder, request.channel, request.kind, len(self.views)
+            )
+            or self._otherwise(view, shared)
+            or self._crowded(view, now)
+        )
         if refusal is not None:
             self._counters[refusal.reason] += 1
             self._let_go(way)
             self._emit(Send(Party.CITY, MediaRefused(request.call, refusal.status, refusal.reason)))
             self._receipt(request.call, view, "refused", refusal.reason)
             return
-        shared = self._shared(request)
+        shared = self._shared(request)  # room may have been made by ending it
         view.pull = request.call if shared is None else shared
         self.views[request.call] = view
         self._receipt(request.call, view, "allowed")
         if shared is None:
-            self.pulls[view.pull] = Pull(request, since=now)
+            asked = tuple(FORMATS[name] for name in way.types)
+            self.pulls[view.pull] = Pull(request, since=now, payload_types=asked)
             self._emit(Send(Party.SITE, request))
         self.pulls[view.pull].views.add(request.call)
         self._ask_out(request.call, view)
@@ -196,6 +204,11 @@ class Views:
             room += each.rate
             self.end(each.request.call, "uplink_yielded", now)
         return None
+
+    def _otherwise(self, view: View, shared: int | None) -> Refusal | None:
+        """Who does not take what the recorder sends already cannot join; it is not asked for anything else meanwhile."""
+        coming = "" if shared is None else self.pulls[shared].format
+        return Refusal(488, "format_not_offered") if coming and coming not in view.way.types else None
 
     def _shared(self, request: OpenMedia) -> int | None:
         """The pull that a view may join: the same camera's, live."""
@@ -228,11 +241,24 @@ class Views:
         self._ask_in(reserved.call, pull)
 
     def answer(self, answered: MediaAnswered, now: float) -> None:
-        """The recorder agreed to send."""
+        """The recorder agreed to send, and has chosen what: who does not take that is refused.
+
+        Raises:
+            CallRefused: no honest side says this now.
+        """
         pull = self.pulls.get(answered.call)
-        if pull is not None:
-            pull.step(Event.ANSWERED, now)
-            self._go_on(pull, now)
+        if pull is None:
+            return
+        pull.step(Event.ANSWERED, now)
+        pull.format, before = answered.format, pull.payload_types
+        pull.payload_types = (answered.payload_type,)
+        for number in sorted(pull.views):
+            if pull.format not in self.views[number].way.types:
+                self._counters["format_not_offered"] += 1
+                self.end(number, "format_not_offered", now, 488)
+        if pull.views and before != pull.payload_types and self._transport(pull) == "udp":
+            self._ask_in(answered.call, pull)  # nothing but what was chosen comes in any more
+        self._go_on(pull, now)
 
     def flow(self, ready: MediaReady, passed: PassedSocket, now: float) -> None:
         """The first good packet is there.
@@ -250,9 +276,11 @@ class Views:
         if (passed.transport == "udp") != (ready.framing == "datagram") or passed.transport != self._transport(pull):
             raise VerifyRefused("source_not_reserved")
         pull.step(Event.READY, now)
+        if (ready.payload_type,) != pull.payload_types:
+            raise VerifyRefused("payload_type_not_answered")
         pull.source, pull.last_good = passed, now
         prefix = _PREFIX[ready.framing]
-        self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type, prefix))
+        self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type, prefix, pull.format))
         self._go_on(pull, now)
 
     def refused(self, refused: MediaRefused, now: float) -> None:
@@ -285,14 +313,16 @@ class Views:
 
     def _on_in(self, number: int, opened: bool, now: float) -> None:
         pull = self.pulls.get(number)
-        if pull is None or pull.state is not State.WAITING_PIN:
+        if pull is None or pull.state not in (State.WAITING_PIN, State.WAITING_MEDIA):
             return
         if not opened:
             self._end_pull(number, "pin_refused", now, 503)
             return
         pull.renewed = now
-        pull.step(Event.PIN_OPENED, now)
-        self._emit(Send(Party.SITE, PinOpened(number)))
+        if pull.state is State.WAITING_PIN:
+            pull.step(Event.PIN_OPENED, now)
+            wanted = ",".join(name for name in FORMATS if FORMATS[name] in pull.payload_types)
+            self._emit(Send(Party.SITE, PinOpened(number, wanted)))
 
     def on_stream(self, told: StreamTold, now: float) -> None:
         """Take a worker's word about a pull."""
@@ -338,19 +368,19 @@ class Views:
             view = self.views[number]
             if view.pinned and not view.answered and pull.state in (State.WAITING_MEDIA, State.FLOWING):
                 view.answered = True
-                self._emit(Send(Party.CITY, MediaAnswered(number)))
+                self._emit(Send(Party.CITY, MediaAnswered(number, pull.format, view.way.types[pull.format])))
             way = view.way
             if view.answered and not view.joined and pull.state is State.FLOWING and way.descriptor is not None:
                 view.join(pull, now)
                 datagram = min(self._tunnels[way.local[0]].mtu - _IP_UDP_BYTES, 2000)
                 most = datagram if way.transport == "udp" else MAX_PACKET_BYTES
-                self._emit(JoinRelay(view.pull, number, way.descriptor, way.ssrc, way.payload_type, most))
+                self._emit(JoinRelay(view.pull, number, way.descriptor, way.ssrc, way.types[pull.format], most))
                 if number != view.pull:  # whoever joins later sees nothing before the next key frame
                     self._emit(Send(Party.SITE, WantKeyFrame(view.pull)))
 
     def _ask_in(self, number: int, pull: Pull) -> None:
         rate, recorder = self._most(pull.request), pull.request.recorder
-        how = (PS_PAYLOAD_TYPE, rate, PIN_TTL_SECONDS, self._transport(pull))
+        how = (pull.payload_types, rate, PIN_TTL_SECONDS, self._transport(pull))
         self._emit(AskKeeper(OpenIn(f"in-{number}", recorder, pull.lan_port, *how)))
 
     def _most(self, request: OpenMedia) -> int:
@@ -485,6 +515,12 @@ class Views:
             "reason": reason,
         }
         self._emit(WriteReceipt("opened" if result == "allowed" else "closed", number, told))
+
+
+def _types(sink: MediaSink | MediaDial) -> dict[str, int]:
+    """The payload types of the formats that a city takes."""
+    offered = {"ps": sink.ps, "h264": sink.h264, "h265": sink.h265}
+    return {name: offered[name] for name in FORMATS if offered[name]}
 
 
 def _figures(quality: Quality) -> dict[str, int]:

@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar, get_type_hints
 
-from edge.records.alphabet import Alphabet, Choice, Digits, Label, Numbers, Whole
+from edge.records.alphabet import Alphabet, Choice, Digits, Label, Numbers, Some, Whole
 
 #: One record is one datagram; no record comes near this.
 MAX_RECORD_BYTES = 1024
@@ -37,8 +37,10 @@ REASONS = (
     "city_unreached",
     "done",
     "edition_lacks",
+    "encoding_not_carried",
     "ended_normally",
     "ferry_unreachable",
+    "format_not_offered",
     "media_address_foreign",
     "media_foreign",
     "media_stopped",
@@ -89,6 +91,9 @@ ACTIONS: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {
     "guard_set": ("alarms", ()),
     "alarm_reset": ("alarms", ((0, 7), (0, 99))),
 }
+#: What may be in the packets: a program stream, or an elementary one that is not wrapped; and the payload types by which
+#: recorders are asked for it (GB/T 28181-2016 annex C.2.4, 2022).
+FORMATS = {"ps": 96, "h264": 98, "h265": 100}
 #: How a recorder's packets come: each in a datagram, or in a connection's frames (RFC 4571, RFC 2326 10.12).
 FRAMINGS = ("datagram", "length", "interleaved")
 REFUSAL_STATUS = (403, 404, 408, 480, 486, 488, 503)
@@ -97,6 +102,9 @@ Code = Annotated[str, Digits(20)]
 CallNumber = Annotated[int, Whole(1, 0xFFFFFFFF)]
 Ssrc = Annotated[int, Whole(0, 0xFFFFFFFF)]
 PayloadType = Annotated[int, Whole(96, 127)]
+#: 0: it is not offered.
+OfferedType = Annotated[int, Whole(96, 127, none=True)]
+Format = Annotated[str, Choice(tuple(FORMATS))]
 Port = Annotated[int, Whole(1024, 65535)]
 Ipv4 = Annotated[int, Whole(0, 0xFFFFFFFF)]
 Flag = Annotated[int, Whole(0, 1)]
@@ -143,14 +151,19 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class MediaSink:
-    """Where the city wants a call's media by UDP: a socket connected to it, and what to stamp into each packet."""
+    """Where the city wants a call's media by UDP: a socket connected to it, and what to stamp into each packet.
+
+    The payload type is that of the format that comes, each as the city's own offer has it.
+    """
 
     number: ClassVar[int] = 3
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.CITY, Party.FERRY),)
     descriptors: ClassVar[int] = 1
     call: CallNumber
     ssrc: Ssrc
-    payload_type: PayloadType
+    ps: OfferedType
+    h264: OfferedType = 0
+    h265: OfferedType = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,22 +200,26 @@ class MediaReserved:
 
 @dataclass(frozen=True, slots=True)
 class PinOpened:
-    """The keeper opened the pin: the recorder may be asked to send."""
+    """The keeper opened the pin: the recorder may be asked to send, in one of these formats, which the viewer takes."""
 
     number: ClassVar[int] = 6
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.FERRY, Party.SITE),)
     descriptors: ClassVar[int] = 0
     call: CallNumber
+    formats: Annotated[str, Some(tuple(FORMATS))] = "ps"
 
 
 @dataclass(frozen=True, slots=True)
 class MediaAnswered:
-    """The recorder agreed to send."""
+    """The recorder agreed to send in this format. ``payload_type`` is the one of the side that speaks or is spoken to: from
+    the site the recorder's, to the city that of the city's own offer."""
 
     number: ClassVar[int] = 7
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _UP
     descriptors: ClassVar[int] = 0
     call: CallNumber
+    format: Format = "ps"
+    payload_type: PayloadType = FORMATS["ps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -483,10 +500,12 @@ class MediaDial:
     descriptors: ClassVar[int] = 0
     call: CallNumber
     ssrc: Ssrc
-    payload_type: PayloadType
+    ps: OfferedType
     address: Ipv4
     port: Port
     local_port: Port
+    h264: OfferedType = 0
+    h265: OfferedType = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ from edge.manscdp.catalog import CatalogEntry
 from edge.mansrtsp.control import PlaybackRequest
 from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
+    FORMATS,
     CallLives,
     CallsTold,
     CatalogItem,
@@ -55,6 +56,7 @@ from edge.records.types import (
     WantKeyFrame,
 )
 from edge.sdp.description import FRAMED, MediaDescription
+from edge.sdp.formats import carried, named
 from edge.sip.chance import Chance
 from edge.siteside.labels import clean
 from edge.siteside.orders import SiteOrders
@@ -67,7 +69,6 @@ ANSWER_SECONDS = 10.0
 FIRST_PACKET_SECONDS = 10.0
 #: A city that hangs up sooner has changed its mind; later, it has waited for a picture in vain.
 PATIENCE_SECONDS = 3.0
-PS_PAYLOAD_TYPE = 96
 #: Refusals of a REGISTER that tell why a recorder of ours is not registered.
 _TURNED_AWAY = ("wrong_password", "digest_malformed", "password_locked", "unknown_address", "unknown_device")
 #: What a view's kind is called in SDP, and the first digit of its SSRC (2016 annex F).
@@ -89,6 +90,9 @@ class View:
     since: float
     port: int = 0
     leg: str = ""
+    #: What the recorder has agreed to send, and by which payload type.
+    format: str = "ps"
+    payload_type: int = FORMATS["ps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +235,7 @@ class SiteSide:
         if isinstance(record, OpenMedia):
             self._open(record, now)
         elif isinstance(record, PinOpened):
-            self._invite(record.call, now)
+            self._invite(record, now)
         elif isinstance(record, CloseMedia):
             self._given_up(record, now)
             self._close(record.call, now)
@@ -295,7 +299,8 @@ class SiteSide:
         view.state, view.since, view.port = State.RESERVED, now, port
         self._send(MediaReserved(call, port))
 
-    def _invite(self, call: int, now: float) -> None:
+    def _invite(self, opened: PinOpened, now: float) -> None:
+        call = opened.call
         view = self.views.get(call)
         if view is None or view.state is not State.RESERVED:
             return
@@ -306,7 +311,7 @@ class SiteSide:
             origin_id=self._site.site.id,
             address=str(self._site.lan.address.ip),
             port=view.port,
-            payload_types=(PS_PAYLOAD_TYPE,),
+            payload_types=tuple(FORMATS[name] for name in opened.formats.split(",")),
             ssrc=int(f"{history}{self._site.site.id[3:8]}{self._chance.number(10000):04d}"),
         )
         media = self._recorders[request.recorder].media
@@ -384,6 +389,7 @@ class SiteSide:
         agreed = [str(address) for address in self._recorders[key[0]].media_addresses]
         facts: dict[str, str | int] = {"recorder": key[0], "channel": key[1], "name": self._shared[key].name}
         facts |= {"reason": reason, "status": status, "about": about, "port": view.port, "online": on}
+        facts |= {"format": view.format, "type": view.payload_type}
         self._troubles.put(key, now, agreed=agreed, **facts)
 
     def _catalog(self, recorder: str, entries: Iterable[CatalogEntry]) -> None:
@@ -445,18 +451,19 @@ class SiteSide:
             return
         sources = frozenset(str(a) for a in self._recorders[view.request.recorder].media_addresses)
         answer, media = event.answer, self._recorders[view.request.recorder].media
-        if answer.address not in sources or not _agrees(answer, media):
-            reason = "media_address_foreign" if answer.address not in sources else "sdp_unacceptable"
-            self._commands.append(Say(reason, view.request.recorder))
-            told = answer.address if reason == "media_address_foreign" else f"{answer.transport} {answer.port}"
+        reason, told = _objection(answer, sources, media)
+        if reason:
+            self._commands.append(Say(reason, f"{view.request.recorder} {told}"))
             self._note(view.leg, reason, now, about=told)
             self._refuse(call, 488, reason)
             self._drop(call, now)
             return
         view.state, view.since = State.WATCHING, now
-        self._send(MediaAnswered(call))
+        # Of several the first is what an answerer would rather send (RFC 3264 6.1).
+        view.format, view.payload_type = next(iter(carried(answer).items()))
+        self._send(MediaAnswered(call, view.format, view.payload_type))
         dial = (answer.address, answer.port) if media == "tcp_active" else None
-        self._commands.append(WatchPort(call, sources, PS_PAYLOAD_TYPE, dial))
+        self._commands.append(WatchPort(call, sources, view.payload_type, dial))
 
     def on_first_packet(self, call: int, ssrc: int, payload_type: int, framing: str, now: float) -> None:
         """The recorder's first good packet stands at the head of the port's queue; the socket is connected to it."""
@@ -509,7 +516,7 @@ class SiteSide:
         if view is None:
             return
         waited = {State.INVITED: "recorder_no_answer", State.WATCHING: "no_media"}.get(view.state)
-        if close.reason in ("media_stopped", "media_foreign"):
+        if close.reason in ("media_stopped", "media_foreign", "format_not_offered"):
             self._note(view.leg, close.reason, now)
         elif waited is not None and now - view.since > PATIENCE_SECONDS:
             self._note(view.leg, waited, now)
@@ -557,6 +564,17 @@ class SiteSide:
             "turned_away": self._turned_away.told(),
             "troubles": self._troubles.told(),
         }
+
+
+def _objection(answer: MediaDescription, sources: frozenset[str], media: str) -> tuple[str, str]:
+    """Return why what a recorder answered cannot be taken, and what of it is at fault; ("", "") when it can."""
+    if answer.address not in sources:
+        return "media_address_foreign", answer.address
+    if not _agrees(answer, media):
+        return "sdp_unacceptable", f"{answer.transport} {answer.port}"
+    if not carried(answer):
+        return "encoding_not_carried", named(answer) or " ".join(map(str, answer.payload_types))
+    return "", ""
 
 
 def _agrees(answer: MediaDescription, media: str) -> bool:

@@ -48,6 +48,10 @@ _SOCKETS = {
     "source_not_reserved": inside(
         "The socket for a recorder's media is not the one that was reserved.", "录像机媒体套接字不是预留的那个。"
     ),
+    "payload_type_not_answered": inside(
+        "A recorder's media is of another payload type than the recorder answered.",
+        "录像机媒体的负载类型与其应答不符。",
+    ),
     "port_not_free": inside(
         "A media port was reserved that is taken or outside the range.", "预留的媒体端口已占用或超出范围。"
     ),

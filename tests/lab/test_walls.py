@@ -119,7 +119,7 @@ class _AllPolicies(frozenset[str]):
         return frozenset()
 
 
-PIN = OpenIn("in-7", NVR, 30000, 96, 2048, 30)
+PIN = OpenIn("in-7", NVR, 30000, (96,), 2048, 30)
 OUT = OpenOut("out-7", "100.64.255.10", 40000, 41000, 2048, 30)
 
 
