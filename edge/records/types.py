@@ -26,37 +26,13 @@ class Party(enum.StrEnum):
 
 #: Why a view was refused or ended. The sentences stand in ``netconf.words``.
 REASONS = (
-    "cancelled",
-    "channel_not_admitted",
-    "channel_not_shared",
-    "channel_unknown",
-    "city_forgot",
-    "city_media_backwards",
-    "city_media_closed",
-    "city_media_unreached",
-    "city_unreached",
-    "done",
-    "edition_lacks",
-    "encoding_not_carried",
-    "ended_normally",
-    "ferry_unreachable",
-    "format_not_offered",
-    "media_address_foreign",
-    "media_foreign",
-    "media_stopped",
-    "no_media",
-    "pin_refused",
-    "recorder_no_answer",
-    "recorder_offline",
-    "recorder_refused",
-    "right_not_allowed",
-    "right_not_granted",
-    "sdp_unacceptable",
-    "side_lost",
-    "too_many_calls",
-    "uplink_full",
-    "uplink_yielded",
-)
+    "cancelled", "channel_not_admitted", "channel_not_shared", "channel_unknown", "city_forgot",
+    "city_media_backwards", "city_media_closed", "city_media_unreached", "city_unreached", "done", "edition_lacks",
+    "encoding_not_carried", "ended_normally", "ferry_unreachable", "format_not_offered", "media_address_foreign",
+    "media_foreign", "media_stopped", "no_media", "pin_refused", "recorder_no_answer", "recorder_offline",
+    "recorder_refused", "right_not_allowed", "right_not_granted", "sdp_unacceptable", "side_lost", "too_many_calls",
+    "uplink_full", "uplink_yielded",
+)  # fmt: skip
 #: What may be viewed: now, what was recorded, and what was recorded as fast as it goes.
 KINDS = ("live", "playback", "download")
 #: What may be granted for a channel: the kinds of view, and what else the city may do with it or hear from it.

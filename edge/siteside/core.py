@@ -451,8 +451,9 @@ class SiteSide:
             return
         sources = frozenset(str(a) for a in self._recorders[view.request.recorder].media_addresses)
         answer, media = event.answer, self._recorders[view.request.recorder].media
-        reason, told = _objection(answer, sources, media)
+        reason = _unusable(answer, sources, media)
         if reason:
+            told = _told(answer, reason)
             self._commands.append(Say(reason, f"{view.request.recorder} {told}"))
             self._note(view.leg, reason, now, about=told)
             self._refuse(call, 488, reason)
@@ -566,15 +567,20 @@ class SiteSide:
         }
 
 
-def _objection(answer: MediaDescription, sources: frozenset[str], media: str) -> tuple[str, str]:
-    """Return why what a recorder answered cannot be taken, and what of it is at fault; ("", "") when it can."""
+def _unusable(answer: MediaDescription, sources: frozenset[str], media: str) -> str:
+    """Return why what a recorder answered cannot be taken, "" when it can."""
     if answer.address not in sources:
-        return "media_address_foreign", answer.address
+        return "media_address_foreign"
     if not _agrees(answer, media):
-        return "sdp_unacceptable", f"{answer.transport} {answer.port}"
-    if not carried(answer):
-        return "encoding_not_carried", named(answer) or " ".join(map(str, answer.payload_types))
-    return "", ""
+        return "sdp_unacceptable"
+    return "" if carried(answer) else "encoding_not_carried"
+
+
+def _told(answer: MediaDescription, reason: str) -> str:
+    """Return what of an answer was at fault, for a person to read."""
+    if reason == "encoding_not_carried":
+        return named(answer) or " ".join(map(str, answer.payload_types))
+    return answer.address if reason == "media_address_foreign" else f"{answer.transport} {answer.port}"
 
 
 def _agrees(answer: MediaDescription, media: str) -> bool:

@@ -384,7 +384,7 @@ def test_two_viewers_share_one_pull_and_the_last_one_ends_it() -> None:
     receipt, *rest = join(script)
     assert isinstance(receipt, WriteReceipt)
     assert rest == [
-        AskKeeper(OUT_8), Send(Party.CITY, MediaAnswered(8)), JoinRelay(7, 8, 20, 300001, 98, 1392),
+        AskKeeper(OUT_8), Send(Party.CITY, MediaAnswered(8, "ps", 98)), JoinRelay(7, 8, 20, 300001, 98, 1392),
         Send(Party.SITE, WantKeyFrame(7)),
     ]  # fmt: skip
     first = ending(script.says(Party.CITY, CloseMedia(7, "ended_normally")))
