@@ -65,7 +65,7 @@ class _Bits:
 
     def signed(self, low: int, high: int) -> int:
         """Return a signed Exp-Golomb number within bounds."""
-        code = self.golomb(256)
+        code = self.golomb(1 << _MAX_ZEROS)
         value = (code + 1) // 2 if code & 1 else -(code // 2)
         if not low <= value <= high:
             raise _Implausible
@@ -203,12 +203,34 @@ class Units:
         return ""
 
     def _sps_264(self, unit: bytes) -> int:
-        """7.3.2.1.1."""
-        bits = _Bits(unit[1:])
+        """7.3.2.1.1, up to what is told for displays (VUI)."""
+        bits = _Bits(unit[1:].rstrip(b"\0"))
         profile, _, level = bits.take(8), bits.take(8), bits.take(8)
         if profile not in _PROFILES_264 or level not in _LEVELS_264:
             raise _Implausible
-        return bits.golomb(31)
+        one = bits.golomb(31)
+        if profile not in (66, 77, 88):
+            chroma = bits.golomb(3)
+            bits.take(chroma == 3)
+            for _ in range(2):
+                bits.golomb(6)
+            bits.take(1)
+            if bits.take(1):
+                _scaling(bits, 12 if chroma == 3 else 8)
+        bits.golomb(12)
+        _order(bits)
+        bits.golomb(16)
+        bits.take(1)
+        wide, high = bits.golomb(1055), bits.golomb(1055)
+        if not bits.take(1):
+            bits.take(1)
+        bits.take(1)
+        if bits.take(1):
+            for most in (wide, wide, high, high):
+                bits.golomb(16 * most + 16)
+        if (wide + 1) * (high + 1) > _MAX_BLOCKS or not (bits.take(1) or bits.at_end()):
+            raise _Implausible
+        return one
 
     def _pps_264(self, unit: bytes) -> int:
         """7.3.2.2, to its end: text and other octets often begin like one."""
@@ -265,6 +287,19 @@ class Units:
         one = bits.golomb(63)
         self._named(33, bits.golomb(15))
         return one
+
+
+def _order(bits: _Bits) -> None:
+    """Go over how pictures are ordered (H.264 7.3.2.1.1)."""
+    kind = bits.golomb(2)
+    if kind == 0:
+        bits.golomb(12)
+    elif kind == 1:
+        bits.take(1)
+        for _ in range(2):
+            bits.signed(-(1 << 16), 1 << 16)
+        for _ in range(bits.golomb(255)):
+            bits.signed(-(1 << 16), 1 << 16)
 
 
 def _scaling(bits: _Bits, lists: int) -> None:
