@@ -21,7 +21,11 @@ SPS, PPS = bytes.fromhex("6742c01eda0280bfe5c044000003000400000300ca3c58ba80"), 
 IDR, PICTURE = b"\x65\x88\x84" + b"\x5a" * 400, b"\x41\x9a\x22" + b"\xa5" * 300
 VPS_5 = bytes.fromhex("40010c01ffff01600000030090000003000003003fba0240")
 SPS_5 = bytes.fromhex("42010101600000030090000003000003003fa005020171f2e5ba4a4c2f016808000003000800000300c840")
-PPS_5, IDR_5, PICTURE_5 = bytes.fromhex("4401c0718312"), b"\x28\x01\xad" + b"\x5a" * 400, b"\x02\x01\xd0" + b"\xa5" * 300
+PPS_5, IDR_5, PICTURE_5 = (
+    bytes.fromhex("4401c0718312"),
+    b"\x28\x01\xad" + b"\x5a" * 400,
+    b"\x02\x01\xd0" + b"\xa5" * 300,
+)
 SETS = {"H264": [SPS, PPS], "H265": [VPS_5, SPS_5, PPS_5]}
 KEY, NEXT = {"H264": IDR, "H265": IDR_5}, {"H264": PICTURE, "H265": PICTURE_5}
 
