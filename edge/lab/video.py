@@ -128,7 +128,8 @@ class Verdict:
     last_number: int = -1
 
 
-_DEMUXERS = {"PS": "mpeg", "H264": "h264", "H265": "hevc"}
+#: What an elementary stream's probing has read must not be thrown away: its first key picture is in it.
+_DEMUXERS = {"PS": ["-fflags", "nobuffer", "-f", "mpeg"], "H264": ["-f", "h264"], "H265": ["-f", "hevc"]}
 
 
 class Judge:
@@ -139,8 +140,8 @@ class Judge:
 
     def __init__(self, encoding: str = "PS") -> None:
         self._encoding = encoding
-        command = ["ffmpeg", "-loglevel", "error", "-fflags", "nobuffer", "-flags", "low_delay", "-probesize", "32768",
-                   "-analyzeduration", "0", "-threads", "1", "-f", _DEMUXERS[encoding], "-i", "pipe:0", "-fps_mode", "passthrough",
+        command = ["ffmpeg", "-loglevel", "error", "-flags", "low_delay", "-probesize", "32768",
+                   "-analyzeduration", "0", "-threads", "1", *_DEMUXERS[encoding], "-i", "pipe:0", "-fps_mode", "passthrough",
                    "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]  # fmt: skip
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)

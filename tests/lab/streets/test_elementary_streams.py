@@ -142,7 +142,7 @@ def test_what_a_city_did_not_offer_to_take_is_refused_by_name(street: Street, ch
     order(ORDERS, f"play {channel}")
     assert refused()["status"] == 488
     eventually(lambda: "answer_format_not_offered" in said(), 20, "the doctor says why")
-    eventually(lambda: street.said("cityside")["counters"].get("format_not_offered"), 20, "it is counted")
+    eventually(lambda: street.upper()["counters"].get("format_not_offered"), 20, "it is counted")
 
 
 def test_who_joins_must_take_what_flows(street: Street, playing: str) -> None:
