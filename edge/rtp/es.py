@@ -118,6 +118,7 @@ class EsInspection:
         if rule:
             return rule
         if self._seeking and not self._units.opens(unit):
+            self._units = Units(self._codec)  # what does not go on is not what later units may build on
             return "es_no_sps"
         if self._seeking:
             self._seeking, self.types = False, {0xE0: self._codec}
