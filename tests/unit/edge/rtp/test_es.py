@@ -298,12 +298,25 @@ def test_a_lost_fragment_costs_its_unit_and_says_nothing_against_the_stream(enco
     assert walk.packet(NEXT[encoding], True) == NEXT[encoding]
 
 
+def later(block: int) -> bytes:
+    """A P slice that begins at a macroblock from 7 to 14."""
+    return b"\x41" + ((block + 1) << 9 | 0b11 << 7).to_bytes(2, "big") + b"\xa5" * 30
+
+
 def test_after_a_loss_the_other_slices_of_a_picture_go_on() -> None:
     walk = begun()
-    later = b"\x41" + bytes((0b00110110, 0b10000000)) + b"\xa5" * 30  # first_mb 12 - 1, P, set 0
-    assert walk.packet(later, gap=True) == later
-    assert begun().packet(later) == later, "it follows the first one"
-    assert Walk("H264").packet(later) == b""
+    assert walk.packet(later(12)) == later(12)
+    assert walk.packet(later(9)) == b"", "the control: slices come in their order"
+    assert walk.packet(later(9), gap=True) == later(9), "of the next picture, whose first one is lost"
+
+
+def test_before_the_parameter_sets_no_picture_begins() -> None:
+    walk = Walk()
+    assert walk.packet(PICTURE) == b""
+    assert walk.packet(SPS) + walk.packet(PPS) == SPS + PPS
+    assert walk.packet(later(9)) == b""
+    assert walk.inspection.pictures == 0
+    assert walk.packet(PICTURE) + walk.packet(later(9)) == PICTURE + later(9), "the control"
 
 
 # -- packets that are too long ---------------------------------------------------------------------------------------
