@@ -118,10 +118,11 @@ class EsInspection:
         if rule:
             return rule
         if self._seeking and not self._units.opens(unit):
-            self._units = Units(self._codec)  # what does not go on is not what later units may build on
             return "es_no_sps"
         if self._seeking:
-            self._seeking, self.types = False, {0xE0: self._codec}
+            self._seeking, self.types, self._units = False, {0xE0: self._codec}, Units(self._codec)
+            # What did not go on before is nothing that later units may build on.
+            self._units.judge(unit, size, whole)
         if self._units.begins:
             self._strange = 0
             self.pictures += 1

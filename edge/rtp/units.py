@@ -85,18 +85,18 @@ class Units:
     ``budget``: octets of supplemental information that may still pass.
     """
 
-    __slots__ = ("_block", "_codec", "_known", "_new", "_sets", "begins", "budget", "key")
+    __slots__ = ("_block", "_codec", "_complete", "_new", "_sets", "begins", "budget", "key")
 
-    def __init__(self, codec: int, known: bool = False) -> None:
+    def __init__(self, codec: int, joined: bool = False) -> None:
         self._codec = codec
         self.begins = self.key = False
         self.budget = self._new = SEI_BYTES_AT_ONCE
         #: Parameter sets by their type and number.
         self._sets: dict[tuple[int, int], bytes] = {}
-        #: Somebody before us has seen the sets: slices may name some that we have not seen.
-        self._known = known
-        #: Where the last slice of the picture began.
-        self._block = 0 if known else _NO_PICTURE
+        #: A sequence parameter set has come: what is named must have come, too.
+        self._complete = False
+        #: Where the last slice of the picture began; of a stream that is joined in its middle nobody knows.
+        self._block = 0 if joined else _NO_PICTURE
 
     def lose(self) -> None:
         """Packets are missing: what comes may be a later slice of a picture whose first one is lost."""
@@ -183,7 +183,7 @@ class Units:
 
     def _named(self, number: int, one: int) -> None:
         """A parameter set that is spoken of must be there."""
-        if (number, one) not in self._sets and not self._known:
+        if self._complete and (number, one) not in self._sets:
             raise _Implausible
 
     # -- parameter sets ------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class Units:
             return "es_cut"
         self._new -= len(unit)
         self._sets[key] = unit
-        self._known &= number != _SPS[self._codec]
+        self._complete |= number == _SPS[self._codec]
         return ""
 
     def _sps_264(self, unit: bytes) -> int:

@@ -171,6 +171,7 @@ def test_before_the_parameter_sets_nothing_goes_on(encoding: str) -> None:
     walk = Walk(encoding)
     for unit in (NEXT[encoding], KEY[encoding], EMPTY[CODECS[encoding]]):
         assert walk.packet(unit, True) == b""
+    assert walk.rules <= {"es_no_sps", "es_cut"}, "which says nothing against a stream that is joined in its middle"
     assert walk.inspection.types == {}
     assert [walk.packet(unit) for unit in (*SETS[encoding], KEY[encoding])] == [*SETS[encoding], KEY[encoding]]
     assert walk.inspection.types == {0xE0: CODECS[encoding]}
@@ -312,7 +313,8 @@ def test_after_a_loss_the_other_slices_of_a_picture_go_on() -> None:
 
 def test_before_the_parameter_sets_no_picture_begins() -> None:
     walk = Walk()
-    assert walk.packet(PICTURE) == b""
+    assert walk.packet(PPS) + walk.packet(PICTURE) == b""
+    assert walk.rules == {"es_no_sps"}
     assert walk.packet(SPS) + walk.packet(PPS) == SPS + PPS
     assert walk.packet(later(9)) == b""
     assert walk.inspection.pictures == 0
