@@ -301,7 +301,7 @@ class CitySide:
     def _request(self, call: int, target: tuple[str, str], offer: MediaDescription, viewer: str) -> OpenMedia:
         kind = KINDS[offer.session_name]
         if kind == "live":
-            return OpenMedia(call, self._platform.id, *target, kind, viewer)
+            return OpenMedia(call, self._platform.id, *target, kind, viewer, stream=min(offer.stream or 0, 1))
         speed = offer.speed or 0 if kind == "download" else 0
         return OpenMedia(call, self._platform.id, *target, kind, viewer, offer.start, offer.end, speed)
 
@@ -454,6 +454,8 @@ class CitySide:
             payload_type=answered.payload_type,
             ssrc=view.ssrc,
         )
+        if answered.stream or view.offer.stream is not None:
+            answer = answer.of_stream(answered.stream, view.offer.stream_attribute)
         self._device.accept(view.leg, answer, now)
 
     # -- endings -------------------------------------------------------------------------------------------------

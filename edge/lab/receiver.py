@@ -46,7 +46,7 @@ class Receiver:
         unfit = self._unpacking.wrong if self._unpacking is not None else 0
         return self.facts | {"unfit": unfit, "judge": {
             "right": verdict.right, "wrong": verdict.wrong, "errors": verdict.errors[:20],
-            "error_count": len(verdict.errors), "last": verdict.last_number, "first_at": verdict.first_at,
+            "error_count": len(verdict.errors), "last": verdict.last_number, "size": list(verdict.size), "first_at": verdict.first_at,
         }}  # fmt: skip
 
     def finish(self) -> None:

@@ -55,9 +55,10 @@ from edge.records.types import (
     TalkReady,
     WantKeyFrame,
 )
-from edge.sdp.description import FRAMED, MediaDescription
-from edge.sdp.formats import carried, named
+from edge.sdp.description import MediaDescription
+from edge.sdp.formats import carried
 from edge.sip.chance import Chance
+from edge.siteside.answers import at_fault, unusable
 from edge.siteside.labels import clean
 from edge.siteside.orders import SiteOrders
 from edge.siteside.talks import PassTalkPort, SiteTalks
@@ -319,6 +320,8 @@ class SiteSide:
             offer = offer.framed(media.removeprefix("tcp_"))
         if history:
             offer = offer.of_recording(request.channel, request.start, request.end, request.speed or None)
+        elif self._shared[request.recorder, request.channel].sub_stream:
+            offer = offer.of_stream(request.stream, self._recorders[request.recorder].stream_attribute)
         leg = self._platform.invite(request.recorder, request.channel, offer, now)
         if leg is None:
             self._refuse(call, 480, "recorder_offline")
@@ -451,18 +454,22 @@ class SiteSide:
             return
         sources = frozenset(str(a) for a in self._recorders[view.request.recorder].media_addresses)
         answer, media = event.answer, self._recorders[view.request.recorder].media
-        reason = _unusable(answer, sources, media)
+        reason = unusable(answer, sources, media)
         if reason:
-            told = _told(answer, reason)
+            told = at_fault(answer, reason)
             self._commands.append(Say(reason, f"{view.request.recorder} {told}"))
             self._note(view.leg, reason, now, about=told)
             self._refuse(call, 488, reason)
             self._drop(call, now)
             return
         view.state, view.since = State.WATCHING, now
+        if answer.stream is not None and answer.stream != view.request.stream:
+            self._commands.append(
+                Say("stream_other", view.request.recorder)
+            )  # some name the main one whatever they send
         # Of several the first is what an answerer would rather send (RFC 3264 6.1).
         view.format, view.payload_type = next(iter(carried(answer).items()))
-        self._send(MediaAnswered(call, view.format, view.payload_type))
+        self._send(MediaAnswered(call, view.request.stream, view.format, view.payload_type))
         dial = (answer.address, answer.port) if media == "tcp_active" else None
         self._commands.append(WatchPort(call, sources, view.payload_type, dial))
 
@@ -565,30 +572,3 @@ class SiteSide:
             "turned_away": self._turned_away.told(),
             "troubles": self._troubles.told(),
         }
-
-
-def _unusable(answer: MediaDescription, sources: frozenset[str], media: str) -> str:
-    """Return why what a recorder answered cannot be taken, "" when it can."""
-    if answer.address not in sources:
-        return "media_address_foreign"
-    if not _agrees(answer, media):
-        return "sdp_unacceptable"
-    return "" if carried(answer) else "encoding_not_carried"
-
-
-def _told(answer: MediaDescription, reason: str) -> str:
-    """Return what of an answer was at fault, for a person to read."""
-    if reason == "encoding_not_carried":
-        return named(answer) or " ".join(map(str, answer.payload_types))
-    return answer.address if reason == "media_address_foreign" else f"{answer.transport} {answer.port}"
-
-
-def _agrees(answer: MediaDescription, media: str) -> bool:
-    """Return whether a recorder will send as it was asked: who dials must be said by nobody, or by both alike."""
-    if media == "udp":
-        return answer.transport == "RTP/AVP" and answer.port > 0
-    if answer.transport != FRAMED:
-        return False
-    if media == "tcp_active":
-        return answer.setup != "active" and answer.port >= 1024
-    return answer.setup != "passive"

@@ -52,6 +52,9 @@ _SOCKETS = {
         "A recorder's media is of another payload type than the recorder answered.",
         "录像机媒体的负载类型与其应答不符。",
     ),
+    "stream_not_asked": inside(
+        "A recorder was asked for another stream than the one that was granted.", "向录像机请求的码流与所许可的不同。"
+    ),
     "port_not_free": inside(
         "A media port was reserved that is taken or outside the range.", "预留的媒体端口已占用或超出范围。"
     ),

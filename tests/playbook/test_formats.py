@@ -82,8 +82,8 @@ def test_what_the_recorder_chose_is_all_that_comes_in_and_goes_out_under_the_cit
     """A payload type that recorders are not asked for (99 for H.265) is let in once they have named it."""
     script = Script().asked()
     narrowed = replace(ferry.IN, payload_types=(south,))
-    assert script.says(Party.SITE, MediaAnswered(7, format_, south)) == [
-        AskKeeper(narrowed), Send(Party.CITY, MediaAnswered(7, format_, north)),
+    assert script.says(Party.SITE, MediaAnswered(7, 0, format_, south)) == [
+        AskKeeper(narrowed), Send(Party.CITY, MediaAnswered(7, 0, format_, north)),
     ]  # fmt: skip
     script.ferry.media.on_pin(narrowed, True, script.now)
     assert script.ferry.commands() == []
@@ -94,14 +94,14 @@ def test_what_the_recorder_chose_is_all_that_comes_in_and_goes_out_under_the_cit
 
 def test_a_pin_that_cannot_be_narrowed_ends_the_view() -> None:
     script = Script().asked()
-    script.says(Party.SITE, MediaAnswered(7, "h264", 98))
+    script.says(Party.SITE, MediaAnswered(7, 0, "h264", 98))
     script.ferry.media.on_pin(replace(ferry.IN, payload_types=(98,)), False, script.now)
     assert Send(Party.CITY, CloseMedia(7, "pin_refused")) in script.ferry.commands()
 
 
 def test_what_was_not_answered_does_not_flow() -> None:
     script = Script().asked()
-    script.says(Party.SITE, MediaAnswered(7, "h264", 98))
+    script.says(Party.SITE, MediaAnswered(7, 0, "h264", 98))
     done = script.says(Party.SITE, MediaReady(7, 55, 96), ferry.SOURCE)
     assert done[-1] == DropSide(Party.SITE, "payload_type_not_answered")
     assert not [each for each in done if isinstance(each, StartRelay)]
@@ -109,7 +109,7 @@ def test_what_was_not_answered_does_not_flow() -> None:
 
 def test_a_recorder_that_answers_what_the_city_does_not_take_is_hung_up_on_and_the_city_refused() -> None:
     script = Script().asked(MediaSink(7, 1, 96))
-    done = script.says(Party.SITE, MediaAnswered(7, "h264", 98))
+    done = script.says(Party.SITE, MediaAnswered(7, 0, "h264", 98))
     assert Send(Party.CITY, MediaRefused(7, 488, "format_not_offered")) in done
     assert Send(Party.SITE, CloseMedia(7, "format_not_offered")) in done
     assert ferry.receipt(done).told["result"] == "refused"
@@ -126,7 +126,7 @@ def second(script: Script, sink: MediaSink) -> list[object]:
 
 def test_who_joins_must_take_what_flows() -> None:
     script = Script().asked()
-    script.says(Party.SITE, MediaAnswered(7, "h264", 98))
+    script.says(Party.SITE, MediaAnswered(7, 0, "h264", 98))
     script.says(Party.SITE, MediaReady(7, 55, 98), ferry.SOURCE)
     refused = second(script, MediaSink(8, 2, 96, 0, 100))
     assert Send(Party.CITY, MediaRefused(8, 488, "format_not_offered")) in refused
@@ -134,15 +134,15 @@ def test_who_joins_must_take_what_flows() -> None:
     assert ferry.receipt(refused).told["reason"] == "format_not_offered"
     joined = second(script, MediaSink(8, 2, 96, 120))
     assert JoinRelay(7, 8, 20, 2, 120, 1392) in joined, "the control"
-    assert Send(Party.CITY, MediaAnswered(8, "h264", 120)) in joined
+    assert Send(Party.CITY, MediaAnswered(8, 0, "h264", 120)) in joined
 
 
 def test_who_joined_before_the_answer_and_does_not_take_it_is_refused_alone() -> None:
     script = Script().asked()
     second(script, MediaSink(8, 2, 96))
-    done = script.says(Party.SITE, MediaAnswered(7, "h264", 98))
+    done = script.says(Party.SITE, MediaAnswered(7, 0, "h264", 98))
     assert Send(Party.CITY, MediaRefused(8, 488, "format_not_offered")) in done
-    assert Send(Party.CITY, MediaAnswered(7, "h264", 110)) in done
+    assert Send(Party.CITY, MediaAnswered(7, 0, "h264", 110)) in done
     assert script.ferry.media.pulls[7].state is State.WAITING_MEDIA
 
 
@@ -218,7 +218,7 @@ def test_the_city_is_answered_with_a_type_of_its_own_offer(tmp_path: Path, over:
         assert (told.record.ps, told.record.h264, told.record.h265) == (96, 110, 111)
     answers: list[MediaDescription] = []
     side._device.accept = lambda leg, answer, now: answers.append(answer)  # type: ignore[method-assign,assignment]
-    side.on_record(MediaAnswered(call, "h264", 110), 2.0)
+    side.on_record(MediaAnswered(call, 0, "h264", 110), 2.0)
     assert (answers[0].payload_types, answers[0].rtpmap) == ((110,), ((110, "H264/90000"),))
 
 
@@ -281,7 +281,7 @@ def test_the_recorders_answer_decides_what_is_waited_for(
     tmp_path: Path, answer: MediaDescription, format_: str, type_: int
 ) -> None:
     sent, watched = Below(tmp_path).answered(answer)
-    assert sent == SiteSends(MediaAnswered(7, format_, type_))
+    assert sent == SiteSends(MediaAnswered(7, 0, format_, type_))
     assert isinstance(watched, WatchPort)
     assert watched.payload_type == type_
 
