@@ -12,6 +12,7 @@ from edge.cityside.core import OpenSink, PassSink, SendRecord
 from edge.control.wire import ControlError, OpenIn, decode_request, encode_request
 from edge.ferry.calls import State
 from edge.ferry.commands import AskKeeper, CloseDescriptor, DropSide, JoinRelay, Send, StartRelay
+from edge.ferry.core import Ferry
 from edge.gb28181.legs import CallAnswered
 from edge.gb28181.platform import Platform
 from edge.gb28181.reports import DeviceOnline
@@ -39,6 +40,7 @@ from edge.siteside.process import platform_config
 from tests.chance import SeededChance
 from tests.playbook import test_ferry as ferry
 from tests.playbook.field.test_field_media import OFFER, TUNNEL, city_side, invited
+from tests.playbook.test_substream import site as two_streams
 
 ALL = MediaSink(7, 200001, 96, 110, 111)
 IN_ALL = replace(ferry.IN, payload_types=(96, 98, 100))
@@ -135,6 +137,18 @@ def test_who_joins_must_take_what_flows() -> None:
     joined = second(script, MediaSink(8, 2, 96, 120))
     assert JoinRelay(7, 8, 20, 2, 120, 1392) in joined, "the control"
     assert Send(Party.CITY, MediaAnswered(8, 0, "h264", 120)) in joined
+
+
+def test_who_cannot_join_the_main_stream_has_the_sub_stream_if_the_camera_gives_one() -> None:
+    """It is asked for by itself, in what that viewer takes (docs/adr/0020: a smaller picture before nobody's)."""
+    script = Script()
+    script.ferry = Ferry(two_streams(None))
+    script.asked()
+    script.says(Party.SITE, MediaAnswered(7, 0, "h264", 98))
+    script.says(Party.SITE, MediaReady(7, 55, 98), ferry.SOURCE)
+    done = second(script, MediaSink(8, 2, 96))
+    assert Send(Party.SITE, replace(ferry.OPEN, call=8, stream=1)) in done
+    assert set(script.ferry.media.pulls) == {7, 8}
 
 
 def test_who_joined_before_the_answer_and_does_not_take_it_is_refused_alone() -> None:
