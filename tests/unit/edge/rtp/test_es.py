@@ -14,6 +14,7 @@ from edge.rtp.es import EMPTY, MAX_STRANGE, MAX_UNITS, EsInspection
 from edge.rtp.nal import SEI_BYTES_A_PICTURE, SEI_BYTES_AT_ONCE
 from edge.rtp.ps import mux
 from edge.rtp.psm import H264, H265
+from edge.rtp.units import MAX_SETS
 from tests.unit.edge.rtp.elementary import annex_b, decoded, packed_by_ffmpeg, payloads
 
 CODECS = {"H264": H264, "H265": H265}
@@ -370,14 +371,14 @@ PACKETS = st.one_of(
 def test_whatever_comes_what_goes_on_would_go_on_again(
     encoding: str, sent: list[tuple[bytes, bool, int]], known: bool, room: int
 ) -> None:
-    walk, again = Walk(encoding, known), Walk(encoding, known)
+    walk, again, missing = Walk(encoding, known), Walk(encoding, known), False
     for payload, marker, dice in sent:
-        gap = not dice
-        went = walk.packet(payload, marker, gap)
+        went = walk.packet(payload, marker, gap=not dice)
+        missing |= not dice
         assert len(went) <= max(len(payload), len(EMPTY[CODECS[encoding]]))
-        assert len(walk.inspection._units._sets) <= 16
-        if went and went != EMPTY[CODECS[encoding]] and not gap:
+        assert len(walk.inspection._units._sets) <= MAX_SETS
+        if went and went != EMPTY[CODECS[encoding]]:
+            assert again.packet(went, marker, missing) == went
             assert max(map(len, walk.inspection.pieces(went, room))) <= room
+            missing = False
     assert walk.inspection.left == 0
-    for went in walk.out:
-        again.packet(went)
