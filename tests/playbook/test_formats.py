@@ -119,6 +119,21 @@ def test_a_recorder_that_answers_what_the_city_does_not_take_is_hung_up_on_and_t
     assert not script.ferry.media.pulls
 
 
+@pytest.mark.parametrize(("rule", "ends"), [
+    ("es_unit", True), ("es_reserved", True), ("es_fragment", True), ("es_cut", False), ("es_gap", False), ("es_no_sps", False),
+])  # fmt: skip
+def test_what_is_no_elementary_stream_is_cut_off_by_name(rule: str, ends: bool) -> None:
+    """What belongs to such a stream and does not go on now, as before the first key picture, says nothing against it."""
+    script = Script().asked()
+    script.says(Party.SITE, MediaAnswered(7, 0, "h264", 98))
+    script.says(Party.SITE, MediaReady(7, 55, 98), ferry.SOURCE)
+    for octets in range(8):
+        script.now += 0.5
+        script.traffic(0, 0, **{rule: 1000 * octets})
+    done = script.ferry.commands()
+    assert (Send(Party.CITY, CloseMedia(7, "media_foreign")) in done) is ends
+
+
 def second(script: Script, sink: MediaSink) -> list[object]:
     script.says(Party.CITY, sink, ferry.SECOND)
     done = script.says(Party.CITY, replace(ferry.OPEN, call=8))
