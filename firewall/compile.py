@@ -29,6 +29,13 @@ _VPN_MEDIA_KEY = "ip daddr . udp dport . udp sport"
 _LAN_SOUND_KEY, _VPN_SOUND_KEY = "ip daddr . udp dport . udp sport", "ip saddr . udp sport . udp dport"
 #: G.711 A-law, at most 120 ms of it: what goes to a loudspeaker (``edge.rtp.sound``).
 _SOUND = "udp length > 20 udp length <= 980 @th,64,2 2 @th,73,7 8"
+#: A compound packet that begins with a report (RFC 3550 6.1), and is no longer than ours are, or than receivers write.
+_REPORT = "udp length > 15 udp length <= {most} @th,64,2 2 @th,72,8 {kinds}"
+_TO_RECORDER = _REPORT.format(most=108, kinds="201")
+_TO_CITY, _FROM_CITY = (_REPORT.format(most=most, kinds="{ 200, 201 }") for most in (108, 264))
+_LAN_REPORT_KEY = "ip daddr . udp sport"
+#: What RTCP says where RTP says its payload type (RFC 5761 4): media it is not.
+_NO_RTCP = "@th,72,8 != 192-223"
 _LAN_FRAMED_KEY, _VPN_FRAMED_KEY = "ip saddr . tcp dport", "ip daddr . tcp dport . tcp sport"
 #: A TCP segment that carries nothing: its datagram is as long as both headers, whatever options the second has. (The
 #: header's length as an octet: nft 1.0.6 dies when it lists ``tcp doff`` in a concatenation.)
@@ -107,12 +114,16 @@ def _lan(site: Site) -> Ruleset:
         if recorder.id in site.spoken_to:
             sound = frame.replace("tcp sport", "udp sport") + f" {_SOUND}"
             egress.append(Rule(sound, "accept", f"sound to {recorder.id}"))
+        told = frame.replace("tcp sport", "udp sport") + f" {_TO_RECORDER} limit rate 100/second"
+        egress.append(Rule(told, "accept", f"reports to {recorder.id}"))
         egress.append(Rule(f"{frame} {_EMPTY}", "accept", f"word to {recorder.id} that its media has come"))
     input_.append(Rule(f"{_RTP} {_LAN_MEDIA_KEY} @media", "accept", "media of open views"))
     input_.append(Rule(f"{_LAN_FRAMED_KEY} @media_tcp", "accept", "media of open views, by TCP"))
     # One way: what we send on such a connection has no content.
     word = f'oifname "{port}" ip daddr . tcp sport @media_tcp {_EMPTY}'
     output.append(Rule(word, "accept", "word that media has come, by TCP"))
+    told = f'oifname "{port}" {_TO_RECORDER} {_LAN_REPORT_KEY} @reports'
+    output.append(Rule(told, "accept", "reports about open views"))
     if site.spoken_to:
         sound = f'oifname "{port}" {_SOUND} {_LAN_SOUND_KEY} @sound'
         output.append(Rule(sound, "accept", "sound of open talks"))
@@ -131,7 +142,8 @@ def _lan(site: Site) -> Ruleset:
         egress.append(Rule(f"ip saddr {own} ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}", "accept", page))
     notes = (_STRAYS, _FRAGMENTS, _MOVED) if known else (_STRAYS,)
     pins = (("media", _LAN_MEDIA_KEY), ("media_tcp", _LAN_FRAMED_KEY), ("sound", _LAN_SOUND_KEY))
-    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), pins, port, tuple(egress), notes)
+    reports = (("reports", _LAN_REPORT_KEY),)
+    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), pins, port, tuple(egress), reports, notes)
 
 
 def _vpn(site: Site) -> Ruleset:
@@ -144,7 +156,10 @@ def _vpn(site: Site) -> Ruleset:
             came, goes = _signalling(platform, port)
             input_.append(Rule(f"ip saddr {host} {came}", "accept", f"SIP of {platform.id}"))
             output.append(Rule(f"{out} ip daddr {host} {goes}", "accept", f"SIP of {platform.id}"))
-    output.append(Rule(f"{out} {_RTP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"))
+    output.append(Rule(f"{out} {_RTP} {_NO_RTCP} {_VPN_MEDIA_KEY} @media", "accept", "media of open views"))
+    output.append(Rule(f"{out} {_TO_CITY} {_VPN_MEDIA_KEY} @reports", "accept", "reports about open views"))
+    heard = f"{_FROM_CITY} ip saddr . udp sport . udp dport @returns"
+    input_.append(Rule(heard, "accept", "reports about open views"))
     # We dial. What a city says on such a connection is read by nobody but the relay, which ends it (``framed``).
     answer = f"ip saddr . tcp sport . tcp dport @media_tcp {_ANSWERS}"
     input_.append(Rule(answer, "accept", "word that media has come, by TCP"))
@@ -163,7 +178,9 @@ def _vpn(site: Site) -> Ruleset:
         output.append(Rule(f"{out} ip daddr {reader} tcp sport {METRICS_PORT} {_ANSWERS}", "accept", policy))
     input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
     pins = (("media", _VPN_MEDIA_KEY), ("media_tcp", _VPN_FRAMED_KEY), ("sound", _VPN_SOUND_KEY))
-    return Ruleset("vpn", tuple(_raw(tunnels)), tuple(input_), tuple(output), pins, notes=(_REFUSALS,))
+    reports = (("reports", _VPN_MEDIA_KEY), ("returns", _VPN_MEDIA_KEY))
+    chains = (tuple(_raw(tunnels)), tuple(input_), tuple(output))
+    return Ruleset("vpn", *chains, pins, reports=reports, notes=(_REFUSALS,))
 
 
 def _doors(platform: Platform) -> list[tuple[IPv4Address, int]]:

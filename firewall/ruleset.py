@@ -8,6 +8,8 @@ from dataclasses import dataclass
 TABLE = "inet snowgate"
 #: What was dropped is remembered for so long, by its key; whoever sends from many addresses finds no more room than this.
 NOTE_SECONDS, MOST_NOTES = 600, 256
+#: Reports (RTCP) of one view: one each 4 s or so is what honest ends send.
+REPORT_LIMIT = "limit rate 4/second burst 8 packets"
 _HOOKS = {"raw": ("prerouting", -500), "input": ("input", 0), "output": ("output", 0), "forward": ("forward", 0)}
 
 
@@ -36,6 +38,8 @@ class Ruleset:
     pins: tuple[tuple[str, str], ...] = ()
     egress_port: str = ""
     egress: tuple[Rule, ...] = ()
+    #: Name -> key of the sets that the reports of pins are elements of.
+    reports: tuple[tuple[str, str], ...] = ()
     #: Name -> key of the sets in which dropping rules write down whom they dropped (``noting``).
     notes: tuple[tuple[str, str], ...] = ()
 
@@ -50,6 +54,8 @@ class Ruleset:
             lines.append(
                 f"add set {TABLE} {name} {{ typeof {key}; flags timeout; size 4096; limit rate 2048 kbytes/second burst 2048 kbytes; }}"
             )
+        for name, key in self.reports:
+            lines.append(f"add set {TABLE} {name} {{ typeof {key}; flags timeout; size 4096; {REPORT_LIMIT}; }}")
         for name, key in self.notes:
             lines.append(
                 f"add set {TABLE} {name} {{ typeof {key}; flags dynamic,timeout; timeout {NOTE_SECONDS}s; size {MOST_NOTES}; }}"

@@ -16,6 +16,8 @@ MAX_PIN_KBYTES = 2048
 SOUND_KBYTES = 12
 #: Sounds at once; the recorders' small loudspeakers are not a crowd.
 MAX_SOUNDS = 8
+#: Our port for reports is that of the media, or one above.
+_REPORT_PORTS = (0, 1)
 Asked = OpenIn | OpenOut | OpenFrom | OpenTo
 
 
@@ -37,6 +39,9 @@ def objection(asked: Asked, others: Iterable[Asked], site: Site) -> str | None:
         "pin_lan_port_taken": own not in taken,
         "pin_recorder_address": recorder is None or far is None or far in recorder.media_addresses,
         "pin_city_address": own is not None or city,
+        "pin_reports": not isinstance(asked, OpenOut)
+        or asked.report_local_port - asked.local_port in _REPORT_PORTS
+        or not asked.report_port,
     }
     return next((rule for rule, good in checks.items() if not good), None)
 
@@ -49,13 +54,16 @@ def pin_of(asked: Asked, site: Site) -> Pin:
         return pins.sound_to(IPv4Address(asked.address), asked.port, asked.lan_port, SOUND_KBYTES)
     rate, framed = asked.max_kbytes_per_second, asked.transport == "tcp"
     if isinstance(asked, OpenOut):
-        outward = pins.outward_framed if framed else pins.outward
-        return outward(IPv4Address(asked.address), asked.port, asked.local_port, rate)
+        ends = (IPv4Address(asked.address), asked.port, asked.local_port, rate)
+        reports = (asked.report_port, asked.report_local_port) if asked.report_port else None
+        return pins.outward_framed(*ends) if framed else pins.outward(*ends, reports)
     recorder = _recorder(asked.recorder, site)
     sources = recorder.media_addresses if recorder is not None else ()
     if framed:
         return pins.inward_framed(sources, asked.lan_port, rate)
-    return pins.inward(sources, asked.lan_port, asked.payload_type, rate)
+    above = asked.lan_port + 1
+    own = above if above in site.lan.media_port_range else None
+    return pins.inward(sources, asked.lan_port, asked.payload_type, rate, own)
 
 
 def _recorder(named: str, site: Site) -> Recorder | None:

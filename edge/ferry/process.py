@@ -368,7 +368,8 @@ class Process:
                 self._core.media.on_stream(self._streams[told.stream], time.monotonic())
             else:
                 self._viewers[told.call] = told
-                self._core.on_viewer(told.call, *self._relays.viewer(told), told.gone, time.monotonic())
+                said = (told.lost, told.trip_ms)
+                self._core.on_viewer(told.call, *self._relays.viewer(told), told.gone, time.monotonic(), said)
 
     def _read_notice(self) -> bool:
         """A worker died and another is in its place: it is told that worker's calls. Without the nursery we begin anew."""

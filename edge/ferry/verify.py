@@ -27,6 +27,7 @@ from edge.records.types import (
     MediaFinished,
     MediaReady,
     MediaRefused,
+    MediaReports,
     MediaReserved,
     MediaSink,
     OpenMedia,
@@ -157,7 +158,7 @@ _SITE, _CITY = frozenset({Party.SITE}), frozenset({Party.CITY})
 TABLE: dict[int, _Line] = {
     1: _Line(CatalogItem, _SITE, 0, (_code, _code, _name, _name, _name, _whole(0, 7), _flag)),
     2: _Line(ChannelState, _SITE, 0, (_code, _code, _flag)),
-    3: _Line(MediaSink, _CITY, 1, (_call, _ssrc, _payload_type)),
+    3: _Line(MediaSink, _CITY, 1, (_call, _ssrc, _payload_type, _flag)),
     4: _Line(
         OpenMedia, _CITY, 0, (_call, _code, _code, _code, _word(KINDS), _name, _seconds, _seconds, _whole(0, 256))
     ),
@@ -212,6 +213,7 @@ TABLE: dict[int, _Line] = {
     28: _Line(MediaDial, _CITY, 0, (_call, _ssrc, _payload_type, _whole(0, 0xFFFFFFFF), _port, _port)),
     29: _Line(MediaDialled, _CITY, 1, (_call,)),
     30: _Line(TalkSink, _SITE, 1, (_call, _ssrc)),
+    31: _Line(MediaReports, _SITE | _CITY, 1, (_call,)),
 }
 
 

@@ -36,6 +36,7 @@ from edge.records.types import (
     MediaDialled,
     MediaReady,
     MediaRefused,
+    MediaReports,
     MediaReserved,
     MediaSink,
     OpenMedia,
@@ -104,8 +105,38 @@ class Views:
         """
         if passed.transport != "udp":
             raise VerifyRefused("descriptor_not_udp")
-        way = Way(passed.local, passed.peer, "udp", sink.ssrc, sink.payload_type, passed.descriptor)
+        way = Way(passed.local, passed.peer, "udp", sink.ssrc, sink.payload_type, passed.descriptor, mux=bool(sink.mux))
         self._hold(sink.call, way)
+
+    def hold_reports(self, told: MediaReports, passed: PassedSocket, sender: Party) -> None:
+        """Keep where the far end of a call's media hears reports: the same host, from the port above the media's own.
+
+        Raises:
+            VerifyRefused: no honest side sends it.
+        """
+        if passed.transport != "udp":
+            raise VerifyRefused("descriptor_not_udp")
+        if sender is Party.SITE:
+            self._hold_back(told.call, passed)
+            return
+        way = self._ways.get(told.call)
+        if way is None or way.transport != "udp" or way.mux or way.reports is not None:
+            raise VerifyRefused("reports_unexpected")
+        if (passed.local, passed.peer[0]) != ((way.local[0], way.local[1] + 1), way.peer[0]):
+            raise VerifyRefused("sink_foreign_address")
+        self._ways[told.call] = replace(way, reports=passed)
+
+    def _hold_back(self, call: int, passed: PassedSocket) -> None:
+        pull = self.pulls.get(call)
+        if pull is None:
+            self._emit(CloseDescriptor(passed.descriptor))  # it ended while the record was on its way
+            return
+        if pull.state is not State.WAITING_MEDIA or pull.back is not None or self._transport(pull) != "udp":
+            raise VerifyRefused("reports_unexpected")
+        sources = {str(address) for address in self._recorders[pull.request.recorder].media_addresses}
+        if passed.local != (str(self._site.lan.address.ip), pull.lan_port + 1) or passed.peer[0] not in sources:
+            raise VerifyRefused("source_not_reserved")
+        pull.back = passed
 
     def hold_dial(self, dial: MediaDial) -> None:
         """Keep where the view that is opened next is to be dialled.
@@ -179,6 +210,8 @@ class Views:
     def _let_go(self, way: Way) -> None:
         if way.descriptor is not None:
             self._emit(CloseDescriptor(way.descriptor))
+        if way.reports is not None:
+            self._emit(CloseDescriptor(way.reports.descriptor))
 
     def _crowded(self, view: View, now: float) -> Refusal | None:
         """Make room on the uplink for a view by ending those of lower levels, the lowest and youngest first."""
@@ -251,8 +284,8 @@ class Views:
             raise VerifyRefused("source_not_reserved")
         pull.step(Event.READY, now)
         pull.source, pull.last_good = passed, now
-        prefix = _PREFIX[ready.framing]
-        self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type, prefix))
+        prefix, back = _PREFIX[ready.framing], pull.back.descriptor if pull.back is not None else None
+        self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type, prefix, back=back))
         self._go_on(pull, now)
 
     def refused(self, refused: MediaRefused, now: float) -> None:
@@ -318,8 +351,19 @@ class Views:
         ):  # what follows a recording's last packet is its end, in its own words
             self._end_pull(told.stream, "media_stopped", now)
 
-    def on_viewer(self, call: int, packets: int, octets: int, gone: str, now: float) -> None:
-        """Take how much a viewer has had so far, and why it has no more; its rate follows what is measured."""
+    def on_viewer(
+        self,
+        call: int,
+        packets: int,
+        octets: int,
+        gone: str,
+        now: float,
+        said: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        """Take how much a viewer has had so far, and why it has no more; its rate follows what is measured.
+
+        ``said`` is its own word: packets lost, ms there and back.
+        """
         view = self.views.get(call)
         if view is None:
             return
@@ -327,6 +371,7 @@ class Views:
             seconds = now - view.measured_at
             view.rate += (8 * (octets - view.octets) / seconds - view.rate) * min(1.0, seconds / RATE_SECONDS)
         view.measured_at, view.packets, view.octets = now, packets, octets
+        view.viewer_lost, view.round_trip_ms = said
         if gone:
             self.end(call, gone, now)
 
@@ -344,7 +389,9 @@ class Views:
                 view.join(pull, now)
                 datagram = min(self._tunnels[way.local[0]].mtu - _IP_UDP_BYTES, 2000)
                 most = datagram if way.transport == "udp" else MAX_PACKET_BYTES
-                self._emit(JoinRelay(view.pull, number, way.descriptor, way.ssrc, way.payload_type, most))
+                reports = way.reports.descriptor if way.reports is not None else None
+                stamp = (way.ssrc, way.payload_type, most, reports, way.mux)
+                self._emit(JoinRelay(view.pull, number, way.descriptor, *stamp))
                 if number != view.pull:  # whoever joins later sees nothing before the next key frame
                     self._emit(Send(Party.SITE, WantKeyFrame(view.pull)))
 
@@ -364,7 +411,7 @@ class Views:
 
     def _ask_out(self, number: int, view: View) -> None:
         (address, port), (_, local), transport = view.way.peer, view.way.local, view.way.transport
-        how = (PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS, transport)
+        how = (PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS, transport, *view.way.report_ports())
         self._emit(AskKeeper(OpenOut(f"out-{number}", address, port, local, *how)))
 
     def on_keeper_up(self) -> None:
@@ -439,6 +486,8 @@ class Views:
         if pull.source is not None:
             self._emit(StopRelay(number))
             self._emit(CloseDescriptor(pull.source.descriptor))
+        if pull.back is not None:
+            self._emit(CloseDescriptor(pull.back.descriptor))
         for call in sorted(pull.views):
             self._take_down(call, pull, reason, status, gone is Party.CITY)
         if gone is not Party.SITE:

@@ -151,6 +151,8 @@ class MediaSink:
     call: CallNumber
     ssrc: Ssrc
     payload_type: PayloadType
+    #: Reports go and come by the same socket (RFC 5761).
+    mux: Flag = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,6 +512,19 @@ class TalkSink:
     ssrc: Ssrc
 
 
+@dataclass(frozen=True, slots=True)
+class MediaReports:
+    """Where the far end of a call's media hears reports by UDP (RTCP): a socket connected to it.
+
+    From the city it comes behind the call's ``MediaSink``, from the site before its ``MediaReady``.
+    """
+
+    number: ClassVar[int] = 31
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.CITY, Party.FERRY), (Party.SITE, Party.FERRY))
+    descriptors: ClassVar[int] = 1
+    call: CallNumber
+
+
 Record = (
     CatalogItem
     | ChannelState
@@ -541,6 +556,7 @@ Record = (
     | MediaDial
     | MediaDialled
     | TalkSink
+    | MediaReports
 )
 
 REGISTRY: tuple[type[Record], ...] = (
@@ -574,6 +590,7 @@ REGISTRY: tuple[type[Record], ...] = (
     MediaDial,
     MediaDialled,
     TalkSink,
+    MediaReports,
 )
 
 
