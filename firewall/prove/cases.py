@@ -29,7 +29,6 @@ NOT_COVERED = {
     "W04": "floods of handshakes: WireGuard's cookies",
     "R02": "who sends first: the source is fixed by signalling, and by the relay",
     "R04": "numbers and SSRCs: the relay",
-    "R07": "RTCP: the relay",
     "V01": "identifiers of SIP: made anew by the city side",
     "V02": "what the content says: the relay",
 }
@@ -38,6 +37,21 @@ NOT_COVERED = {
 def rtp(payload_type: int = 96, size: int = 200, version: int = 2) -> bytes:
     """Return an RTP packet of a kind."""
     return bytes((version << 6, payload_type)) + b"\0\1" + b"\0\0\0\1" + b"\x0b\xeb\xc2\x01" + bytes(size)
+
+
+def rtcp(kind: int = 201, count: int = 0, more: bytes = b"") -> bytes:
+    """Return an RTCP packet of a kind, whole by its own length."""
+    body = b"\x0b\xeb\xc2\x01" + more
+    return bytes((0x80 | count, kind)) + (len(body) // 4).to_bytes(2, "big") + body
+
+
+#: What RTCP says beside reports (RFC 3550 6, RFC 3611).
+_OTHER_RTCP = (
+    ("names", 202, b"\1\x05hello\0"),
+    ("farewell", 203, b""),
+    ("application data", 204, b"sNgTsNgT"),
+    ("an extended report", 207, bytes(8)),
+)
 
 
 def all_cases(site: Site, learned: Learned, seed: int) -> list[Case]:
@@ -51,10 +65,10 @@ def opened(site: Site) -> dict[Room, str]:
     pins, known = sample(site), recorders(site)
     scripts: dict[Room, str] = {"lan": "", "vpn": ""}
     city = IPv4Address(pins.city)
-    held = [pin.outward(city, *pins.city_udp, 2048), pin.outward_framed(city, *pins.city_tcp, 2048)]
+    held = [pin.outward(city, *pins.city_udp, 2048, pins.city_reports), pin.outward_framed(city, *pins.city_tcp, 2048)]
     if known:
         sources = known[0].media_addresses
-        held.append(pin.inward(sources, pins.lan_udp, pins.payload_type, 2048))
+        held.append(pin.inward(sources, pins.lan_udp, pins.payload_type, 2048, pins.lan_reports))
         held.append(pin.inward_framed(sources, pins.lan_tcp, 2048))
     if known and known[0].id in site.spoken_to:
         held.append(pin.sound_from(city, *pins.city_sound, 12))
@@ -115,6 +129,10 @@ def _lan(site: Site) -> Iterator[Case]:
     yield said("R03", "RTP of version 1", replace(base, payload=rtp(version=1)), False)
     yield said("R03", "a header and nothing behind it", replace(base, payload=rtp(size=0)), False)
     yield said("R03", "four octets", replace(base, payload=b"\x80\x60\0\1"), False)
+    for words, kind, more in (("reports", 200, bytes(20)), *_OTHER_RTCP):
+        for port in (pins.lan_udp, pins.lan_reports):
+            aimed = replace(base, dport=port, payload=rtcp(kind, 1, more))
+            yield said("R07", f"{words} of the recorder, port {port}", aimed, False)
     yield said(
         "U11", "the page from the recorder", replace(framed, source=nvr, dport=443, flags="S", payload=b""), False
     )
@@ -178,6 +196,9 @@ def _lan_outward(site: Site, pins: Pins) -> Iterator[Case]:
                 replace(framed, payload=b"x" * 40, flags="PA"),
                 False,
             ),
+            *_reports_out(
+                replace(sip, target=media, sport=pins.lan_reports, dport=15061, payload=rtcp(201, 1, bytes(24))), (200,)
+            ),
             ("K01", "UDP to another host", replace(sip, target=other), False),
             ("K01", "UDP to the recorder from another port", replace(sip, sport=4000), False),
             ("K01", "TCP opened to the recorder", replace(sip, protocol=TCP, dport=80, flags="S", payload=b""), False),
@@ -207,6 +228,19 @@ def _lan_outward(site: Site, pins: Pins) -> Iterator[Case]:
             rows.append(("K12", "a question in another's name", replace(asks, source=other), False))
         for id_, words, packet, good in rows:
             yield Case(id_, "lan", way, words, packet, good)
+
+
+def _reports_out(report: Packet, foreign: tuple[int, ...]) -> list[tuple[str, str, Packet, bool]]:
+    """A report of ours, and what is none; in ``foreign`` are kinds of report that this way does not take."""
+    others = [(f"a report of kind {kind}", kind, bytes(20)) for kind in foreign]
+    rows = [
+        ("A09", "a report of ours", report, True),
+        ("R07", "a report that is longer than any", replace(report, payload=report.payload + bytes(80)), False),
+        ("R07", "a report from another port", replace(report, sport=4000), False),
+    ]
+    for words, kind, more in (*_OTHER_RTCP, *others):
+        rows.append(("R07", f"{words} of ours", replace(report, payload=rtcp(kind, 1, more)), False))
+    return rows
 
 
 def _lan_stated(site: Site) -> Iterator[Case]:
@@ -264,6 +298,22 @@ def _vpn(site: Site) -> Iterator[Case]:
         ("W08", "DNS inside the tunnel", replace(media, dport=53, payload=b"x" * 40), False),
         ("K05", "a ping", replace(media, protocol=ICMP, payload=b"x" * 32), False),
     ])  # fmt: skip
+    report = Packet(own, pins.city, UDP, pins.city_reports[1], pins.city_reports[0], rtcp(200, 0, bytes(20)))
+    outside[1].extend(_reports_out(report, ()))
+    outside[1].extend(
+        ("R07", f"{words}, on an open view's way", replace(media, payload=rtcp(kind, 1, more)), False)
+        for words, kind, more in (("a report", 201, bytes(24)), *_OTHER_RTCP)
+    )
+    heard = _back(report, payload=rtcp(201, 1, bytes(24)))
+    inside[1].append(("A18", "a viewer's report about an open view", heard, True))
+    inside[1].append(("R07", "a viewer's report from another host", replace(heard, source=CITY_DATABASE), False))
+    inside[1].append(
+        ("R07", "a viewer's report that is longer than any", replace(heard, payload=rtcp(201, 1, bytes(260))), False)
+    )
+    inside[1].extend(
+        ("R07", f"{words} of the city", replace(heard, payload=rtcp(kind, 1, more)), False)
+        for words, kind, more in _OTHER_RTCP
+    )
     for way, rows in (inside, outside):
         for id_, words, packet, good in rows:
             yield Case(id_, "vpn", way, words, packet, good)

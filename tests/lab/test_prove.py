@@ -36,6 +36,13 @@ TAKEN = [
     ("lan", "the owner's page", "A31"), ("lan", "sound of open talks", "A07"), ("vpn", "media of open views", "A13"),
     ("vpn", "SIP of 34020000002000000001", "A10"), ("vpn", "sound of open talks", "A15"), ("wan", "WireGuard wg-a", "A20"),
     ("vpn", "reports to the city's control", "A16"), ("vpn", "media of open views, by TCP", "A14"),
+    ("lan", "reports about open views", "A09"), ("lan", "reports to 34020000001180000001", "A09"),
+    ("vpn", "reports about open views", "A18"),
+]  # fmt: skip
+#: What of a rule's match is taken away, and the case that must notice.
+LOOSENED = [
+    ("vpn", " @th,72,8 != 192-223", "R07"), ("vpn", " @th,72,8 { 200, 201 }", "R07"), ("vpn", " udp length <= 264", "R07"),
+    ("lan", " @th,72,8 201", "R07"), ("lan", " udp length <= 108", "R07"),
 ]  # fmt: skip
 
 
@@ -86,6 +93,14 @@ def test_a_door_that_is_gone_turns_it_red(room: Room, policy: str, case: str) ->
     rules = texts()
     kept = [line for line in rules[room].splitlines(keepends=True) if f'comment "{policy}"' not in line]
     rules[room] = "".join(kept)
+    assert rules != texts()
+    assert case in red(proven(rules))
+
+
+@pytest.mark.parametrize(("room", "match", "case"), LOOSENED)
+def test_a_rule_that_asks_less_turns_it_red(room: Room, match: str, case: str) -> None:
+    rules = texts()
+    rules[room] = rules[room].replace(match, "")
     assert rules != texts()
     assert case in red(proven(rules))
 
