@@ -176,6 +176,9 @@ def _vpn(site: Site) -> Ruleset:
         input_.append(Rule(f"{ours} {_OPENS} limit rate 4/second", "accept", policy))
         input_.append(Rule(f"{ours} {_ANSWERS}", "accept", policy))
         output.append(Rule(f"{out} ip daddr {reader} tcp sport {METRICS_PORT} {_ANSWERS}", "accept", policy))
+    # Most cities hear no reports, which is no fault: not noted, where the error says enough of the datagram to tell.
+    unheard = "icmp type destination-unreachable @th,288,2 2 @th,296,8 192-223"
+    input_.append(Rule(unheard, "drop", "reports that nobody takes"))
     input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
     pins = (("media", _VPN_MEDIA_KEY), ("media_tcp", _VPN_FRAMED_KEY), ("sound", _VPN_SOUND_KEY))
     reports = (("reports", _VPN_MEDIA_KEY), ("returns", _VPN_MEDIA_KEY))

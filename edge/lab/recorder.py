@@ -3,19 +3,22 @@
 Its recordings are painted when they are asked for: picture 25 x n is the n-th second. It takes one-line orders on a unix
 socket: ``alarm CHANNEL``, ``position CHANNEL``, ``status CHANNEL ON|OFF``, ``facts``; and, owned by somebody who means ill,
 ``raw HEX`` (a datagram to the box) and ``sdp HEX`` (how it answers invitations from now on; none: as it should).
-``send HOW`` says how it sends: ``right``, ``nothing``, ``large`` (packets that go in pieces), a payload type, or from
-another of its addresses; ``refuse STATUS`` how it answers invitations (0: as it should).
+``send HOW`` says how it sends: ``right``, ``nothing``, ``large`` (packets that go in pieces), ``heavy`` (far more than a
+camera does), ``rtcp`` and ``numbers`` (what is beside the packets: ``beside``), ``ssrc`` (another one), a payload type, or from another
+of its addresses; ``refuse STATUS`` how it answers invitations (0: as it should).
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,8 +40,9 @@ from edge.manscdp.device import PositionNotify, PresetEntry, PresetQuery, Preset
 from edge.manscdp.events import AlarmNotify, Broadcast, BroadcastResponse
 from edge.manscdp.recordings import RecordInfoQuery, RecordInfoResponse, Recording
 from edge.mansrtsp.control import PlaybackRequest
-from edge.rtp.packet import packetise
+from edge.rtp.packet import RtpPacket, packetise
 from edge.rtp.ps import CLOCK, mux
+from edge.rtp.rtcp import RemoteRtcpError, parse
 from edge.sdp.description import FRAMED, MediaDescription
 from edge.sip.address import Address
 from netconf.secrets import read_password
@@ -68,6 +72,8 @@ class Sender:
         how: Callable[[], str],
     ) -> None:
         self.what, self.port = what, port
+        #: Reports that came, and what the last said of our stream.
+        self.reports, self.report = 0, {}  # type: tuple[int, dict[str, int]]
         self._offer = offer
         self._how = how
         self._on_end = on_end
@@ -80,8 +86,12 @@ class Sender:
         self._socket.bind((how() if "." in how() else NVR_IP, port))
         if offer.setup == "active":
             self._socket.listen(1)
+        self._ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._ear.setblocking(False)
+        self._ear.bind((NVR_IP, port + 1))
         self._camera: Camera | None = None
         self._stopped = self._stalled = False
+        self._sequence = 0
 
     def start(self) -> None:
         offer = self._offer
@@ -112,8 +122,25 @@ class Sender:
         else:
             self._socket.sendto(data, self._to)
 
+    def _beside(self, packet: RtpPacket) -> None:
+        """Send what is no packet of the stream."""
+        how = self._how()
+        for rtcp, data in beside(packet, how):
+            self._send(data, how)
+            if rtcp and not self._framed:
+                self._ear.sendto(data, (self._to[0], self._to[1] + 1))
+
+    def _hear(self) -> None:
+        with contextlib.suppress(OSError, RemoteRtcpError):
+            while True:
+                data = self._ear.recv(2048)
+                self.reports += 1
+                block = parse(data, self._ssrc).block
+                if block is not None:
+                    self.report = {"lost": block.lost, "fraction": block.fraction, "jitter": block.jitter,
+                                   "highest": block.highest, "sent": self._sequence, "bytes": len(data)}  # fmt: skip
+
     def _run(self, camera: Camera) -> None:
-        sequence = 0
         try:
             if self._framed:
                 self._connect()
@@ -121,14 +148,17 @@ class Sender:
             return  # nobody is there: the view ends as one without media
         for number, unit in enumerate(camera.units()):
             pts = number * CLOCK // RATE
-            for packet in packetise(laden(unit, pts, self._how()), pts, sequence, self._ssrc):
-                sequence += 1
+            self._hear()
+            for packet in packetise(laden(unit, pts, self._how()), pts, self._sequence, self._ssrc):
+                self._sequence += 1
                 if self._stopped:
                     return
                 data = spoilt(bytes(packet), self._how())
                 try:
                     if data:
                         self._send(data, self._how())
+                    if packet.marker:
+                        self._beside(packet)
                 except OSError:
                     continue  # the receiver is gone: its BYE is on the way
         if not self._stopped:
@@ -150,6 +180,7 @@ class Sender:
         if self._camera is not None:
             self._camera.stop()
         self._socket.close()
+        self._ear.close()
 
 
 def mark(how: str) -> bytes:
@@ -157,9 +188,41 @@ def mark(how: str) -> bytes:
     return (PREFIX + how.encode("ascii")).ljust(MARKER_BYTES, b"_")[:MARKER_BYTES]
 
 
+def beside(packet: RtpPacket, how: str) -> list[tuple[bool, bytes]]:
+    """Return what a recorder of this kind sends beside a packet, and whether it is RTCP.
+
+    ``rtcp``: reports with blocks, names, notes, application data, extended reports and farewells, also one by one and as they
+    look with RTP's marker; ``numbers``: packets with another SSRC, another number, an old number and time.
+    """
+    said = mark(how) * 4
+    if how == "numbers":
+        octets = b"\0\0\1\xbd" + len(said).to_bytes(2, "big") + said
+        later = (packet.sequence + 30_000) & 0xFFFF
+        before = (packet.sequence - 60) & 0xFFFF
+        strange = [
+            replace(packet, ssrc=packet.ssrc ^ 0x5A, payload=octets),
+            replace(packet, sequence=later, payload=octets),
+            replace(packet, sequence=before, timestamp=(packet.timestamp - 900_000) & 0xFFFFFFFF, payload=octets),
+        ]
+        return [(False, bytes(each)) for each in strange]
+    if how != "rtcp":
+        return []
+    own = packet.ssrc.to_bytes(4, "big")
+    name = own + b"\1\x20" + said + b"\7\x20" + said + bytes(4)
+    made = {
+        200: own + bytes(20), 202: name, 204: own + said, 207: own + b"\4\0\0\x08" + said, 203: own + b"\x20" + said + bytes(3),
+    }  # fmt: skip
+    packets = [bytes((0x81, kind)) + (len(body) // 4).to_bytes(2, "big") + body for kind, body in made.items()]
+    packets[0] = bytes((0x80,)) + packets[0][1:]
+    farewells = [packets[-1]] * 10
+    return [(True, each) for each in (*packets, b"".join(packets), *farewells)]
+
+
 def laden(unit: bytes, pts: int, how: str) -> bytes:
     """Return a picture's program stream with something beside the picture in it."""
     more = mark(how) * 300
+    if how == "heavy":
+        return mux(unit + b"\0\0\0\1\x0c" + b"\x5a" * HEAVY_BYTES + b"\x80", pts)
     if how == "sei":
         return mux(b"\0\0\0\1\x06\x05" + more + b"\x80" + unit, pts)
     if how == "filler":
@@ -171,6 +234,9 @@ def laden(unit: bytes, pts: int, how: str) -> bytes:
         return mux(unit, pts)
     return mux(unit, pts) + b"\0\0\1" + bytes((stream,)) + (len(more) + 3).to_bytes(2, "big") + b"\x80\0\0" + more
 
+
+#: Behind each picture of a ``heavy`` recorder: 20 Mbit/s.
+HEAVY_BYTES = 100_000
 
 #: What is no media at all, in good RTP.
 CONTENTS = {"tls": b"\x17\x03\x03\x04\x00", "http": b"HTTP/1.1 200 OK\r\n\r\n", "zip": b"PK\x03\x04", "noise": b""}
@@ -190,6 +256,8 @@ def spoilt(packet: bytes, how: str) -> bytes:
         return bytes([packet[0] | 2]) + packet[1:12] + mark(how) + packet[12:]
     if how == "padded":
         return bytes([packet[0] | 0x20]) + packet[1:] + mark(how) + b"\x09"
+    if how == "ssrc":
+        return packet[:8] + bytes([packet[8] ^ 0x5A]) + packet[9:]
     return packet[:1] + bytes([int(how) | packet[1] & 0x80]) + packet[2:] if how.isdigit() else packet
 
 
@@ -267,7 +335,10 @@ class Recorder:
             self._status[words[1]] = words[2]
             self._show()
         self._udp.flush()
-        return self.facts
+        senders = {
+            str(sender.port): {"reports": sender.reports, "report": sender.report} for sender in self._senders.values()
+        }
+        return self.facts | {"senders": senders}
 
     def _connected(self) -> None:
         self._device.reconnected(time.monotonic())
