@@ -5,7 +5,7 @@ socket: ``alarm CHANNEL``, ``position CHANNEL``, ``status CHANNEL ON|OFF``, ``fa
 ``raw HEX`` (a datagram to the box) and ``sdp HEX`` (how it answers invitations from now on; none: as it should).
 ``send HOW`` says how it sends: ``right``, ``nothing``, ``large`` (packets that go in pieces), ``heavy`` (far more than a
 camera does), ``rtcp`` and ``numbers`` (what is beside the packets: ``beside``), ``ssrc`` (another one), a payload type, or from another
-of its addresses; ``refuse STATUS`` how it answers invitations (0: as it should).
+of its addresses; with a channel behind it, that one's alone; ``refuse STATUS`` how it answers invitations (0: as it should).
 """
 
 from __future__ import annotations
@@ -292,6 +292,7 @@ class Recorder:
         self._ear: Ear | None = None
         self._answer_with = b""
         self._how, self._refusal = "right", 0
+        self._hows: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
         self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": "", "invited": 0}
 
@@ -327,8 +328,11 @@ class Recorder:
             self._udp.say(bytes.fromhex(words[1]), self._server)
         elif verb == "sdp":
             self._answer_with = bytes.fromhex(words[1]) if len(words) > 1 else b""
+        elif verb == "send" and len(words) > 2:
+            self._hows[words[2]] = words[1]
         elif verb == "send":
             self._how = words[1]
+            self._hows.clear()
         elif verb == "refuse":
             self._refusal = int(words[1])
         elif verb == "status":
@@ -394,7 +398,10 @@ class Recorder:
         def ended() -> None:
             self._loop.call_soon_threadsafe(self._end_of_file, event.call, event.channel)
 
-        self._senders[event.call] = Sender(what, event.offer, port, ended, lambda: self._how)
+        def how() -> str:
+            return self._hows.get(event.channel, self._how)
+
+        self._senders[event.call] = Sender(what, event.offer, port, ended, how)
         ssrc = event.offer.ssrc or 1
         answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=port, payload_type=96, ssrc=ssrc)
         self._device.accept(event.call, _Raw(self._answer_with) if self._answer_with else answer, now)
