@@ -11,7 +11,6 @@ from ipaddress import IPv4Address
 
 from firewall.ruleset import REPORT_LIMIT, TABLE
 
-
 #: nft's bucket holds a second of the rate, and this.
 BURST_KBYTES = 16
 

@@ -114,6 +114,12 @@ class Sender:
             self._socket.sendall(b"\xff" if self._stalled else b"\xff\xff\x80\x60")
             self._stalled = True
             time.sleep(1)
+        elif self._framed and how in FRAMES:
+            self._socket.sendall(FRAMES[how])
+            time.sleep(0.01)
+        elif self._framed and how == "urgent":
+            self._socket.send(b"!", socket.MSG_OOB)
+            self._socket.sendall(len(data).to_bytes(2, "big") + data)
         elif self._framed and how == "lies":
             self._socket.sendall(b"\x00\x05" + mark(how) + len(data).to_bytes(2, "big") + data)
         elif self._framed:
@@ -186,6 +192,14 @@ class Sender:
 def mark(how: str) -> bytes:
     """Return the octets that a recorder of this kind puts where they do not belong."""
     return (PREFIX + how.encode("ascii")).ljust(MARKER_BYTES, b"_")[:MARKER_BYTES]
+
+
+#: What is no frame of a stream, sent again and again: lengths of nothing, another protocol, the longest frames of a stranger's.
+FRAMES = {
+    "zeros": bytes(1024),
+    "web": b"POST /" + mark("web") + b" HTTP/1.1\r\nContent-Length: 99999\r\n\r\n",
+    "longest": (b"\xff\xff\x80\x60" + bytes(10) + mark("longest") + bytes(65_535 - 20)),
+}
 
 
 def beside(packet: RtpPacket, how: str) -> list[tuple[bool, bytes]]:
