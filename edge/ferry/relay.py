@@ -66,8 +66,8 @@ _STREAM = struct.Struct(f"!IQIBBIIHI{_MAP_BYTES}s{len(RULES)}I")
 _NO_JITTER = 0xFFFF
 _NONE_DROPPED = (0,) * len(RULES)
 #: number, packets, octets, failed, re-cut, sequence offset, why it is over, and what the viewer says of it: packets that it has
-#: lost, milliseconds there and back.
-_VIEWER = struct.Struct("!IQQIIHBIH")
+#: lost, milliseconds there and back; what it says that is no report.
+_VIEWER = struct.Struct("!IQQIIHBIHI")
 #: What a viewer has not said.
 _UNTOLD_LOST, _UNTOLD_TRIP = 0xFFFFFFFF, 0xFFFF
 #: Why a viewer's connection is over.
@@ -116,6 +116,8 @@ class ViewerTold:
     gone: str
     lost: int | None = None
     trip_ms: int | None = None
+    #: What it said that is no report.
+    unread: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +222,10 @@ def reports(data: bytes) -> Iterator[StreamTold | ViewerTold]:
     if kind == b"s" and len(rest) % _STREAM.size == 0:
         yield from map(_stream_told, _STREAM.iter_unpack(rest))
     elif kind == b"v" and len(rest) % _VIEWER.size == 0:
-        for call, packets, octets, failed, recut, sequence, gone, lost, trip in _VIEWER.iter_unpack(rest):
+        for call, packets, octets, failed, recut, sequence, gone, lost, trip, unread in _VIEWER.iter_unpack(rest):
             why = _GONE[gone] if gone < len(_GONE) else ""
             said = (None if lost == _UNTOLD_LOST else lost, None if trip == _UNTOLD_TRIP else trip)
-            yield ViewerTold(call, packets, octets, failed, recut, sequence, why, *said)
+            yield ViewerTold(call, packets, octets, failed, recut, sequence, why, *said, unread)
 
 
 def _stream_told(line: tuple[Any, ...]) -> StreamTold:
@@ -475,7 +477,7 @@ def viewer_line(viewer: Viewer) -> bytes:
     totals = (viewer.call, viewer.packets, viewer.octets, viewer.failed, viewer.recut, viewer.sequence)
     lost, trip = viewer.told.lost, viewer.told.trip
     said = _UNTOLD_LOST if lost is None else lost, _UNTOLD_TRIP if trip is None else min(round(1000 * trip), 0xFFFE)
-    return _VIEWER.pack(*totals, _gone(viewer), *said)
+    return _VIEWER.pack(*totals, _gone(viewer), *said, min(viewer.told.refused, 0xFFFFFFFF))
 
 
 def _inspection(content: int, types: bytes) -> Inspection:

@@ -42,6 +42,10 @@ _PINS = {
     "pin_city_address": inside(
         "A pin was asked to an address outside the city's media networks.", "请求放行的地址不在市级媒体网段内。"
     ),
+    "pin_reports": inside(
+        "A pin for reports (RTCP) was asked from a port that is not beside the media's.",
+        "请求放行的 RTCP 端口与媒体端口不相邻。",
+    ),
     "pin_recorder_address": inside(
         "A pin for sound was asked to an address that is none of the recorder's.", "请求放行的语音地址不属于该录像机。"
     ),

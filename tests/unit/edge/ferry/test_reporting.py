@@ -164,8 +164,9 @@ def test_what_a_viewer_says_comes_to_the_parent(
 ) -> None:
     sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     viewer = Viewer(1, sink, OUT, 98, 0, 0, 1392, heads(96, 98))
-    viewer.told.lost, viewer.told.trip = lost, trip
+    viewer.told.lost, viewer.told.trip, viewer.told.refused = lost, trip, 4
     (told,) = reports(b"v" + viewer_line(viewer))
     assert isinstance(told, ViewerTold)
     assert (told.lost, told.trip_ms) == seen
+    assert told.unread == 4
     sink.close()
