@@ -11,9 +11,6 @@ from ipaddress import IPv4Address
 
 from firewall.ruleset import REPORT_LIMIT, TABLE
 
-#: nft's bucket holds a second of the rate, and this.
-BURST_KBYTES = 16
-
 
 @dataclass(frozen=True, slots=True)
 class Pin:
@@ -30,7 +27,7 @@ class Pin:
 
     def elements(self) -> tuple[tuple[str, str, str], ...]:
         """Return each element: its set, its key, and how much it lets pass."""
-        rate = f"limit rate {self.kbytes_per_second} kbytes/second burst {BURST_KBYTES} kbytes"
+        rate = f"limit rate {self.kbytes_per_second} kbytes/second burst {self.kbytes_per_second} kbytes"
         media = tuple((self.chosen, key, rate) for key in self.keys)
         return media + tuple((name, key, REPORT_LIMIT) for name, key in self.reports)
 

@@ -1,4 +1,5 @@
-"""What the city signs for one box, its layer and its answer that a change has arrived; and the box's own report. Pure.
+"""What the city signs, for a box (its layer, its answer that a change has arrived, its revocation) and for a concentrator
+(the peers that it has); and the box's own report. Pure.
 
 The octets that were signed travel as they are, so that nobody has to agree about how to write JSON. A layer is bound to
 the site, to the device's key, to an epoch and a revision that only rise, and to a last moment of use. An answer is bound
@@ -19,14 +20,26 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 MAX_ENVELOPE_BYTES = 1 << 17
+#: 20,000 peers with their sealed keys.
+MAX_PEERS_BYTES = 1 << 24
+SEALED_FOR_BOX, SEALED_FOR_HUB = "box ", "hub "
 MAX_NUMBER = (1 << 53) - 1
 #: The signature is over this and the payload: what is signed for one purpose is worth nothing for another.
-_PURPOSES = {"layer": b"snowgate city layer 1\n", "answer": b"snowgate city answer 1\n"}
+_PURPOSES = {
+    "layer": b"snowgate city layer 1\n",
+    "answer": b"snowgate city answer 1\n",
+    "revocation": b"snowgate city revocation 1\n",
+    "peers": b"snowgate city peers 1\n",
+}
 _REPORT = b"snowgate box report 1\n"
 _FIELDS: dict[str, dict[str, type]] = {
     "layer": {"site": str, "device": str, "epoch": int, "revision": int, "not_after": int, "layer": dict},
     "answer": {"site": str, "device": str, "nonce": str},
+    "revocation": {"site": str, "device": str, "epoch": int, "at": int, "reason": str},
+    "peers": {"concentrator": str, "epoch": int, "kind": str, "first": int, "revision": int, "peers": list},
 }
+#: Fields that a payload may have besides.
+_BESIDES: dict[str, dict[str, type]] = {"layer": {"sealed": str}}
 
 
 class EnvelopeRefused(Exception):
@@ -39,12 +52,17 @@ class EnvelopeRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CityLayer:
-    """A signed layer that was found good; ``not_after`` in seconds since 1970 (UTC)."""
+    """A signed layer that was found good; ``not_after`` in seconds since 1970 (UTC).
+
+    ``sealed`` holds the secrets that go with it, for the device's key alone (``netconf.sealed``, context
+    ``SEALED_FOR_BOX`` and the site); "" when there is none new.
+    """
 
     epoch: int
     revision: int
     not_after: int
     layer: dict[str, Any]
+    sealed: str = ""
 
     @property
     def mark(self) -> tuple[int, int]:
@@ -52,7 +70,7 @@ class CityLayer:
 
 
 def sign(purpose: str, payload: dict[str, Any], key: Ed25519PrivateKey) -> str:
-    """Return the envelope of ``payload``, for ``purpose`` "layer" or "answer"."""
+    """Return the envelope of ``payload``, for a ``purpose`` of ``_PURPOSES``."""
     octets = json.dumps(payload, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode("utf-8")
     signature = key.sign(_PURPOSES[purpose] + octets)
     return json.dumps({"payload": _text(octets), "signature": _text(signature)})
@@ -67,7 +85,7 @@ def open_layer(
         EnvelopeRefused: the first of these that it is not.
     """
     body = _open("layer", text, city, site, device)
-    layer = CityLayer(body["epoch"], body["revision"], body["not_after"], body["layer"])
+    layer = CityLayer(body["epoch"], body["revision"], body["not_after"], body["layer"], body.get("sealed", ""))
     if not all(0 <= number <= MAX_NUMBER for number in (*layer.mark, layer.not_after)):
         raise EnvelopeRefused("layer_fields")
     if layer.mark <= highest:
@@ -85,6 +103,49 @@ def open_answer(text: str, city: Ed25519PublicKey, *, site: str, device: str, no
     """
     if _open("answer", text, city, site, device)["nonce"] != nonce:
         raise EnvelopeRefused("answer_other_change")
+
+
+@dataclass(frozen=True, slots=True)
+class Peers:
+    """What a concentrator is told, found good: all of its peers (``kind`` "snapshot"), or those that changed ("changes").
+
+    A snapshot stands for everything up to ``revision``; changes are those from ``first`` to ``revision``, without a gap.
+    Each entry: ``site``, ``public_key``, ``allowed`` (texts), ``psk`` (sealed to the concentrator's key, context
+    ``SEALED_FOR_HUB`` and the site), ``revision``; of changes a peer that is gone has ``"gone": true``.
+    """
+
+    epoch: int
+    kind: str
+    first: int
+    revision: int
+    peers: tuple[dict[str, Any], ...]
+
+
+def open_peers(text: str, city: Ed25519PublicKey, *, concentrator: str) -> Peers:
+    """Return what the city says of a concentrator's peers; who has which address the caller judges.
+
+    Raises:
+        EnvelopeRefused: it is not signed, not for this concentrator, or no such thing.
+    """
+    body = _signed("peers", text, city, MAX_PEERS_BYTES)
+    if body["concentrator"] != concentrator:
+        raise EnvelopeRefused("peers_other_concentrator")
+    numbers = (body["epoch"], body["first"], body["revision"])
+    if body["kind"] not in ("snapshot", "changes") or not all(0 <= number <= MAX_NUMBER for number in numbers):
+        raise EnvelopeRefused("layer_fields")
+    if not all(isinstance(peer, dict) for peer in body["peers"]):
+        raise EnvelopeRefused("layer_fields")
+    return Peers(body["epoch"], body["kind"], body["first"], body["revision"], tuple(body["peers"]))
+
+
+def open_revocation(text: str, city: Ed25519PublicKey, *, site: str, device: str) -> tuple[int, str]:
+    """Return when this box was revoked (seconds since 1970), and why.
+
+    Raises:
+        EnvelopeRefused: the city did not say that of this box.
+    """
+    body = _open("revocation", text, city, site, device)
+    return body["at"], body["reason"]
 
 
 def sign_report(payload: dict[str, Any], key: ec.EllipticCurvePrivateKey) -> str:
@@ -113,16 +174,7 @@ def open_report(text: str, device: ec.EllipticCurvePublicKey) -> dict[str, Any]:
 
 
 def _open(purpose: str, text: str, city: Ed25519PublicKey, site: str, device: str) -> dict[str, Any]:
-    outer = _object(text, {"payload": str, "signature": str})
-    octets, signature = _octets(outer["payload"]), _octets(outer["signature"])
-    try:
-        city.verify(signature, _PURPOSES[purpose] + octets)
-    except InvalidSignature:
-        raise EnvelopeRefused("layer_unsigned") from None
-    try:
-        body = _object(octets.decode("utf-8"), _FIELDS[purpose])
-    except UnicodeDecodeError:
-        raise EnvelopeRefused("layer_fields") from None
+    body = _signed(purpose, text, city, MAX_ENVELOPE_BYTES)
     if body["site"] != site:
         raise EnvelopeRefused("layer_other_site")
     if body["device"] != device:
@@ -130,16 +182,32 @@ def _open(purpose: str, text: str, city: Ed25519PublicKey, site: str, device: st
     return body
 
 
-def _object(text: str, fields: dict[str, type]) -> dict[str, Any]:
-    if len(text) > MAX_ENVELOPE_BYTES:
+def _signed(purpose: str, text: str, city: Ed25519PublicKey, most: int) -> dict[str, Any]:
+    outer = _object(text, {"payload": str, "signature": str}, most=most)
+    octets, signature = _octets(outer["payload"]), _octets(outer["signature"])
+    try:
+        city.verify(signature, _PURPOSES[purpose] + octets)
+    except InvalidSignature:
+        raise EnvelopeRefused("layer_unsigned") from None
+    try:
+        return _object(octets.decode("utf-8"), _FIELDS[purpose], _BESIDES.get(purpose, {}), most)
+    except UnicodeDecodeError:
+        raise EnvelopeRefused("layer_fields") from None
+
+
+def _object(
+    text: str, fields: dict[str, type], besides: dict[str, type] | None = None, most: int = MAX_ENVELOPE_BYTES
+) -> dict[str, Any]:
+    if len(text) > most:
         raise EnvelopeRefused("layer_fields")
     try:
         body = json.loads(text, object_pairs_hook=_once)
     except (ValueError, RecursionError):
         raise EnvelopeRefused("layer_fields") from None
-    if not isinstance(body, dict) or body.keys() != fields.keys():
+    known = fields | (besides or {})
+    if not isinstance(body, dict) or not fields.keys() <= body.keys() <= known.keys():
         raise EnvelopeRefused("layer_fields")
-    if any(type(body[name]) is not kind for name, kind in fields.items()):
+    if any(type(value) is not known[name] for name, value in body.items()):
         raise EnvelopeRefused("layer_fields")
     return body
 

@@ -53,7 +53,7 @@ NVR, SHARED, PRIVATE = "34020000001180000001", "34020000001310000001", "34020000
 SINK = PassedSocket(10, ("100.64.0.10", 41000), ("100.64.255.10", 40000))
 SOURCE = PassedSocket(11, ("192.168.1.2", 30000), ("192.168.1.10", 15060))
 ITEM = CatalogItem(NVR, SHARED, "北门", "", "", 0, 1)
-IN = OpenIn("in-7", NVR, 30000, 96, 1056, 30)
+IN = OpenIn("in-7", NVR, 30000, 96, 976, 30)
 OUT = OpenOut("out-7", "100.64.255.10", 40000, 41000, 2048, 30)
 OPEN = OpenMedia(7, CITY, NVR, SHARED, "live", "")
 
@@ -507,7 +507,7 @@ def test_a_viewer_of_a_higher_level_goes_first() -> None:
 
 
 @pytest.mark.parametrize(("kind", "speed", "kbytes"), [
-    ("live", 0, 264), ("playback", 0, 1056), ("download", 8, 2048), ("download", 1, 1056),
+    ("live", 0, 244), ("playback", 0, 976), ("download", 8, 1953), ("download", 1, 976),
 ])  # fmt: skip
 def test_r08_a_pin_lets_in_what_the_camera_is_set_to_and_a_fifth_more(kind: str, speed: int, kbytes: int) -> None:
     assert SITE is not None
