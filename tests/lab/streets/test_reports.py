@@ -5,7 +5,9 @@ city [RTCP] <── SR, RR ──> box ── RR ──> [RTCP] nvr
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +26,7 @@ from edge.rtp.packet import RtpPacket
 from edge.rtp.rtcp import PACKET_TYPES
 from tests.conftest import ORDERS, whole
 from tests.lab.signalling import NVR
+from tests.lab.test_survival import workers
 
 pytestmark = pytest.mark.timeout(240)
 OTHER_PORT = 45_678
@@ -128,6 +131,20 @@ def test_who_hears_none_and_says_none_is_sent_pictures_all_the_same(
     (refused,) = re.findall(r'counter packets (\d+) bytes \d+ drop comment "reports that nobody takes"', listed)
     assert int(refused) >= 3, "the control: the city's host says so"
     assert 'counter packets 0 bytes 0 drop comment "media that the city refuses, noted"' in listed
+
+
+def test_f01_reports_go_on_where_a_worker_that_died_has_stopped(street: Street, channel: str) -> None:
+    order(ORDERS, f"play {channel}")
+    eventually(lambda: city()["reports"] >= 2, 40, "reports")
+    before, count, heard = city()["report"], city()["reports"], recorder()["reports"]
+    for worker in workers(street):
+        os.kill(worker, signal.SIGKILL)
+    eventually(
+        lambda: city()["reports"] > count + 1 and recorder()["reports"] > heard + 1, 60, "reports of the next one"
+    )
+    after = city()["report"]
+    assert (after["ssrc"], after["name"]) == (before["ssrc"], before["name"])
+    assert before["packets"] < after["packets"] <= city()["packets"]
 
 
 def rtcp(frame: bytes, ports: range = range(MEDIA_PORT, MEDIA_PORT + 2000)) -> bytes | None:
