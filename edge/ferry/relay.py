@@ -26,10 +26,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from edge.ferry.framed import FramedStream, FramedViewer
-from edge.ferry.reporting import MAX_COMPOUND_BYTES, MOST_READ
+from edge.ferry.reporting import MOST_READ
 from edge.ferry.stream import FAST_BYTES, Inspection, Stream, Viewer, heads
 from edge.rtp.inspection import PsInspection
 from edge.rtp.packet import MAX_PACKET_BYTES
+from edge.rtp.rtcp import MAX_COMPOUND_BYTES
 from edge.rtp.sound import SoundInspection
 
 REPORT_SECONDS = 0.5

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 from edge.rtp.quality import CLOCK_HZ
 from edge.rtp.rtcp import (
-    MAX_COMPOUND_BYTES,
     NAME_BYTES,
     RemoteRtcpError,
     ReportBlock,
@@ -147,6 +146,3 @@ class ToRecorder:
         self._told = (highest, lost)
         jitter = round((jitter_ms or 0) * CLOCK_HZ / 1000)
         return receiver_report(self.ssrc, (ReportBlock(of, fraction, lost, highest, jitter),), self.name)
-
-
-__all__ = ["MAX_COMPOUND_BYTES", "MOST_READ", "Clock", "Pace", "ToRecorder", "ToViewer", "fresh_name", "fresh_ssrc"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, fields
-from typing import Annotated, ClassVar, get_type_hints
+from typing import Annotated, ClassVar, get_args, get_type_hints
 
 from edge.records.alphabet import Alphabet, Choice, Digits, Label, Numbers, Whole
 
@@ -566,39 +566,8 @@ Record = (
     | MediaReports
 )
 
-REGISTRY: tuple[type[Record], ...] = (
-    CatalogItem,
-    ChannelState,
-    MediaSink,
-    OpenMedia,
-    MediaReserved,
-    PinOpened,
-    MediaAnswered,
-    MediaReady,
-    MediaRefused,
-    CloseMedia,
-    CallLives,
-    CallsTold,
-    PlaybackControl,
-    PlaybackAnswer,
-    MediaFinished,
-    RecordQuery,
-    RecordItem,
-    PresetQuery,
-    PresetItem,
-    DeviceControl,
-    OrderDone,
-    AlarmNotice,
-    PositionNotice,
-    OpenTalk,
-    TalkAnswered,
-    TalkReady,
-    WantKeyFrame,
-    MediaDial,
-    MediaDialled,
-    TalkSink,
-    MediaReports,
-)
+#: Every class of record.
+REGISTRY: tuple[type[Record], ...] = get_args(Record)
 
 
 def alphabets(kind: type[Record]) -> tuple[tuple[str, Alphabet], ...]:
