@@ -187,7 +187,7 @@ class Stream:
     def report(self, now: float, wall: float) -> tuple[Viewer, ...]:
         """Send, twice a second, the reports that are due; return the viewers that were sent one."""
         self.told.look(self.last)
-        if self.back is not None and self.told.pace.due():
+        if self.back is not None and self.last >= 0 and self.told.pace.due():
             with contextlib.suppress(OSError):
                 self.back.send(self.told.make(self.ssrc, self.lost, self.meter.figures().jitter_ms), _DONTWAIT)
         due = tuple(viewer for viewer in self.viewers if viewer.told.pace.due())
