@@ -8,7 +8,7 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Response
 
-from city.api import enrol, errors, office
+from city.api import concentrators, enrol, errors, office
 from city.api.callers import Callers
 from city.api.enrol import Door
 from city.api.strict import StrictJSON
@@ -42,6 +42,7 @@ def create_app(
     )
     errors.install(app)
     app.register_blueprint(enrol.blueprint(Door(store, signer, clock, say)))
+    app.register_blueprint(concentrators.blueprint(concentrators.Asked(store, signer, callers, clock)))
     app.register_blueprint(office.blueprint(office.Office(store, signer, callers, clock, chance, bundle)))
 
     @app.after_request

@@ -10,18 +10,19 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from flask import Blueprint, Response, request
+from apiflask import APIBlueprint
+from flask import Response, request
 
-from city.registry import concentrators, feeds, peers
-from city.registry.refused import RegistryRefused
+from city.api import errors
+from city.api.callers import Callers
+from city.api.strict import loads
+from city.registry import concentrators, feeds, layers, peers
 from city.registry.signer import Signer
 from city.registry.store import Store
 
 #: How long a question about changes is held open, and how many changes one answer has.
 MOST_WAIT_SECONDS, MOST_CHANGES = 25.0, 512
-MAX_REPORT_BYTES = 1 << 16
 #: Snapshots that are kept ready; a city has some dozens of concentrators.
 MOST_READY = 256
 _PRIVATE = {"Cache-Control": "no-store"}
@@ -43,7 +44,7 @@ class Snapshots:
         """
         with store.read() as session:
             smaller = concentrators.may_be_smaller(session, concentrator, now)
-            mark = (concentrators.epoch(session), feeds.head(session, peers.feed(concentrator)), smaller)
+            mark = (layers.epoch(session), feeds.head(session, peers.feed(concentrator)), smaller)
         with self._lock:
             held = self.ready.get(concentrator)
             if held is not None and held[0] == mark:
@@ -61,39 +62,43 @@ class Snapshots:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What the views rest on. ``caller`` is the subject of the client's certificate ("concentrator:hub-a"), or ""."""
+    """What the views rest on."""
 
     store: Store
     signer: Signer
-    caller: Callable[[], str]
+    callers: Callers
     clock: Callable[[], float]
     snapshots: Snapshots = field(default_factory=Snapshots)
 
 
-def blueprint(asked: Asked) -> Blueprint:
+def blueprint(asked: Asked) -> APIBlueprint:
     """Return the views below ``/v1/concentrators``."""
-    made = Blueprint("concentrators", __name__, url_prefix="/v1/concentrators")
+    made = APIBlueprint("concentrators", __name__, url_prefix="/v1/concentrators")
 
     @made.before_request
     def judged() -> Response | None:
-        own = f"concentrator:{(request.view_args or {}).get('concentrator', '')}"
-        return None if asked.caller() == own else refused(403, "concentrator_not_yours", concentrator=own[13:])
+        wanted = (request.view_args or {}).get("concentrator", "")
+        if asked.callers.subject() == f"concentrator:{wanted}":
+            return None
+        return errors.answer("concentrator_not_yours", 403, concentrator=wanted)
 
     @made.get("/<concentrator>/snapshot")
     def snapshot(concentrator: str) -> Response:
+        """All peers as they are now, signed."""
         return envelope(asked.snapshots.get(asked.store, asked.signer, concentrator, asked.clock()))
 
     @made.get("/<concentrator>/changes")
     def changes(concentrator: str) -> Response:
+        """What has changed after a revision, signed; waits up to 25 s for something to come."""
         after, epoch = (request.args.get(name, -1, int) for name in ("after", "epoch"))
         wait = min(max(request.args.get("wait", 0.0, float), 0.0), MOST_WAIT_SECONDS)
         return following(asked, concentrator, epoch, after, wait)
 
     @made.post("/<concentrator>/report")
     def report(concentrator: str) -> Response:
+        """How the concentrator is; answered with what is wanted of its keys."""
         return reported(asked, concentrator)
 
-    made.register_error_handler(RegistryRefused, lambda wrong: refused(409, wrong.rule, **wrong.args_))
     return made
 
 
@@ -101,15 +106,15 @@ def following(asked: Asked, concentrator: str, epoch: int, after: int, wait: flo
     """Return the changes after a revision, signed; 204 when none came in time; 409 when the snapshot is needed."""
     feed, until = peers.feed(concentrator), time.monotonic() + wait
     with asked.store.read() as session:
-        if concentrators.epoch(session) != epoch or not 0 <= after <= feeds.head(session, feed):
-            return refused(409, "take_snapshot")
+        if layers.epoch(session) != epoch or not 0 <= after <= feeds.head(session, feed):
+            return errors.answer("take_snapshot")
     found = _after(asked.store, feed, after)
     if found == () and wait:
         with feeds.hints(asked.store, feed) as hints:
             while (found := _after(asked.store, feed, after)) == () and (left := until - time.monotonic()) > 0:
                 hints.wait(left)
     if found is None:
-        return refused(409, "take_snapshot")
+        return errors.answer("take_snapshot")
     if not found:
         return Response(status=204, headers=_PRIVATE)
     told = list(peers.told(found))
@@ -120,17 +125,17 @@ def following(asked: Asked, concentrator: str, epoch: int, after: int, wait: flo
 def reported(asked: Asked, concentrator: str) -> Response:
     """Keep a report, and answer with what is wanted of the concentrator's keys, and its next certificate."""
     try:
-        told = json.loads(request.get_data() if (request.content_length or 0) <= MAX_REPORT_BYTES else b"")
-    except (ValueError, RecursionError):
+        told = loads(request.get_data(cache=False))
+    except ValueError:
         told = None
     if not isinstance(told, dict):
-        return refused(400, "concentrator_report", concentrator=concentrator)
+        return errors.answer("concentrator_report", 400, concentrator=concentrator)
     now, csr = asked.clock(), told.pop("csr", None)
     with asked.store.begin() as session:
         answer = concentrators.heard(session, concentrator, told, now)
         if isinstance(csr, str):
             answer["certificate"] = concentrators.certify(session, asked.signer, concentrator, concentrator, csr, now)
-    return _json(200, answer)
+    return Response(json.dumps(answer), 200, _PRIVATE, mimetype="application/json")
 
 
 def _after(store: Store, feed: str, after: int) -> tuple[feeds.Entry, ...] | None:
@@ -141,12 +146,3 @@ def _after(store: Store, feed: str, after: int) -> tuple[feeds.Entry, ...] | Non
 def envelope(text: str) -> Response:
     """Return an envelope as it is."""
     return Response(text, 200, _PRIVATE, mimetype="application/json")
-
-
-def refused(status: int, rule: str, **args: Any) -> Response:
-    """Return a refusal by name, with its facts."""
-    return _json(status, {"rule": rule, "args": {name: str(value) for name, value in args.items()}})
-
-
-def _json(status: int, body: dict[str, Any]) -> Response:
-    return Response(json.dumps(body, ensure_ascii=False), status, _PRIVATE, mimetype="application/json")

@@ -77,6 +77,9 @@ class Config(_Part):
     address: IPv4Address
     ports: tuple[Port, Port] = (51820, 51821)
     mtu: int = Field(default=1420, ge=1280, le=9000)
+    #: How often the devices are compared with what they should be, and how often the registry hears of us.
+    compare_seconds: int = Field(default=60, ge=2, le=60)
+    report_seconds: int = Field(default=60, ge=2, le=60)
     folder: Path
     state: Path
     registry: Registry

@@ -59,7 +59,7 @@ class Link:
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict):
-            raise RegistryAway(f"HTTP {status}")
+            raise RegistryAway(f"HTTP {status} {_rule(data)}")
         return answer
 
     def close(self) -> None:
@@ -76,9 +76,9 @@ class Link:
                     return Answer("envelope", data.decode("utf-8"))
             case 204:
                 return Answer("nothing")
-            case 409:
+            case 409 if _rule(data) == "take_snapshot":
                 return Answer("snapshot")
-        raise RegistryAway(f"HTTP {status}")
+        raise RegistryAway(f"HTTP {status} {_rule(data)}")
 
     def _ask(self, method: str, path: str, wait: int, most: int, body: bytes | None) -> tuple[int, bytes]:
         try:
@@ -99,6 +99,15 @@ class Link:
             self.close()
             raise RegistryAway("too long")
         return response.status, data
+
+
+def _rule(data: bytes) -> str:
+    """The code of a refusal; whatever else came is none."""
+    try:
+        said = json.loads(data[:MAX_ANSWER_BYTES])
+    except (ValueError, RecursionError):
+        return ""
+    return str(said.get("rule", ""))[:64] if isinstance(said, dict) else ""
 
 
 def _context(folder: Path) -> ssl.SSLContext:

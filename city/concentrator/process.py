@@ -36,8 +36,6 @@ TURN_SECONDS = 0.25
 LOOK_SECONDS, LOOK_SECONDS_OF_TWO = 3.0, 0.7
 #: A look takes at most this part of the time, however many peers there are.
 LOOK_PART = 0.1
-COMPARE_SECONDS = 60.0
-REPORT_SECONDS = 60.0
 #: More steps than this are one whole configuration instead.
 MOST_STEPS = 512
 #: Pauses after a registry that is away, and after a snapshot that was refused.
@@ -178,7 +176,7 @@ class Agent:
         if len(self.on) > 1 or self.compare_at <= now:
             self._lead()
         if self.compare_at <= now:
-            self.compare_at = now + COMPARE_SECONDS
+            self.compare_at = now + self.config.compare_seconds
             self._compare()
         pause = LOOK_SECONDS_OF_TWO if len(self.on) > 1 else LOOK_SECONDS
         self.look_at = now + max(pause, (time.monotonic() - began) / LOOK_PART)
@@ -341,7 +339,7 @@ class Process:
             self.agent.look(now)
         if not self._reports.busy and now >= self._report_at:
             told = self.agent.told(self._echo) | certificate.asked(self.agent.config.folder, time.time())
-            self._report_at = now + REPORT_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+            self._report_at = now + self.agent.config.report_seconds * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
             self._reports.ask(lambda link: link.report(told))
         with contextlib.suppress(queue.Empty):
             who, found = self._brought.get(timeout=TURN_SECONDS)

@@ -6,6 +6,7 @@ source never leaves the device.
 
 from __future__ import annotations
 
+from city.concentrator import slots
 from city.concentrator.config import Config, Service
 from city.concentrator.echo import OCTETS, PORT
 
@@ -15,7 +16,8 @@ _UDP_HEADER = 8
 
 def render(config: Config) -> str:
     """Return one transaction that replaces our table; the same configuration gives the same octets."""
-    device, network, own = f'"{config.device}*"', str(config.network), str(config.address)
+    names = ", ".join(f'"{slots.device(config, number)}"' for number in range(len(config.ports)))
+    device, network, own = f"{{ {names} }}", str(config.network), str(config.address)
     to_city = [f'iifname {device} {match} counter accept comment "{name}"' for match, name in _matches(config, "d")]
     to_site = [f'oifname {device} {match} counter accept comment "{name}"' for match, name in _matches(config, "s")]
     inner = [match.removeprefix(f"ip saddr {network} ") for match, _ in _matches(config, "d")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -98,7 +99,7 @@ def raise_device(device: str, address: str, network: str, metric: int, mtu: int)
     Raises:
         DeviceRefused: the kernel has no WireGuard and nobody made the device, or the host does not let us.
     """
-    if not Path(f"/sys/class/net/{device}").exists():
+    if device not in {name for _, name in socket.if_nameindex()}:
         _run(["ip", "link", "add", "dev", device, "type", "wireguard"])
     _run(["ip", "address", "replace", f"{address}/32", "dev", device])
     _run(["ip", "link", "set", "dev", device, "mtu", str(mtu), "up"])

@@ -139,12 +139,6 @@ def may_be_smaller(session: Session, concentrator: str, now: float) -> bool:
     return row is not None and now < float(row.value)
 
 
-def epoch(session: Session) -> int:
-    """Return the registry's epoch: raised when a backup was restored."""
-    row = session.get(Meta, "epoch")
-    return 1 if row is None else int(row.value)
-
-
 def rotate(session: Session, who: str, concentrator: str, now: float) -> None:
     """Ask a concentrator for a second key.
 

@@ -73,7 +73,7 @@ class PeerEntry(_Part):
 
 
 class PeersPayload(_Part):
-    """``netconf.envelope``'s "peers"; ``smaller`` is a person's word that peers may be missing."""
+    """``netconf.envelope``'s "peers"."""
 
     concentrator: Name
     epoch: Number

@@ -62,7 +62,12 @@ def client(
         for row in ("li", "wang", "sys", "sec", "aud"):
             session.get_one(Person, row).password = kept_password
     app = create_app(
-        store, signer, clock, counted(), lambda code, **facts: said.append((code, facts)), BundleFacts("192.0.2.1", 8443)
+        store,
+        signer,
+        clock,
+        counted(),
+        lambda code, **facts: said.append((code, facts)),
+        BundleFacts("192.0.2.1", 8443),
     )
     with app.test_client() as made:
         yield made
@@ -121,7 +126,9 @@ def test_c06_what_is_no_request_of_ours_is_refused(client: FlaskClient, body: by
 
 def test_c06_what_is_long_is_not_read(client: FlaskClient) -> None:
     for path, most in (("/v1/enrol", 1 << 14), ("/api/sites", 1 << 18)):
-        answer = client.post(path, data=b"x" * (most + 1), headers=headers(client, "li") | {"Content-Type": "application/json"})
+        answer = client.post(
+            path, data=b"x" * (most + 1), headers=headers(client, "li") | {"Content-Type": "application/json"}
+        )
         assert (answer.status_code, answer.json["rule"]) == (413, "body_long")
 
 
@@ -269,7 +276,9 @@ def test_the_interface_describes_itself_to_persons_alone(client: FlaskClient) ->
     assert {"/v1/enrol", "/api/sites", "/api/sites/{site}/approve"} <= set(described["paths"])
 
 
-def test_revoke_all_and_a_template_need_two(client: FlaskClient, store: Store, signer: Signer, kept_password: str) -> None:
+def test_revoke_all_and_a_template_need_two(
+    client: FlaskClient, store: Store, signer: Signer, kept_password: str
+) -> None:
     Box().ask(store, signer, add_site(store))
     approve(store, signer)
     with store.begin() as session:
@@ -278,9 +287,14 @@ def test_revoke_all_and_a_template_need_two(client: FlaskClient, store: Store, s
     why = {"reason": "演练"}
     assert client.post("/api/revoke-all", json=why, headers=sec).json["rule"] == "approval_missing"
     asked = client.post("/api/approvals", json={"action": "revoke-all", **why}, headers=sec).json
-    assert client.post(f"/api/approvals/{asked['number']}", json={"yes": True}, headers=sec).json["rule"] == "second_person"
+    assert (
+        client.post(f"/api/approvals/{asked['number']}", json={"yes": True}, headers=sec).json["rule"]
+        == "second_person"
+    )
     assert client.post("/api/revoke-all", json=why, headers=sec).json["rule"] == "approval_missing"
-    assert client.post(f"/api/approvals/{asked['number']}", json={"yes": True}, headers=sec2).json["state"] == "approved"
+    assert (
+        client.post(f"/api/approvals/{asked['number']}", json={"yes": True}, headers=sec2).json["state"] == "approved"
+    )
     assert client.post("/api/revoke-all", json=why, headers=sec).json == {"revoked": [SITE]}
     assert client.post("/api/revoke-all", json=why, headers=sec).json["rule"] == "approval_missing", "good once"
     made = client.post("/api/templates", json={"name": "street", "body": BODY}, headers=sys).json
