@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 MAX_ENVELOPE_BYTES = 1 << 17
+#: A report holds its programs' own words, of thousands of channels, too.
+MAX_REPORT_BYTES = 1 << 20
 #: 20,000 peers with their sealed keys.
 MAX_PEERS_BYTES = 1 << 24
 SEALED_FOR_BOX, SEALED_FOR_HUB = "box ", "hub "
@@ -174,7 +176,7 @@ def open_report(text: str, device: ec.EllipticCurvePublicKey) -> dict[str, Any]:
     Raises:
         EnvelopeRefused: it is not.
     """
-    outer = _object(text, {"payload": str, "signature": str})
+    outer = _object(text, {"payload": str, "signature": str}, most=MAX_REPORT_BYTES)
     octets = _octets(outer["payload"])
     try:
         device.verify(_octets(outer["signature"]), _REPORT + octets, ec.ECDSA(hashes.SHA256()))

@@ -8,9 +8,10 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Response
 
-from city.api import concentrators, enrol, errors, office
+from city.api import concentrators, enrol, errors, office, report
 from city.api.callers import Callers
 from city.api.enrol import Door
+from city.api.heartbeats import Heartbeats
 from city.api.strict import StrictJSON
 from city.registry.signer import Signer
 from city.registry.store import Store
@@ -43,6 +44,10 @@ def create_app(
     errors.install(app)
     app.register_blueprint(enrol.blueprint(Door(store, signer, clock, say)))
     app.register_blueprint(concentrators.blueprint(concentrators.Asked(store, signer, callers, clock)))
+    heartbeats = Heartbeats(store, say, clock)
+    heartbeats.start()
+    app.extensions["heartbeats"] = heartbeats
+    app.register_blueprint(report.blueprint(report.Desk(store, signer, clock, heartbeats, say)))
     app.register_blueprint(office.blueprint(office.Office(store, signer, callers, clock, chance, bundle)))
 
     @app.after_request

@@ -80,7 +80,7 @@ def blueprint(asked: Asked) -> APIBlueprint:
         wanted = (request.view_args or {}).get("concentrator", "")
         if asked.callers.subject() == f"concentrator:{wanted}":
             return None
-        return errors.answer("concentrator_not_yours", 403, concentrator=wanted)
+        return errors.answer("concentrator_not_yours", 403, {"concentrator": wanted})
 
     @made.get("/<concentrator>/snapshot")
     def snapshot(concentrator: str) -> Response:
@@ -129,7 +129,7 @@ def reported(asked: Asked, concentrator: str) -> Response:
     except ValueError:
         told = None
     if not isinstance(told, dict):
-        return errors.answer("concentrator_report", 400, concentrator=concentrator)
+        return errors.answer("concentrator_report", 400, {"concentrator": concentrator})
     now, csr = asked.clock(), told.pop("csr", None)
     with asked.store.begin() as session:
         answer = concentrators.heard(session, concentrator, told, now)

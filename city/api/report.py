@@ -16,10 +16,7 @@ from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.store import Store
 from city.registry.tables import Site
-from netconf.envelope import EnvelopeRefused, open_report
-
-#: A report of a site with many channels and views; its programs' words are most of it.
-MAX_REPORT_BYTES = 1 << 20
+from netconf.envelope import MAX_REPORT_BYTES, EnvelopeRefused, open_report
 
 
 @dataclass(frozen=True, slots=True)

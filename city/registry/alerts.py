@@ -30,7 +30,7 @@ def raise_(session: Session, now: float, code: str, subject: str, severity: Seve
     made = made.on_conflict_do_update(
         index_elements=["code", "subject"], index_where=text("closed_at IS NULL"), set_={"args": made.excluded.args}
     )
-    row = session.scalars(made.returning(Alert), execution_options={"populate_existing": True}).one()
+    row: Alert = session.scalars(made.returning(Alert), execution_options={"populate_existing": True}).one()
     session.flush()
     return row
 
@@ -67,6 +67,8 @@ def keep(session: Session, now: float, code: str, severity: Severity, now_so: di
 
 def sentence(row: Alert, language: words.Language = "en") -> str:
     """Return what an alert says, with what to do about it."""
-    facts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(row.args).items()}
+    facts = {
+        name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(row.args).items()
+    }
     found = Finding(row.code, args=tuple(sorted(facts.items())))
     return " ".join(part for part in (words.sentence(found, language), words.advice(found, language)) if part)

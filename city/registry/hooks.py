@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from sqlalchemy import delete, exists, func, or_, select
+from sqlalchemy import delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from city.registry import alerts, audit, people
@@ -137,6 +137,11 @@ def sent(session: Session, now: float, number: int, why: str) -> None:
     if row.tries >= MOST_TRIES:
         row.done_at = now
     row.next_at = now + min(LONGEST_SECONDS, FIRST_SECONDS * 2 ** (row.tries - 1))
+    # The others that wait for this hook wait with it, so that one that is away costs one try at a time.
+    session.execute(
+        update(Telling).where(Telling.hook == row.hook, Telling.done_at.is_(None), Telling.next_at < row.next_at)
+        .values(next_at=row.next_at).execution_options(synchronize_session=False)
+    )  # fmt: skip
     if row.tries > 1:
         alerts.raise_(session, now, "hook_fails", subject, "warning", hook=row.hook, why=why)
 
@@ -183,4 +188,10 @@ def _fits(kind: str, target: str) -> bool:
     plain = "@" not in parts.netloc and not parts.fragment and _HOST.fullmatch(host) is not None and port != 0
     if kind == "webhook":
         return plain and parts.scheme == "https"
-    return kind == "syslog" and plain and parts.scheme in ("udp", "tcp") and port is not None and not parts.path + parts.query
+    return (
+        kind == "syslog"
+        and plain
+        and parts.scheme in ("udp", "tcp")
+        and port is not None
+        and not parts.path + parts.query
+    )

@@ -25,6 +25,9 @@ MAX_TUNNELS, MAX_FINDINGS, MAX_TEXT, MAX_CSR_CHARACTERS = 4, 64, 64, 4096
 MAX_KEPT_BYTES = 1 << 14
 #: A site whose reports stay the same is looked at this often all the same.
 LOOK_SECONDS = 3600.0
+#: Of the heads of a site's receipts one is kept for so long, besides the newest: a chain that was cut shows at once by the
+#: newest, and the others say when.
+HEAD_SECONDS = 600.0
 _MAX_NUMBER = (1 << 53) - 1
 
 
@@ -169,7 +172,9 @@ def _row(told: Told, at: float) -> dict[str, Any]:
 def _said(told: Told) -> str:
     """What of a report a verdict rests on, but for its age."""
     gone = verdict.dead(told.handshakes, ())
-    return json.dumps([sorted(told.handshakes), gone, told.registered, told.errors, told.applied], separators=(",", ":"))
+    return json.dumps(
+        [sorted(told.handshakes), gone, told.registered, told.errors, told.applied], separators=(",", ":")
+    )
 
 
 def _outcome(told: Told, mark: tuple[int, int]) -> str | None:
@@ -188,7 +193,12 @@ def _settle_head(session: Session, site: str, head: tuple[int, str], now: float)
     """Keep a head that goes on; one that went back is told to a person and kept not: what it denies stays."""
     moved = _head_moved(session, site, head)
     if moved == "on":
-        session.add(ReceiptHead(site=site, sequence=head[0], hash=head[1], at=now))
+        last = _last_head(session, site)
+        if last is not None and now - last.at < HEAD_SECONDS:
+            session.delete(last)
+            session.flush()
+        at = last.at if last is not None and now - last.at < HEAD_SECONDS else now
+        session.add(ReceiptHead(site=site, sequence=head[0], hash=head[1], at=at))
     elif moved == "back":
         alerts.raise_(session, now, "receipts_went_back", f"site:{site}", "error", site=site, sequence=head[0])
 
@@ -198,15 +208,18 @@ def _head_moved(session: Session, site: str, head: tuple[int, str]) -> str | Non
 
     "back" is told once: while its alert is open and says this number, the same is no news.
     """
-    last = session.scalar(
-        select(ReceiptHead).where(ReceiptHead.site == site).order_by(ReceiptHead.sequence.desc()).limit(1)
-    )
+    last = _last_head(session, site)
     if last is None or last.sequence < head[0]:
         return "on"
     if last.sequence == head[0] and last.hash == head[1]:
         return None
     told = alerts.opened(session, "receipts_went_back", f"site:{site}")
     return None if told is not None and json.loads(told.args).get("sequence") == head[0] else "back"
+
+
+def _last_head(session: Session, site: str) -> ReceiptHead | None:
+    newest = select(ReceiptHead).where(ReceiptHead.site == site).order_by(ReceiptHead.sequence.desc()).limit(1)
+    return session.scalars(newest).first()
 
 
 def _table(value: Any) -> dict[str, Any]:

@@ -248,6 +248,7 @@ class ReceiptHead(Table):
     """How far a site's chain of receipts had come when it said so; a later head that is lower is a finding."""
 
     __tablename__ = "receipt_head"
+    __table_args__ = (Index("receipt_head_by_at", "at"),)
     site: Mapped[str] = mapped_column(ForeignKey("site.id"), primary_key=True)
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     hash: Mapped[str] = mapped_column(_HASH)
@@ -407,7 +408,9 @@ class Telling(Table):
 
     __tablename__ = "telling"
     __table_args__ = (
-        Index("telling_waits", "next_at", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")),
+        Index(
+            "telling_waits", "next_at", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")
+        ),
         Index("telling_done", "done_at"),
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)

@@ -39,7 +39,10 @@ def concentrators(session: Session, now: float) -> None:
         report: Mapping[str, Any] = json.loads(hub.report)
         head = feeds.head(session, peers.feed(hub.id))
         rule = report.get("rule")
-        if hub.revision < head and now - _changed_at(session, hub.id, hub.revision) > SILENT_INTERVALS * INTERVAL_SECONDS:
+        if (
+            hub.revision < head
+            and now - _changed_at(session, hub.id, hub.revision) > SILENT_INTERVALS * INTERVAL_SECONDS
+        ):
             behind[subject] = {"concentrator": hub.id, "behind": head - hub.revision}
         count = report.get("refused_count")
         if rule or (type(count) is int and count > 0):
@@ -115,7 +118,12 @@ def certificates(session: Session, now: float) -> None:
 def rollouts(session: Session, now: float) -> None:
     """Alerts of rollouts that have halted."""
     halted = {
-        f"rollout:{row.id}": {"rollout": row.id, "template": row.template, "version": row.version, "why": row.why_halted}
+        f"rollout:{row.id}": {
+            "rollout": row.id,
+            "template": row.template,
+            "version": row.version,
+            "why": row.why_halted,
+        }
         for row in session.scalars(select(Rollout).where(Rollout.state == "halted"))
     }
     alerts.keep(session, now, "rollout_halted", "error", halted)

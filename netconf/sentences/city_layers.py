@@ -134,4 +134,20 @@ CITY_LAYERS = {
         "Number {rollout} is {state}: {event}.",
         "编号 {rollout} 处于 {state}：{event}。",
     ),
+    "report_other_site": Words(
+        "A report names another site than its certificate.",
+        "Enrol the box again.",
+        "报告所列站点与其证书不符。",
+        "请重新注册该设备。",
+        "Certificate: {site}.",
+        "证书：{site}。",
+    ),
+    "layer_reverted": Words(
+        "A site has undone its new configuration, or did not take it.",
+        "Look at its time line; the one before is in use.",
+        "站点已撤销或未采用新配置。",
+        "请查看其时间线；原配置仍在使用。",
+        "{site}, revision {revision}: {why}.",
+        "{site}，版本 {revision}：{why}。",
+    ),
 }

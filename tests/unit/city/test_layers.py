@@ -16,8 +16,8 @@ from city.registry.store import Store
 from city.registry.tables import Certificate, Change, Health, Layer, Peer, ReceiptHead, Site
 from netconf import envelope
 from netconf.sealed import SealBroken, unseal
-from tests import enrolled as fleet
-from tests.enrolled import NOW
+from tests import fleet
+from tests.fleet import NOW
 
 WHY = Why("zhang", "test")
 

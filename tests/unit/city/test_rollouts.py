@@ -13,8 +13,8 @@ from city.registry.signer import Signer
 from city.registry.store import Store
 from city.registry.tables import Health, Rollout, RolloutSite, RolloutStep, Site
 from city.rollout.table import TABLE, Event, State, rings
-from tests import enrolled as fleet
-from tests.enrolled import NOW
+from tests import fleet
+from tests.fleet import NOW
 
 SITES = 12
 BETTER = copy.deepcopy(fleet.BODY)

@@ -131,8 +131,12 @@ def test_two_bad_states_that_alternate_are_the_milder_of_them() -> None:
 VERDICTS = st.sampled_from(list(Verdict))
 
 
-@given(st.sampled_from(list(Verdict)), st.lists(st.tuples(st.floats(0.1, WORSE_SECONDS / 2 - 1), VERDICTS), max_size=60))
-def test_an_input_that_flaps_faster_than_the_time_changes_nothing(first: Verdict, said: list[tuple[float, Verdict]]) -> None:
+@given(
+    st.sampled_from(list(Verdict)), st.lists(st.tuples(st.floats(0.1, WORSE_SECONDS / 2 - 1), VERDICTS), max_size=60)
+)
+def test_an_input_that_flaps_faster_than_the_time_changes_nothing(
+    first: Verdict, said: list[tuple[float, Verdict]]
+) -> None:
     at, fed = NOW, [(NOW, first)]
     for pause, each in said:
         fed.append((at := at + pause, each))

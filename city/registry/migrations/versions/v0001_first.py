@@ -53,9 +53,7 @@ def _alert() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     open_, untold = sa.text("closed_at IS NULL"), sa.text("told_at IS NULL AND closed_at IS NULL")
-    op.create_index(
-        "alert_open", "alert", ["code", "subject"], unique=True, sqlite_where=open_, postgresql_where=open_
-    )
+    op.create_index("alert_open", "alert", ["code", "subject"], unique=True, sqlite_where=open_, postgresql_where=open_)
     op.create_index("alert_untold", "alert", ["id"], sqlite_where=untold, postgresql_where=untold)
     op.create_index("alert_over", "alert", ["closed_at"])
     op.create_index("alert_by_group", "alert", ["grouping"])
@@ -370,6 +368,7 @@ def _receipt_head() -> None:
         ),
         sa.PrimaryKeyConstraint("site", "sequence"),
     )
+    op.create_index("receipt_head_by_at", "receipt_head", ["at"])
 
 
 def _rollout_site() -> None:
