@@ -31,6 +31,7 @@ _COMMANDS = {
     "support": ("edge.upkeep.commands", "add_support", "run_support", "write a bundle for the maker, without secrets"),
     "prove": ("firewall.prove.commands", "add_arguments", "run", "send packets against the rules: who gets them?"),
     "decode": ("edge.decode.commands", "add_arguments", "run", "say what this gate makes of a message in a file"),
+    "city": ("city.cli.commands", "add_arguments", "run", "the city's fleet control: serve it, ask it, change it"),
     "lab": ("edge.lab.command", "add_arguments", "run", "a whole street in namespaces, to try things in"),
 }
 

@@ -273,6 +273,8 @@ def _channels(site: Site) -> Iterator[Finding]:
             yield finding("channel_without_recorder", f"/channel/{at}/recorder", recorder=channel.recorder)
         if channel.share and channel.coverage == "B":
             yield finding("coverage_b_shared", f"/channel/{at}/share", name=channel.name)
+        if channel.sub_stream and channel.sub_mbit > channel.mbit:
+            yield finding("sub_stream_faster", f"/channel/{at}/sub_mbit", name=channel.name, most=channel.mbit)
 
 
 def _not_yet(site: Site) -> Iterator[Finding]:

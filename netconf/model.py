@@ -108,6 +108,7 @@ _CODES = {
 _KINDS = {
     "int_type": "1",
     "int_from_float": "1",
+    "float_type": "0.5",
     "bool_type": "true, false",
     "string_type": '"…"',
     "tuple_type": "[…]",
@@ -308,7 +309,10 @@ class Monitoring(_Part):
 
 
 class Recorder(_Part):
-    """One recorder of the owner. ``media``: how its pictures come; by TCP it dials us (passive) or we dial it (active)."""
+    """One recorder of the owner. ``media``: how its pictures come; by TCP it dials us (passive) or we dial it (active).
+
+    ``stream_attribute``: how it is told which stream of a camera is wanted, if a camera has two (``docs/media.md``).
+    """
 
     id: Code = _owned("owner")
     kind: Literal["gb28181", "onvif", "rtsp"] = _owned("owner", default="gb28181")
@@ -318,6 +322,9 @@ class Recorder(_Part):
     media_addresses: tuple[Address, ...] = _owned("owner", min_length=1, max_length=4)
     media: Literal["udp", "tcp_passive", "tcp_active"] = _owned("owner", default="udp")
     reading: Literal["lenient", "strict"] = _owned("owner", default="lenient")
+    stream_attribute: Literal["streamnumber", "streamprofile", "stream", "streamMode"] = _owned(
+        "owner", default="streamnumber"
+    )
 
 
 class Channel(_Part):
@@ -325,6 +332,7 @@ class Channel(_Part):
 
     ``allow``: what the owner lets the city do with it, as far as its own layer grants it (``platform.rights``).
     ``mbit``: the bit rate that its encoder is set to; what comes faster than a fifth above it is dropped.
+    ``sub_stream``: whether the recorder gives a smaller second stream of it, at ``sub_mbit``.
     """
 
     recorder: Code = _owned("owner")
@@ -334,6 +342,12 @@ class Channel(_Part):
     share: bool = _owned("owner", default=False, strict=True)
     allow: tuple[Right, ...] = _owned("owner", default=("live",), max_length=7)
     mbit: int = _owned("owner", default=8, ge=1, le=16, strict=True)
+    sub_stream: bool = _owned("owner", default=False, strict=True)
+    sub_mbit: float = _owned("owner", default=1.0, ge=0.1, le=16, strict=True)
+
+    def rate(self, stream: int) -> float:
+        """Return what a stream's encoder is set to, in Mbit/s; 0 is the main stream."""
+        return self.sub_mbit if stream else self.mbit
 
 
 class Site(_Part):

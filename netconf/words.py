@@ -14,6 +14,7 @@ from netconf.sentences.bodies import BODIES, ITEM, STRICT
 from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.city_api import CITY_API
+from netconf.sentences.city_cli import CITY_CLI
 from netconf.sentences.city_enrolment import CITY_ENROLMENT
 from netconf.sentences.city_hub import CITY_HUB
 from netconf.sentences.city_layers import CITY_LAYERS
@@ -60,9 +61,10 @@ TABLE: dict[str, Words] = (
     | FAULTS
     | QUALITY
     | CITY_API
+    | CITY_CLI
     | CITY_ENROLMENT
-    | CITY_REGISTRY
     | CITY_HUB
+    | CITY_REGISTRY
     | CITY_SIGNING
     | CITY_TRUTH
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 
 class SeededChance:
@@ -16,3 +17,14 @@ class SeededChance:
 
     def number(self, below: int) -> int:
         return self._random.randrange(below)
+
+
+def counted(begin: int = 1) -> Callable[[int], bytes]:
+    """Chance that is the same in every run, and never the same twice."""
+    state = [begin]
+
+    def chance(length: int) -> bytes:
+        state[0] += 1
+        return state[0].to_bytes(length, "big")
+
+    return chance

@@ -53,6 +53,13 @@ _TABLE: dict[str, tuple[str, str]] = {
     "channel_id": ("通道编码", "Channel id"),
     "recorder": ("录像机", "Recorder"),
     "coverage": ("覆盖范围", "Coverage"),
+    "streams": ("码流", "Streams"),
+    "streams_two": ("主码流 {main} Mbit/s，子码流 {sub} Mbit/s", "main {main} Mbit/s, sub-stream {sub} Mbit/s"),
+    "stream_sub": ("子码流", "Sub-stream"),
+    "stream_for_main": (
+        "子码流（上行带宽不足，代替主码流）",
+        "Sub-stream, for the line has no room for the main stream",
+    ),
     "coverage_A": ("A 行政公共区域", "A public area"),
     "coverage_B": ("B 单位内部", "B inside the premises"),
     "coverage_C": ("C 单位内部及临街公共场所", "C premises facing the street"),

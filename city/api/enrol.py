@@ -65,7 +65,7 @@ def blueprint(door: Door) -> APIBlueprint:
 
 
 def _slowed(door: Door, source: str, now: float, response: Response, rule: str, site: str) -> Response:
-    door.say("enrol_refused", source=source, rule=rule, site=site)
+    door.say("enrol_refused", source, rule=rule, site=site)
     return response if door.refused.takes(source, now) else errors.answer("enrol_often")
 
 

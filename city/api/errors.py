@@ -7,7 +7,8 @@ from typing import Any
 
 from apiflask import APIFlask, HTTPError
 from flask import Response, jsonify
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from city.registry.refused import RegistryRefused
@@ -63,8 +64,9 @@ def install(app: APIFlask) -> None:
         # Two came in one moment, and the other one was first.
         return answer("taken")
 
-    @app.errorhandler(SQLAlchemyError)
     @app.errorhandler(OperationalError)
+    @app.errorhandler(InterfaceError)
+    @app.errorhandler(PoolTimeout)
     def no_database(_: SQLAlchemyError) -> Response:
         return answer("database_away")
 

@@ -171,7 +171,7 @@ def _door(made: APIBlueprint, office: Office) -> None:
 
 def _sites(made: APIBlueprint, office: Office) -> None:
     @made.get("/sites")
-    def every() -> dict[str, Any]:
+    def every_site() -> dict[str, Any]:
         person = office.callers.person("look")
         asked = {name: request.args.get(name, "")[:64] for name in ("after", "state", "text")}
         with office.store.read() as session:
@@ -180,7 +180,7 @@ def _sites(made: APIBlueprint, office: Office) -> None:
 
     @made.post("/sites")
     @made.input(SiteSaid)
-    def add(json_data: SiteSaid) -> tuple[dict[str, Any], int]:
+    def add_site(json_data: SiteSaid) -> tuple[dict[str, Any], int]:
         person = office.callers.person("site")
         with office.store.begin() as session:
             return sites.said(sites.add(session, office.clock(), person, json_data.facts())), 201
@@ -193,7 +193,7 @@ def _sites(made: APIBlueprint, office: Office) -> None:
 
     @made.put("/sites/<site>")
     @made.input(SiteSaid)
-    def edit(site: str, json_data: SiteSaid) -> dict[str, Any]:
+    def edit_site(site: str, json_data: SiteSaid) -> dict[str, Any]:
         person = office.callers.person("site")
         if json_data.id != site:
             raise RegistryRefused("site_form", field="id")
@@ -274,7 +274,7 @@ def _second_persons(made: APIBlueprint, office: Office) -> None:
             return _template(templates.add(session, office.clock(), person, json_data.name, json_data.body)), 201
 
     @made.get("/approvals")
-    def every() -> dict[str, Any]:
+    def every_approval() -> dict[str, Any]:
         office.callers.person("look")
         with office.store.read() as session:
             return {"approvals": [_approval(row) for row in approvals.waiting(session, office.clock())]}
@@ -304,7 +304,7 @@ def _second_persons(made: APIBlueprint, office: Office) -> None:
 
 def _people(made: APIBlueprint, office: Office) -> None:
     @made.get("/people")
-    def every() -> dict[str, Any]:
+    def every_person() -> dict[str, Any]:
         office.callers.person("person")
         with office.store.read() as session:
             return {
@@ -313,7 +313,7 @@ def _people(made: APIBlueprint, office: Office) -> None:
 
     @made.post("/people")
     @made.input(PersonSaid)
-    def add(json_data: PersonSaid) -> tuple[dict[str, Any], int]:
+    def add_person(json_data: PersonSaid) -> tuple[dict[str, Any], int]:
         who = office.callers.person("person")
         kept = people.hashed(json_data.password)
         with office.store.begin() as session:
@@ -323,7 +323,7 @@ def _people(made: APIBlueprint, office: Office) -> None:
 
     @made.patch("/people/<name>")
     @made.input(PersonChange)
-    def edit(name: str, json_data: PersonChange) -> dict[str, Any]:
+    def edit_person(name: str, json_data: PersonChange) -> dict[str, Any]:
         who = office.callers.person("person")
         kept = people.hashed(json_data.password) if json_data.password is not None else None
         changed = json_data.model_dump(exclude={"password"})
@@ -348,7 +348,7 @@ def _records(made: APIBlueprint, office: Office) -> None:
         return {"good": good, "broken": broken}
 
     @made.get("/alerts")
-    def every() -> dict[str, Any]:
+    def every_alert() -> dict[str, Any]:
         office.callers.person("look")
         with office.store.read() as session:
             wanted = select(Alert).where(Alert.closed_at.is_(None)).order_by(Alert.id.desc()).limit(MOST)

@@ -44,7 +44,7 @@ _NAME = re.compile(r"[\w.@-]{2,64}")
 _SCOPE = re.compile(r"(?:[0-9]{2}){0,4}", re.ASCII)
 _HASHER = PasswordHasher()
 #: What a wrong name is compared with, so that it takes as long as a wrong password.
-_NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
 def hashed(password: str) -> str:
@@ -60,7 +60,7 @@ def hashed(password: str) -> str:
 
 def password_hash(session: Session, name: str) -> str:
     """Return what a name's password must fit; of a name that nobody has, what no password fits."""
-    return session.scalar(select(Person.password).where(Person.name == name)) or _NOBODY
+    return session.scalar(select(Person.password).where(Person.name == name)) or NOBODY
 
 
 def fits(kept: str, password: str) -> bool:

@@ -63,12 +63,9 @@ class Store:
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Session]:
-        """Lend a session that looks; what it changed is undone."""
+        """Lend a session that looks; what it changed is undone, what it has read may be used on."""
         with self._sessions() as session:
-            try:
-                yield session
-            finally:
-                session.rollback()
+            yield session
 
     @contextlib.contextmanager
     def leader(self, name: str) -> Iterator[Leader | None]:

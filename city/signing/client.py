@@ -27,9 +27,13 @@ class Client:
 
     def __init__(self, carry: Carrier) -> None:
         self._carry = carry
+        self._identity: Identity | None = None
 
     def identity(self) -> Identity:
-        return Identity(**self._ask("identity"))
+        # A city's keys never change under a running process.
+        if self._identity is None:
+            self._identity = Identity(**self._ask("identity"))
+        return self._identity
 
     def sign_layer(self, payload: Mapping[str, Any]) -> str:
         return str(self._ask("layer", payload=dict(payload)))

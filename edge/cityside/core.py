@@ -301,7 +301,7 @@ class CitySide:
     def _request(self, call: int, target: tuple[str, str], offer: MediaDescription, viewer: str) -> OpenMedia:
         kind = KINDS[offer.session_name]
         if kind == "live":
-            return OpenMedia(call, self._platform.id, *target, kind, viewer)
+            return OpenMedia(call, self._platform.id, *target, kind, viewer, stream=min(offer.stream or 0, 1))
         speed = offer.speed or 0 if kind == "download" else 0
         return OpenMedia(call, self._platform.id, *target, kind, viewer, offer.start, offer.end, speed)
 
@@ -410,7 +410,7 @@ class CitySide:
                 view = self.views[record.call]
                 self._device.tell_end(view.leg, view.issued, now)
         elif isinstance(record, MediaAnswered):
-            self._accept(record.call, now)
+            self._accept(record, now)
         elif isinstance(record, MediaRefused):
             self._hang_up(record.call, record.status, record.reason, now)
         elif isinstance(record, CloseMedia):
@@ -439,8 +439,8 @@ class CitySide:
             self._device.set_catalog(self._tree.catalog(self._entries.values()), now)
             self._unshown = False
 
-    def _accept(self, call: int, now: float) -> None:
-        view = self.views.get(call)
+    def _accept(self, answered: MediaAnswered, now: float) -> None:
+        view = self.views.get(answered.call)
         if view is None or view.answered or view.offer is None:
             return
         view.answered = True
@@ -451,6 +451,8 @@ class CitySide:
             payload_type=PS_PAYLOAD_TYPE,
             ssrc=view.ssrc,
         )
+        if answered.stream or view.offer.stream is not None:
+            answer = answer.of_stream(answered.stream, view.offer.stream_attribute)
         self._device.accept(view.leg, answer, now)
 
     # -- another tunnel ------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ class Tree:
 
     def __init__(self, site: Site, platform: Platform) -> None:
         self._site = site.site
+        self._with_sub = {(channel.recorder, channel.id) for channel in site.channel if channel.sub_stream}
         self._own_id = platform.known_as or site.site.id
         self._wanted = tree = platform.tree
         self._groups: dict[str, Group] = {group.id: group for group in tree.group} if tree.groups else {}
@@ -74,6 +75,7 @@ class Tree:
             business_group_id=self._root(group) if group is not None else "",
             grassroots_code=NO_GRASSROOTS,
             point_type=site.site_class,
+            stream_numbers="0/1" if (item.recorder, item.channel) in self._with_sub else "",
         )
 
     def catalog(self, entries: Iterable[CatalogEntry]) -> tuple[Item, ...]:

@@ -84,7 +84,7 @@ class CallRefused(Exception):
         self.rule = f"call_{event}_in_{state}"
 
 
-#: A main stream of 1080p, until the view has run for a while.
+#: A main stream of 1080p, until the view has run for a while; an encoder that is set to less takes less.
 ASSUMED_RATE = 4e6
 
 
@@ -96,6 +96,8 @@ class View:
     way: Way
     pull: int
     began: float
+    #: Which stream the city asked for; which one it gets stands in the request.
+    asked: int = 0
     #: Whether the keeper lets it out, whether the city was told yes, and whether packets are on their way.
     pinned: bool = False
     answered: bool = False

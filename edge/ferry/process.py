@@ -59,7 +59,7 @@ from edge.io import rights, seqpacket, status
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
 from edge.io.notify import Supervisor
-from edge.records.types import Party
+from edge.records.types import STREAMS, Party
 from edge.rtp.quality import Quality, verdict
 from netconf.model import Site
 
@@ -449,6 +449,8 @@ class Process:
             "recorder": view.request.recorder,
             "channel": view.request.channel,
             "kind": view.request.kind,
+            "stream": STREAMS[view.request.stream],
+            "asked": STREAMS[view.asked],
             "viewer": view.request.viewer,
             "platform": view.request.platform,
             "state": pull.state.value,

@@ -132,6 +132,7 @@ _call = _whole(1, 0xFFFFFFFF)
 _ssrc = _whole(0, 0xFFFFFFFF)
 _payload_type = _whole(96, 127)
 _flag = _whole(0, 1)
+_stream = _whole(0, 1)
 _port = _whole(1024, 65535)
 _reason = _word(REASONS)
 _name = _label(96)
@@ -159,10 +160,13 @@ TABLE: dict[int, _Line] = {
     2: _Line(ChannelState, _SITE, 0, (_code, _code, _flag)),
     3: _Line(MediaSink, _CITY, 1, (_call, _ssrc, _payload_type)),
     4: _Line(
-        OpenMedia, _CITY, 0, (_call, _code, _code, _code, _word(KINDS), _name, _seconds, _seconds, _whole(0, 256))
+        OpenMedia,
+        _CITY,
+        0,
+        (_call, _code, _code, _code, _word(KINDS), _name, _seconds, _seconds, _whole(0, 256), _stream),
     ),
     5: _Line(MediaReserved, _SITE, 0, (_call, _port)),
-    7: _Line(MediaAnswered, _SITE, 0, (_call,)),
+    7: _Line(MediaAnswered, _SITE, 0, (_call, _stream)),
     8: _Line(MediaReady, _SITE, 1, (_call, _ssrc, _payload_type, _word(FRAMINGS))),
     9: _Line(MediaRefused, _SITE, 0, (_call, _whole(400, 699), _reason)),
     10: _Line(CloseMedia, _SITE | _CITY, 0, (_call, _reason)),

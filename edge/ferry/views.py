@@ -14,7 +14,7 @@ from ipaddress import IPv4Address
 
 from edge.access import Access, Refusal
 from edge.control.wire import ClosePin, FerryRequest, OpenIn, OpenOut, RenewPin
-from edge.ferry.calls import Event, PassedSocket, Pull, State, View, Way
+from edge.ferry.calls import ASSUMED_RATE, Event, PassedSocket, Pull, State, View, Way
 from edge.ferry.commands import (
     AskKeeper,
     CloseDescriptor,
@@ -30,6 +30,7 @@ from edge.ferry.receipts import rank
 from edge.ferry.relay import StreamTold
 from edge.ferry.verify import VerifyRefused
 from edge.records.types import (
+    STREAMS,
     CloseMedia,
     MediaAnswered,
     MediaDial,
@@ -60,8 +61,11 @@ FOREIGN_SECONDS = 1.5
 DIAL_SECONDS = 40.0
 #: The most that the keeper opens a pin for, kbytes a second; what goes out is as much as may come in, or less.
 PIN_KBYTES_PER_SECOND = 2048
-#: 1.2 times a Mbit/s. Key frames come in bursts: nft's bucket holds two seconds of a pin's rate.
-PIN_KBYTES_PER_MBIT = 150
+#: Key frames come in bursts: nft's bucket holds so much of a pin's rate. A renewal makes the element anew, its bucket full.
+PIN_BUCKET_SECONDS = 2
+#: A pin lets in 1.2 times what an encoder is set to, full buckets included: its rate is the lower one that comes to that
+#: from one renewal to the next. Octets, in nft's kbytes of 1024.
+PIN_KBYTES_PER_MBIT = 1.2e6 / 8 / 1024 * PIN_RENEW_SECONDS / (PIN_RENEW_SECONDS + PIN_BUCKET_SECONDS)
 #: A recording is steered to up to four times its speed, and is asked for as a whole at any (2016 annex B).
 STEERED = 4
 #: A view's rate follows its pictures this slowly: some groups of pictures.
@@ -87,7 +91,7 @@ class Views:
         self._counters = counters
         self._recorders = {recorder.id: recorder for recorder in site.recorder}
         self._media = {platform.id: platform.media_networks for platform in site.platform}
-        self._mbit = {(channel.recorder, channel.id): channel.mbit for channel in site.channel}
+        self._channels = {(channel.recorder, channel.id): channel for channel in site.channel}
         self._tunnels = {str(tunnel.address.ip): tunnel for tunnel in site.tunnel}
         self._ways: dict[int, Way] = {}
         self.views: dict[int, View] = {}
@@ -155,16 +159,17 @@ class Views:
         if not self._is_media_of(request.platform, way):
             self._let_go(way)
             raise VerifyRefused("sink_of_another_platform")
-        view = View(request, way, request.call, now)
+        view = View(request, way, request.call, now, request.stream)
         refusal = self._access.refuses_view(
             request.platform, request.recorder, request.channel, request.kind, len(self.views)
-        ) or self._crowded(view, now)
+        ) or self._fit(view, now)
         if refusal is not None:
             self._counters[refusal.reason] += 1
             self._let_go(way)
             self._emit(Send(Party.CITY, MediaRefused(request.call, refusal.status, refusal.reason)))
             self._receipt(request.call, view, "refused", refusal.reason)
             return
+        request = view.request
         shared = self._shared(request)
         view.pull = request.call if shared is None else shared
         self.views[request.call] = view
@@ -179,32 +184,54 @@ class Views:
         if way.descriptor is not None:
             self._emit(CloseDescriptor(way.descriptor))
 
-    def _crowded(self, view: View, now: float) -> Refusal | None:
-        """Make room on the uplink for a view by ending those of lower levels, the lowest and youngest first."""
+    def _fit(self, view: View, now: float) -> Refusal | None:
+        """Choose the stream that a view gets: as asked, or for want of room the sub-stream (docs/adr/0020).
+
+        Only where not even that fits, views of lower levels end, the lowest and youngest first, and none in vain.
+        """
+        streams = self._streams(view.request)
         budget = self._site.uplink.mbit_up
         if budget is None:
+            self._take(view, streams[0])
             return None
+        room = budget * 1e6 - sum(each.rate for each in self.views.values())
+        for stream in streams:
+            self._take(view, stream)
+            if room >= view.rate:
+                return None
         mine = rank(view.request.viewer)
         lower = [each for each in self.views.values() if rank(each.request.viewer) < mine]
-        room = budget * 1e6 - sum(each.rate for each in self.views.values())
-        if room + sum(each.rate for each in lower) < view.rate:
+        lower.sort(key=lambda each: (rank(each.request.viewer), -each.began))
+        room += sum(each.rate for each in lower)
+        if room < view.rate:
             return Refusal(486, "uplink_full")
-        for each in sorted(lower, key=lambda each: (rank(each.request.viewer), -each.began)):
-            if room >= view.rate:
-                break
-            room += each.rate
+        for each in reversed(lower.copy()):  # the highest and oldest stays first, if the others are enough
+            if room - each.rate >= view.rate:
+                room -= each.rate
+                lower.remove(each)
+        for each in lower:
             self.end(each.request.call, "uplink_yielded", now)
         return None
 
+    def _streams(self, request: OpenMedia) -> tuple[int, ...]:
+        """Return the streams that a view may get, the best one first: what is asked for, if the camera has it."""
+        has_sub = request.kind == "live" and self._channels[request.recorder, request.channel].sub_stream
+        return (1,) if has_sub and request.stream else (0, 1) if has_sub else (0,)
+
+    def _take(self, view: View, stream: int) -> None:
+        request = view.request
+        view.request = replace(request, stream=stream)
+        view.rate = min(ASSUMED_RATE, 1e6 * self._channels[request.recorder, request.channel].rate(stream))
+
     def _shared(self, request: OpenMedia) -> int | None:
-        """The pull that a view may join: the same camera's, live."""
+        """The pull that a view may join: the same stream of the same camera, live."""
         if request.kind != "live":
             return None
-        wanted = (request.recorder, request.channel, "live")
+        wanted = (request.recorder, request.channel, "live", request.stream)
         same = (
             number
             for number, pull in self.pulls.items()
-            if (pull.request.recorder, pull.request.channel, pull.request.kind) == wanted
+            if (pull.request.recorder, pull.request.channel, pull.request.kind, pull.request.stream) == wanted
         )
         return next(same, None)
 
@@ -227,9 +254,15 @@ class Views:
         self._ask_in(reserved.call, pull)
 
     def answer(self, answered: MediaAnswered, now: float) -> None:
-        """The recorder agreed to send."""
+        """The recorder agreed to send.
+
+        Raises:
+            VerifyRefused, CallRefused: no honest side says this now.
+        """
         pull = self.pulls.get(answered.call)
         if pull is not None:
+            if answered.stream != pull.request.stream:
+                raise VerifyRefused("stream_not_asked")
             pull.step(Event.ANSWERED, now)
             self._go_on(pull, now)
 
@@ -337,7 +370,7 @@ class Views:
             view = self.views[number]
             if view.pinned and not view.answered and pull.state in (State.WAITING_MEDIA, State.FLOWING):
                 view.answered = True
-                self._emit(Send(Party.CITY, MediaAnswered(number)))
+                self._emit(Send(Party.CITY, MediaAnswered(number, view.request.stream)))
             way = view.way
             if view.answered and not view.joined and pull.state is State.FLOWING and way.descriptor is not None:
                 view.join(pull, now)
@@ -355,8 +388,8 @@ class Views:
     def _most(self, request: OpenMedia) -> int:
         """How much may come in, kbytes a second."""
         faster = 1 if request.kind == "live" else max(STEERED, request.speed)
-        mbit = self._mbit.get((request.recorder, request.channel), 1)
-        return min(PIN_KBYTES_PER_SECOND, PIN_KBYTES_PER_MBIT * mbit * faster)
+        mbit = self._channels[request.recorder, request.channel].rate(request.stream)
+        return min(PIN_KBYTES_PER_SECOND, int(PIN_KBYTES_PER_MBIT * mbit * faster))
 
     def _transport(self, pull: Pull) -> str:
         return "udp" if self._recorders[pull.request.recorder].media == "udp" else "tcp"
@@ -475,6 +508,7 @@ class Views:
             "recorder": request.recorder,
             "channel": request.channel,
             "kind": request.kind,
+            **_stream(view),
             **_span(request),
             "packets": view.packets,
             "bytes": view.octets,
@@ -488,6 +522,12 @@ class Views:
 def _figures(quality: Quality) -> dict[str, int]:
     """The figures that are known, by their names in a receipt, in whole units."""
     return {name: round(figure) for name, figure in asdict(quality).items() if figure is not None}
+
+
+def _stream(view: View) -> dict[str, str]:
+    """Which stream is viewed, if it is not the main one, and whether that one was asked for."""
+    given, asked = STREAMS[view.request.stream], STREAMS[view.asked]
+    return {"stream": given, **({"asked": asked} if asked != given else {})} if view.request.stream else {}
 
 
 def _span(request: OpenMedia) -> dict[str, int]:

@@ -178,8 +178,10 @@ class Legs:
 
     # -- asking --------------------------------------------------------------------------------------------------
 
-    def invite(self, device: str, channel: str, offer: MediaDescription, to: Address, now: float) -> str:
-        """Ask ``channel`` of the peer at ``to`` for media; return the leg's name."""
+    def invite(
+        self, device: str, channel: str, offer: MediaDescription, to: Address, now: float, viewer: str = ""
+    ) -> str:
+        """Ask ``channel`` of the peer at ``to`` for media, for ``viewer`` if one is named; return the leg's name."""
         name = self.chance.token(128)
         local, remote = self.identity.name_addr(self.chance.token(64)), NameAddr(SipUri(channel, self.identity.domain))
         dialog = Dialog(name, local, remote, SipUri(channel, to.host, to.port))
@@ -189,6 +191,7 @@ class Legs:
             ("Contact", self.identity.contact(to.transport)),
             ("Content-Type", "APPLICATION/SDP"),
             ("Subject", subject),
+            *([("Monitor-User-Identity", viewer)] if viewer else []),
         )
         request = dialog.request("INVITE", *headers, body=bytes(offer))
         key = self.endpoint.send_request(request, to, now)

@@ -155,10 +155,10 @@ class Platform(Role):
 
     # -- what the user asks --------------------------------------------------------------------------------------
 
-    def invite(self, device: str, channel: str, offer: MediaDescription, now: float) -> str | None:
+    def invite(self, device: str, channel: str, offer: MediaDescription, now: float, viewer: str = "") -> str | None:
         """Ask a channel of a device for media; return the call's name, or None when the device is not online."""
         address = self._bindings[device].address
-        return self._legs.invite(device, channel, offer, address, now) if address is not None else None
+        return self._legs.invite(device, channel, offer, address, now, viewer) if address is not None else None
 
     def query_catalog(self, device: str, now: float) -> None:
         """Ask a device that is online for its catalog."""

@@ -1,6 +1,6 @@
 """The lab's city: the product's own platform role, a receiver of RTP, and the judge of its pictures.
 
-It takes one-line orders on a unix socket: ``play CHANNEL [tcp]``, ``playback CHANNEL START END``, ``pause``, ``resume``,
+It takes one-line orders on a unix socket: ``play CHANNEL [main|sub] [as=WHO] [tcp]``, ``playback CHANNEL START END``, ``pause``, ``resume``,
 ``scale N``, ``seek SECONDS``, ``stop``, ``catalog``, ``records CHANNEL START END``, ``presets CHANNEL``,
 ``do CHANNEL ACTION NUMBERS``, ``deny CHANNEL TELEBOOT``, ``subscribe KIND``, ``broadcast CHANNEL``, ``facts``; an order
 that begins with ``@NAME`` is for a call of that name, of several at a time, and ``over`` tells a call's judge that all is
@@ -228,7 +228,11 @@ class City:
             offer = offer.framed("passive")
         if verb != "play":
             offer = offer.of_recording(rest[0], int(rest[1]), int(rest[2]), 4 if verb == "download" else None)
-        call.leg = self._platform.invite(self._box, rest[0], offer, now)
+        for stream, word in enumerate(("main", "sub")):
+            if word in rest:
+                offer = offer.of_stream(stream, "streamnumber")
+        viewer = next((word[3:] for word in rest if word.startswith("as=")), "")
+        call.leg = self._platform.invite(self._box, rest[0], offer, now, viewer)
         if call.leg is None:
             call.facts["call"] = "offline"
 
@@ -303,7 +307,11 @@ class City:
 def _told(facts: dict[str, Any], event: Any) -> None:
     """Write down what became of a call."""
     if isinstance(event, CallAnswered):
-        facts |= {"call": "answered", "sender": [event.answer.address, event.answer.port]}
+        facts |= {
+            "call": "answered",
+            "sender": [event.answer.address, event.answer.port],
+            "stream": event.answer.stream,
+        }
     elif isinstance(event, CallFailed):
         facts |= {"call": "failed", "status": event.status, "cause": event.cause}
     elif isinstance(event, CallEnded):

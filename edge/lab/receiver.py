@@ -41,7 +41,7 @@ class Receiver:
         verdict = self.judge.verdict
         return self.facts | {"judge": {
             "right": verdict.right, "wrong": verdict.wrong, "errors": verdict.errors[:20],
-            "error_count": len(verdict.errors), "last": verdict.last_number, "first_at": verdict.first_at,
+            "error_count": len(verdict.errors), "last": verdict.last_number, "size": list(verdict.size), "first_at": verdict.first_at,
         }}  # fmt: skip
 
     def back(self, data: bytes) -> None:

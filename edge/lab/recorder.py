@@ -61,7 +61,7 @@ class Sender:
 
     def __init__(
         self,
-        what: tuple[str, str],
+        what: tuple[str, str, int],
         offer: MediaDescription,
         port: int,
         on_end: Callable[[], None],
@@ -86,7 +86,9 @@ class Sender:
     def start(self) -> None:
         offer = self._offer
         last = (offer.end - offer.start) * RATE if offer.end else 1 << 24
-        self._camera = Camera(last=last, step=offer.speed or 1)
+        # What is live of each camera begins at a number of its own: the judge sees which one it is.
+        first = 0 if offer.end else live_from(self.what[0])
+        self._camera = Camera(first, last, offer.speed or 1, sub=self.what[2] > 0)
         threading.Thread(target=self._run, args=(self._camera,), daemon=True).start()
 
     def _connect(self) -> None:
@@ -150,6 +152,11 @@ class Sender:
         if self._camera is not None:
             self._camera.stop()
         self._socket.close()
+
+
+def live_from(channel: str) -> int:
+    """Return the number of a camera's first live picture."""
+    return list(CHANNELS).index(channel) << 20
 
 
 def mark(how: str) -> bytes:
@@ -225,7 +232,7 @@ class Recorder:
         self._answer_with = b""
         self._how, self._refusal = "right", 0
         self._loop = asyncio.get_running_loop()
-        self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": "", "invited": 0}
+        self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": "", "invited": 0, "streams": []}
 
     def _show(self) -> None:
         entries = [
@@ -311,7 +318,8 @@ class Recorder:
             self._device.refuse(event.call, self._refusal, "Busy Here", now)
             return
         self.facts["invited"] += 1
-        what = (event.channel, event.offer.session_name)
+        what = (event.channel, event.offer.session_name, event.offer.stream or 0)
+        self.facts["streams"].append([event.channel, event.offer.stream, event.offer.stream_attribute])
         # A second INVITE for the same means: drop the old stream, start the new (GB/T 28181-2016 annex K).
         for call, old in list(self._senders.items()):
             if old.what == what:

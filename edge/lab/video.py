@@ -1,13 +1,14 @@
 """Real video whose pictures carry their number, and a judge who reads the numbers from the decoded pixels.
 
-A picture is 640 x 360, gray. Its upper part is eight by four squares of 64 x 48, black or white: 24 bits of number and
+A picture is 640 x 360, gray, and half as wide and high in a sub-stream. Its upper part is eight by four squares of 64 x 48, black or white: 24 bits of number and
 8 of checksum, most significant first. Below a bar moves, so that no two pictures are alike, and
-noise at the bottom makes the stream as heavy as that of a real sub-stream (about 1.5 Mbit/s).
+noise at the bottom makes the stream as heavy as a small real one (about 1.5 Mbit/s, a sub-stream about 0.4).
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 import threading
 import time
@@ -23,11 +24,13 @@ _COLUMNS, _ROWS, _CELL_WIDTH, _CELL_HEIGHT, _LEFT = 8, 4, 64, 48, 64
 _BLACK, _WHITE, _MIDDLE = 16, 235, 126
 _NOISE_ROWS = 16
 _NOISE = b"".join(hashlib.sha512(bytes([at])).digest() for at in range(256)) * 8
-_CHROMA = bytes([128]) * (WIDTH * HEIGHT // 2)
+#: What the decoder says before its pictures, and before each of them (yuv4mpeg).
+_HEADER = re.compile(rb"YUV4MPEG2 W([0-9]{1,5}) H([0-9]{1,5}) [^\n]*Cmono[^\n]*\n")
+_FRAME = b"FRAME\n"
 
 
-def draw(number: int) -> bytes:
-    """Return picture ``number`` as yuv420p."""
+def draw(number: int, part: int = 1) -> bytes:
+    """Return picture ``number`` as yuv420p, of every ``part``-th line and row."""
     code = _code(number)
     rows = []
     for row in range(_ROWS):
@@ -43,16 +46,18 @@ def draw(number: int) -> bytes:
     noise_at = number * 7919 % (len(_NOISE) - WIDTH * _NOISE_ROWS)
     rows.append(bytes(bar) * (HEIGHT - _ROWS * _CELL_HEIGHT - _NOISE_ROWS))
     rows.append(_NOISE[noise_at : noise_at + WIDTH * _NOISE_ROWS])
-    return b"".join(rows) + _CHROMA
+    whole = b"".join(rows)
+    gray = b"".join(whole[y * WIDTH : (y + 1) * WIDTH : part] for y in range(0, HEIGHT, part))
+    return gray + bytes([128]) * (len(gray) // 2)
 
 
-def number_in(gray: bytes) -> int | None:
-    """Return the number that a decoded gray picture carries, None when its checksum is wrong."""
-    code = 0
+def number_in(gray: bytes, width: int = WIDTH) -> int | None:
+    """Return the number that a decoded gray picture of a width carries, None when its checksum is wrong."""
+    code, part = 0, WIDTH // width
     for row in range(_ROWS):
         for column in range(_COLUMNS):
             y, x = row * _CELL_HEIGHT + _CELL_HEIGHT // 2, _LEFT + column * _CELL_WIDTH + _CELL_WIDTH // 2
-            code = code << 1 | (gray[y * WIDTH + x] > _MIDDLE)
+            code = code << 1 | (gray[y // part * width + x // part] > _MIDDLE)
     return code >> 8 if _code(code >> 8) == code else None
 
 
@@ -64,12 +69,15 @@ def _code(number: int) -> int:
 class Camera:
     """ffmpeg encoding our pictures to H.264 in real time: access units as they come.
 
-    A recording is played from ``number`` to ``last``, ``step`` pictures on at each picture, and may be ``paused``.
+    A recording is played from ``number`` to ``last``, ``step`` pictures on at each picture, and may be ``paused``. A
+    sub-stream is encoded by itself, of smaller pictures.
     """
 
-    def __init__(self, number: int = 0, last: int = 1 << 24, step: int = 1) -> None:
+    def __init__(self, number: int = 0, last: int = 1 << 24, step: int = 1, sub: bool = False) -> None:
         self.number, self.last, self.step, self.paused = number, last, step, False
-        command = ["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{WIDTH}x{HEIGHT}",
+        self._part = 2 if sub else 1
+        size = f"{WIDTH // self._part}x{HEIGHT // self._part}"
+        command = ["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size,
                    "-r", str(RATE), "-i", "pipe:0", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency",
                    "-threads", "1", "-g", str(RATE), "-x264-params", "aud=1:scenecut=0:repeat-headers=1",
                    "-f", "h264", "pipe:1"]  # fmt: skip
@@ -89,7 +97,7 @@ class Camera:
                 drawn += 1
                 if self.paused:
                     continue
-                pipe.write(draw(self.number))
+                pipe.write(draw(self.number, self._part))
                 pipe.flush()
                 self.number += self.step
             pipe.close()
@@ -119,6 +127,8 @@ class Verdict:
     errors: list[str] = field(default_factory=list)
     first_at: float | None = None
     last_number: int = -1
+    #: Width and height of what was decoded.
+    size: tuple[int, int] = (0, 0)
 
 
 class Judge:
@@ -130,7 +140,7 @@ class Judge:
     def __init__(self) -> None:
         command = ["ffmpeg", "-loglevel", "error", "-fflags", "nobuffer", "-flags", "low_delay", "-probesize", "32768",
                    "-analyzeduration", "0", "-threads", "1", "-f", "mpeg", "-i", "pipe:0", "-fps_mode", "passthrough",
-                   "-f", "rawvideo", "-pix_fmt", "gray", "pipe:1"]  # fmt: skip
+                   "-pix_fmt", "gray", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"]  # fmt: skip
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
         self._joined = False
@@ -158,9 +168,12 @@ class Judge:
             self.verdict.errors.append("the decoder ended")
 
     def _watch(self, pipe: IO[bytes]) -> None:
-        size = WIDTH * HEIGHT
-        while len(gray := pipe.read(size)) == size:
-            number = number_in(gray)
+        found = _HEADER.fullmatch(pipe.readline(200))
+        if found is None:
+            return  # nothing was decoded
+        width, height = self.verdict.size = int(found[1]), int(found[2])
+        while pipe.readline(200) == _FRAME and len(gray := pipe.read(width * height)) == width * height:
+            number = number_in(gray, width) if WIDTH % width == 0 else None
             if number is None or number <= self.verdict.last_number:
                 self.verdict.wrong += 1
                 continue

@@ -46,6 +46,7 @@ class CatalogEntry:
     ptz_type: Annotated[int | None, At("Info/PTZType", Whole(0, 7), also=("PTZType",))] = None
     grassroots_code: Annotated[str, At("Info/GrassrootsCode", Text(12), only=2022)] = ""
     point_type: Annotated[int | None, At("Info/PointType", Whole(0, 9), only=2022)] = None
+    stream_numbers: Annotated[str, At("Info/StreamNumberList", Text(16), only=2022)] = ""
 
     def with_status(self, status: str) -> CatalogEntry:
         return replace(self, status=status)

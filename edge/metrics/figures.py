@@ -1,7 +1,7 @@
 """What the programs say of themselves as families of figures: the same for the owner and the city. Pure.
 
-A series is named by channel and platform, not by call: a wall of screens that opens and closes all day leaves no trail of
-dead series. Where one platform watches a channel more than once, the worst figure is told, and the rates are added.
+A series is named by channel, platform and stream, not by call: a wall of screens that opens and closes all day leaves no
+trail of dead series. Where one platform watches a stream more than once, the worst figure is told, and the rates are added.
 """
 
 from __future__ import annotations
@@ -44,10 +44,9 @@ def _views(ferry: dict[str, Any]) -> list[Family]:
     many.put(len(views))
     pulls = Family("pulls", "gauge", "Streams that are asked of recorders for them.")
     pulls.put(len({str(view.get("pull")) for view in views}))
-    per = Family("channel_views", "gauge", "Views of one channel for one platform.")
-    watched = Counter((str(view.get("channel")), str(view.get("platform"))) for view in views)
-    for (channel, platform), count in watched.items():
-        per.put(count, channel=channel, platform=platform)
+    per = Family("channel_views", "gauge", "Views of one stream of a channel for one platform.")
+    for (channel, platform, stream), count in Counter(map(_place, views)).items():
+        per.put(count, channel=channel, platform=platform, stream=stream)
     dropped = Family(
         "dropped_total", "counter", "What of media did not go on, by rule: packets; of ps_ and sei_, octets."
     )
@@ -63,24 +62,29 @@ def _qualities(views: list[dict[str, Any]]) -> list[Family]:
     made = []
     for name, words, figure, units, join in _QUALITY:
         family = Family(name, "gauge", words)
-        joined: dict[tuple[str, str], float] = {}
+        joined: dict[tuple[str, str, str], float] = {}
         for view in views:
             value = _number(_map(view.get("quality")).get(figure))
             if value is not None:
-                place = str(view.get("channel")), str(view.get("platform"))
+                place = _place(view)
                 joined[place] = join(joined[place], value) if place in joined else value
-        for (channel, platform), value in joined.items():
-            family.put(value / units, channel=channel, platform=platform)
+        for (channel, platform, stream), value in joined.items():
+            family.put(value / units, channel=channel, platform=platform, stream=stream)
         made.append(family)
     below = Family("view_below_standard", "gauge", "Views that are below GB/T 28181 in one figure.")
-    failing: Counter[tuple[str, str, str]] = Counter()
+    failing: Counter[tuple[str, tuple[str, str, str]]] = Counter()
     for view in views:
         codes = _map(view.get("quality")).get("below")
         for code in codes if isinstance(codes, list) else ():
-            failing[str(code), str(view.get("channel")), str(view.get("platform"))] += 1
-    for (code, channel, platform), count in failing.items():
-        below.put(count, code=code, channel=channel, platform=platform)
+            failing[str(code), _place(view)] += 1
+    for (code, (channel, platform, stream)), count in failing.items():
+        below.put(count, code=code, channel=channel, platform=platform, stream=stream)
     return [*made, below]
+
+
+def _place(view: dict[str, Any]) -> tuple[str, str, str]:
+    """Return what a series is named by: channel, platform, stream."""
+    return str(view.get("channel")), str(view.get("platform")), str(view.get("stream"))
 
 
 def _city(said: Mapping[str, Any], now: float) -> list[Family]:

@@ -114,6 +114,7 @@ def newest(paths: list[Path], count: int) -> list[bytes]:
     return found
 
 
+_STREAMS = ("sub-stream", "子码流")
 _EVENTS = {
     "opened": ("opened", "开始"), "ended": ("ended", "结束"), "refused": ("refused", "拒绝"),
     "ordered": ("ordered", "指令"),
@@ -128,6 +129,7 @@ def _told(said: dict[str, Any], language: Any) -> str:
     parts = [str(said["sequence"]), str(said["time"]), event]
     if "viewer" in said:
         parts += [str(said[name]) for name in ("viewer", "organisation", "level", "channel", "kind")]
+        parts += [_STREAMS[language != "en"]] if said.get("stream") == "sub" else []
         parts += [str(said[name]) for name in ("action", "bytes") if name in said and said["event"] != "opened"]
         if said.get("reason"):
             parts += [str(said["result"]), words.reason(str(said["reason"]), language)]

@@ -61,6 +61,8 @@ KINDS = ("live", "playback", "download")
 #: What may be granted for a channel: the kinds of view, and what else the city may do with it or hear from it.
 RIGHTS = (*KINDS, "talk", "ptz", "alarms", "positions")
 RECORDING_KINDS = ("time", "alarm", "manual", "all")
+#: A ``StreamNumber`` in words.
+STREAMS = ("main", "sub")
 _STILL, _OCTET, _TWELVE, _PIXEL = (0, 2), (0, 255), (0, 4095), (0, 65535)
 #: What may be ordered of a channel, with the right that it takes and the range of each of its numbers. Of three ways (left,
 #: still, right) the middle one is 1. What is not listed (restarting, formatting, upgrading, configuring, disarming, ending
@@ -101,6 +103,8 @@ PayloadType = Annotated[int, Whole(96, 127)]
 Port = Annotated[int, Whole(1024, 65535)]
 Ipv4 = Annotated[int, Whole(0, 0xFFFFFFFF)]
 Flag = Annotated[int, Whole(0, 1)]
+#: 0 the main stream of a camera, 1 its sub-stream.
+StreamNumber = Annotated[int, Whole(0, 1)]
 Name = Annotated[str, Label(96)]
 Order = Annotated[int, Whole(1, 0xFFFFFFFF)]
 #: Seconds of the epoch.
@@ -158,7 +162,8 @@ class MediaSink:
 class OpenMedia:
     """A platform asks for a view. ``viewer`` is the organisation as it names itself, "" when it does not.
 
-    ``start`` and ``end`` bound what is asked of a recording, ``speed`` is a download's; all 0 for what is live.
+    ``start`` and ``end`` bound what is asked of a recording, ``speed`` is a download's; all 0 for what is live. ``stream``
+    is which one the city asks for, and toward the site which one it gets; of a recording always 0.
     """
 
     number: ClassVar[int] = 4
@@ -173,6 +178,7 @@ class OpenMedia:
     start: Seconds = 0
     end: Seconds = 0
     speed: Annotated[int, Whole(0, 256)] = 0
+    stream: StreamNumber = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,12 +204,13 @@ class PinOpened:
 
 @dataclass(frozen=True, slots=True)
 class MediaAnswered:
-    """The recorder agreed to send."""
+    """The recorder agreed to send; the city hears which stream it is that it gets."""
 
     number: ClassVar[int] = 7
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _UP
     descriptors: ClassVar[int] = 0
     call: CallNumber
+    stream: StreamNumber = 0
 
 
 @dataclass(frozen=True, slots=True)

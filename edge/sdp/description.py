@@ -17,6 +17,10 @@ _SOURCE = re.compile(r"([0-9]{2,20}):([0-9])", re.ASCII)
 #: ``v/codec/resolution/frames/kind of rate/kbit a/codec/kbit/sampling``; some write a blank before the a.
 _FORM = re.compile(r"(v(?:/[0-9x]{0,9}){5}) ?(a(?:/[0-9]{0,6}){3})", re.ASCII)
 MAX_SPEED, MAX_FILE_BYTES = 256, 1 << 44
+#: How a stream of a camera is named: by the standard (2022), by Dahua and others, by Hikvision, by TP-LINK; 0 is the main one.
+STREAM_ATTRIBUTES = ("streamnumber", "streamprofile", "stream", "streamMode")
+_STREAM_WORDS = ("main", "sub")
+_STREAM = re.compile(rf"({'|'.join(STREAM_ATTRIBUTES)}):(?:([0-9])|(main|sub))", re.ASCII | re.IGNORECASE)
 #: RTP over TCP as the standard writes it (2016 annex L); some write it the other way round.
 FRAMED = "TCP/RTP/AVP"
 _TRANSPORTS = {"RTP/AVP": "RTP/AVP", FRAMED: FRAMED, "RTP/AVP/TCP": FRAMED}
@@ -64,6 +68,9 @@ class MediaDescription:
     size: int | None = None
     #: ``f=``: codec, resolution, rates, as the standard writes it; "" when absent or ill-formed.
     form: str = ""
+    #: Which stream of the camera, None when nobody says; and by which of ``STREAM_ATTRIBUTES`` it is said.
+    stream: int | None = None
+    stream_attribute: str = STREAM_ATTRIBUTES[0]
 
     @classmethod
     def offer(
@@ -80,6 +87,10 @@ class MediaDescription:
     def of_recording(self, source: str, start: int, end: int, speed: int | None = None) -> MediaDescription:
         """Return this offer for what ``source`` recorded between two times (seconds of the epoch)."""
         return replace(self, source=source, source_kind=0, start=start, end=end, speed=speed)
+
+    def of_stream(self, stream: int, attribute: str) -> MediaDescription:
+        """Return this description for one stream of the camera, named by one of ``STREAM_ATTRIBUTES``."""
+        return replace(self, stream=stream, stream_attribute=attribute)
 
     def answer(self, *, origin_id: str, address: str, port: int, payload_type: int, ssrc: int) -> MediaDescription:
         """Return the sender's answer to this offer, with one payload type of it."""
@@ -110,6 +121,10 @@ class MediaDescription:
         lines += [f"a=rtpmap:{pt} {name}" for pt, name in self.rtpmap]
         if self.setup is not None:
             lines += [f"a=setup:{self.setup}", "a=connection:new"]
+        if self.stream is not None:
+            words = self.stream_attribute == "streamMode"
+            named = _STREAM_WORDS[min(self.stream, 1)] if words else self.stream
+            lines.append(f"a={self.stream_attribute}:{named}")
         if self.speed is not None:
             lines.append(f"a=downloadspeed:{self.speed}")
         if self.size is not None:
@@ -142,6 +157,7 @@ def parse(data: bytes) -> MediaDescription:
     attributes = [value.strip() for key, value in values if key == "a"]
     start, end = _times(_first(values, "t"))
     source, source_kind = _source(_first(values, "u"))
+    stream, stream_attribute = _stream(attributes)
     return MediaDescription(
         session_name=_code(_first(values, "s") or ""),
         origin_id=_origin(values),
@@ -161,6 +177,8 @@ def parse(data: bytes) -> MediaDescription:
         speed=_number_after("downloadspeed:", attributes, MAX_SPEED),
         size=_number_after("filesize:", attributes, MAX_FILE_BYTES),
         form=_form(_first(values, "f")),
+        stream=stream,
+        stream_attribute=stream_attribute,
     )
 
 
@@ -174,6 +192,15 @@ def _source(value: str | None) -> tuple[str, int | None]:
     """Return whose recordings ``u=`` names; a URL, which the standard allows too, is not fetched from by us."""
     found = _SOURCE.fullmatch(value or "")
     return (found[1], int(found[2])) if found is not None else ("", None)
+
+
+def _stream(attributes: list[str]) -> tuple[int | None, str]:
+    """Return which stream is meant, and how it was said; some say it in several ways at once, the standard's comes first."""
+    for name in STREAM_ATTRIBUTES:
+        for found in filter(None, map(_STREAM.fullmatch, attributes)):
+            if found[1].lower() == name.lower():
+                return int(found[2] or _STREAM_WORDS.index(found[3].lower())), name
+    return None, STREAM_ATTRIBUTES[0]
 
 
 def _number_after(name: str, attributes: list[str], most: int) -> int | None:

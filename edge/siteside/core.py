@@ -314,6 +314,8 @@ class SiteSide:
             offer = offer.framed(media.removeprefix("tcp_"))
         if history:
             offer = offer.of_recording(request.channel, request.start, request.end, request.speed or None)
+        elif self._shared[request.recorder, request.channel].sub_stream:
+            offer = offer.of_stream(request.stream, self._recorders[request.recorder].stream_attribute)
         leg = self._platform.invite(request.recorder, request.channel, offer, now)
         if leg is None:
             self._refuse(call, 480, "recorder_offline")
@@ -454,7 +456,11 @@ class SiteSide:
             self._drop(call, now)
             return
         view.state, view.since = State.WATCHING, now
-        self._send(MediaAnswered(call))
+        if answer.stream is not None and answer.stream != view.request.stream:
+            self._commands.append(
+                Say("stream_other", view.request.recorder)
+            )  # some name the main one whatever they send
+        self._send(MediaAnswered(call, view.request.stream))
         dial = (answer.address, answer.port) if media == "tcp_active" else None
         self._commands.append(WatchPort(call, sources, PS_PAYLOAD_TYPE, dial))
 

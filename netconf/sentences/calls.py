@@ -134,6 +134,12 @@ CALLS = {
     "side_lost": Words(
         "One side of the box restarted.", "It comes back by itself.", "设备一侧已重启。", "它会自动恢复。"
     ),
+    "stream_other": Words(
+        "The recorder says that it sends another stream of the camera than it was asked for.",
+        "Look at the picture. If it breaks up, correct the recorder's stream_attribute, or set sub_stream = false.",
+        "录像机应答的码流与请求的不同。",
+        "请查看画面；若画面破碎，请更正该录像机的 stream_attribute，或设 sub_stream = false。",
+    ),
     "too_many_calls": Words(
         "No further view can be opened now.", "End another one first.", "当前观看路数已满。", "请先结束其他观看。"
     ),

@@ -11,9 +11,9 @@ CITY_SIGNING = {
     ),
     "sign_old": Words(
         "A newer layer of this site has been signed already ({epoch}.{revision}).",
-        "If the registry was restored from a backup, raise its epoch: boxes then take its lower revisions.",
+        "If the registry was restored from a backup: `snowgate city restored`; boxes then take its lower revisions.",
         "该站点已签发过更新的配置层（{epoch}.{revision}）。",
-        "如登记库是从备份恢复的，请提升纪元号，设备才会接受较低的版本号。",
+        "如登记库是从备份恢复的，请执行 `snowgate city restored`，设备才会接受较低的版本号。",
     ),
     "sign_layer_unfit": Words(
         "The city's layer of this site is not one that a box would take ({place}: {what}).",
@@ -49,6 +49,10 @@ CITY_SIGNING = {
         "证书请求无效，或其密钥类型不受支持（应为 P-256）。",
         "请升级设备软件后重新注册。",
     ),
+    "sign_stranger": inside(
+        "Somebody who may not ask came to the signing process (uid {uid}).", "无权者连接了签名进程（uid {uid}）。"
+    ),
+    "sign_broken": inside("The signing process could not answer a request.", "签名进程未能应答一个请求。"),
     "signer_away": Words(
         "The signing process does not answer.",
         "See whether `snowgate city sign` runs; nothing is lost, ask again afterwards.",

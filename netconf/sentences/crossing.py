@@ -48,6 +48,9 @@ _SOCKETS = {
     "source_not_reserved": inside(
         "The socket for a recorder's media is not the one that was reserved.", "录像机媒体套接字不是预留的那个。"
     ),
+    "stream_not_asked": inside(
+        "A recorder was asked for another stream than the one that was granted.", "向录像机请求的码流与所许可的不同。"
+    ),
     "port_not_free": inside(
         "A media port was reserved that is taken or outside the range.", "预留的媒体端口已占用或超出范围。"
     ),

@@ -302,6 +302,12 @@ SITE = {
         "摄像机“{name}”为单位内部（B 类），不得共享。",
         "请设 share = false 或更正覆盖范围。",
     ),
+    "sub_stream_faster": Words(
+        "The sub-stream of the camera {name} is faster than its main stream, {most} Mbit/s.",
+        "Write sub_mbit as the recorder shows it for the sub-stream: 512 kbit/s is 0.5.",
+        "摄像机“{name}”的子码流高于主码流（{most} Mbit/s）。",
+        "请按录像机中子码流的码率填写 sub_mbit：512 kbit/s 写 0.5。",
+    ),
     "recorder_kind_not_yet": Words(
         "Recorders of kind {kind} are not connected yet.",
         "Use GB28181 on the recorder.",

@@ -54,7 +54,7 @@ TUNNEL = "100.64.0.10"
 SINK = PassedSocket(10, ("100.64.0.10", 41000), ("100.64.255.10", 40000))
 SOURCE = PassedSocket(11, ("192.168.1.2", 30000), ("192.168.1.10", 15060))
 ITEM = CatalogItem(NVR, SHARED, "北门", "", "", 0, 1)
-IN = OpenIn("in-7", NVR, 30000, 96, 1200, 30)
+IN = OpenIn("in-7", NVR, 30000, 96, 976, 30)
 OUT = OpenOut("out-7", "100.64.255.10", 40000, TUNNEL, 41000, 2048, 30)
 OPEN = OpenMedia(7, CITY, NVR, SHARED, "live", "")
 
@@ -508,7 +508,7 @@ def test_a_viewer_of_a_higher_level_goes_first() -> None:
 
 
 @pytest.mark.parametrize(("kind", "speed", "kbytes"), [
-    ("live", 0, 300), ("playback", 0, 1200), ("download", 8, 2048), ("download", 1, 1200),
+    ("live", 0, 244), ("playback", 0, 976), ("download", 8, 1953), ("download", 1, 976),
 ])  # fmt: skip
 def test_r08_a_pin_lets_in_what_the_camera_is_set_to_and_a_fifth_more(kind: str, speed: int, kbytes: int) -> None:
     assert SITE is not None

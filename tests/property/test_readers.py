@@ -34,7 +34,7 @@ REQUEST = (
 OFFER = bytes(
     description.MediaDescription.offer(
         session_name="Play", origin_id=ID, address="192.0.2.1", port=30000, payload_types=(96, 98), ssrc=200001
-    )
+    ).of_stream(1, "streamMode")
 )
 BODIES = [
     messages.encode(Keepalive(1, ID)),

@@ -21,7 +21,7 @@ from edge.sip.errors import RemoteSipError
 
 HERE = Path(__file__).parent
 #: Ratchet.
-MIN_FILES = 36
+MIN_FILES = 43
 
 
 def read_sip(data: bytes) -> dict[str, Any]:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,29 +11,20 @@ from sqlalchemy import create_engine, text
 
 from city.registry.signer import Signer
 from city.registry.store import Store, open_store
+from city.registry.tables import Table
 from city.signing import keys
 from city.signing.client import Client
 from city.signing.marks import Marks
 from city.signing.service import Service
+from tests.chance import counted
 from tests.postgres import Server, programs
 
 NOW = 1_780_000_000.0
 
 
-def counted(begin: int = 1) -> Callable[[int], bytes]:
-    """Chance that is the same in every run, and never the same twice."""
-    state = [begin]
-
-    def chance(length: int) -> bytes:
-        state[0] += 1
-        return state[0].to_bytes(length, "big")
-
-    return chance
-
-
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Server | None]:
-    """A server with an empty registry to copy from; None where PostgreSQL is not installed."""
+    """A server with a registry; None where PostgreSQL is not installed."""
     where = programs()
     if where is None:
         yield None
@@ -42,8 +32,8 @@ def postgres() -> Iterator[Server | None]:
     server = Server(where)
     try:
         server.start()
-        _command(server, "CREATE DATABASE empty")
-        open_store(server.url("empty")).close()
+        _command(server, "CREATE DATABASE registry")
+        open_store(server.url("registry")).close()
         yield server
     finally:
         server.stop()
@@ -68,10 +58,10 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     server = request.getfixturevalue("postgres")
     if server is None:
         pytest.skip("postgresql is not installed: make tools")
-    name = f"t{uuid.uuid4().hex}"
-    _command(server, f"CREATE DATABASE {name} TEMPLATE empty")
-    yield server.url(name)
-    _command(server, f"DROP DATABASE {name} WITH (FORCE)")
+    # A database for each test would cost more than the test; what the last one left is taken out.
+    tables = ", ".join(f'"{name}"' for name in Table.metadata.tables)
+    _command(server, f"TRUNCATE {tables} RESTART IDENTITY", "registry")
+    yield server.url("registry")
 
 
 @pytest.fixture
@@ -100,10 +90,9 @@ def signer(service: Service) -> Signer:
     return Client(service.answer)
 
 
-def _command(server: Server, words: str) -> None:
-    engine = create_engine(
-        server.url("postgres").replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT"
-    )
+def _command(server: Server, words: str, database: str = "postgres") -> None:
+    url = server.url(database).replace("postgresql:", "postgresql+psycopg:")
+    engine = create_engine(url, isolation_level="AUTOCOMMIT", connect_args={"options": "-c lock_timeout=20s"})
     with engine.connect() as connection:
         connection.execute(text(words))
     engine.dispose()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from cryptography import x509
@@ -19,9 +17,10 @@ from city.api.strict import loads
 from city.registry import people, revocation
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
-from city.registry.store import Store
-from city.registry.tables import Concentrator, Person, Site
+from city.registry.store import Store, open_store
+from city.registry.tables import Person, Site
 from netconf.enrolment import read_bundle, sign_request
+from tests.chance import counted
 from tests.enrolling import BODY, NOW, OTHER, SITE, Box, add_site, approve, found, person
 
 PASSWORD = "a long password"
@@ -54,8 +53,6 @@ def said() -> list[tuple[str, dict[str, object]]]:
 def client(
     store: Store, signer: Signer, clock: Clock, kept_password: str, said: list[tuple[str, dict[str, object]]]
 ) -> Iterator[FlaskClient]:
-    from tests.unit.city.conftest import counted
-
     found(store)
     with store.begin() as session:
         person(session, "aud", "audit")
@@ -66,7 +63,7 @@ def client(
         signer,
         clock,
         counted(),
-        lambda code, **facts: said.append((code, facts)),
+        lambda code, about="", **facts: said.append((code, {"source": about, **facts})),
         BundleFacts("192.0.2.1", 8443),
     )
     with app.test_client() as made:
@@ -335,9 +332,10 @@ def test_c04_a_certificate_is_refused_by_its_serial_and_its_time(store: Store, s
     assert rule(NOW, der) == "certificate_revoked"
 
 
-def test_a_database_that_is_away_is_said(client: FlaskClient, store: Store) -> None:
-    Concentrator.__table__.drop(store.engine, checkfirst=False) if store.kind == "sqlite" else store.engine.dispose()
-    assert json.loads(client.get("/v1/ca", headers={}).status_code.__str__()) == 200
-
-
-Any_ = Any
+@pytest.mark.parametrize("url", ["sqlite:////nowhere/at/all", "postgresql://x@/x?host=/nowhere/at/all"])
+def test_a_database_that_is_away_is_said_and_nothing_else_of_it(url: str, signer: Signer) -> None:
+    away = open_store(url, upgrade=False)
+    app = create_app(away, signer, Clock(), counted(), lambda code, **facts: None, BundleFacts("192.0.2.1", 8443))
+    answer = app.test_client().post("/api/sign-in", json={"name": "li", "password": PASSWORD})
+    assert (answer.status_code, answer.json["rule"]) == (503, "database_away")
+    assert set(answer.json) == {"rule", "en", "zh"}

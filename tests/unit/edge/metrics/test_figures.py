@@ -60,9 +60,10 @@ def one(samples: Samples, name: str, **labels: str) -> float:
 CHANNEL, OTHER, CITY = "34020000001310000001", "34020000001310000003", "34020000002000000001"
 
 
-def view(channel: str, pull: int, jitter: float | None, *below: str) -> dict[str, Any]:
+def view(channel: str, pull: int, jitter: float | None, *below: str, stream: str = "main") -> dict[str, Any]:
     quality = {"loss_ppm": 250, "jitter_ms": jitter, "first_picture_ms": None, "key_frame_ms": 2000, "kbit_s": 4000}
-    return {"channel": channel, "platform": CITY, "pull": pull, "quality": quality | {"below": list(below)}}
+    figures = {"quality": quality | {"below": list(below)}}
+    return {"channel": channel, "platform": CITY, "pull": pull, "stream": stream, **figures}
 
 
 def box() -> dict[str, Any]:
@@ -84,7 +85,7 @@ def box() -> dict[str, Any]:
 def test_says_what_stands() -> None:
     said = scraped(text(families(box(), 0.0)))
     assert (one(said, "views"), one(said, "pulls")) == (3, 2)
-    here = {"channel": CHANNEL, "platform": CITY}
+    here = {"channel": CHANNEL, "platform": CITY, "stream": "main"}
     assert one(said, "channel_views", **here) == 2
     assert one(said, "view_jitter_seconds", **here) == pytest.approx(0.0605), "the worst of both"
     assert one(said, "view_loss_ratio", **here) == pytest.approx(0.00025)
@@ -93,7 +94,7 @@ def test_says_what_stands() -> None:
     assert one(said, "view_below_standard", code="quality_jitter", **here) == 1
     assert not any(name == "snowgate_view_first_picture_seconds" for name, _ in said), "nobody has seen one"
     with pytest.raises(KeyError):
-        one(said, "view_jitter_seconds", channel=OTHER, platform=CITY)
+        one(said, "view_jitter_seconds", **here | {"channel": OTHER})
     assert one(said, "dropped_total", rule="ps_private") == 700
     assert one(said, "ferry_events_total", rule="channel_not_shared") == 2
     assert one(said, "registered", platform=CITY) == 1
@@ -102,6 +103,17 @@ def test_says_what_stands() -> None:
     assert one(said, "tunnel_received_bytes_total", tunnel="wg-a") == 20
     assert one(said, "program_up", program="ferry") == 1
     assert one(said, "program_up", program="siteside") == 0
+
+
+def test_a_sub_stream_is_a_series_of_its_own() -> None:
+    facts = box()
+    facts["ferry"]["views"]["4"] = view(CHANNEL, 4, 99.0, stream="sub")
+    said = scraped(text(families(facts, 0.0)))
+    here = {"channel": CHANNEL, "platform": CITY}
+    assert one(said, "channel_views", **here, stream="main") == 2
+    assert one(said, "channel_views", **here, stream="sub") == 1
+    assert one(said, "view_jitter_seconds", **here, stream="main") == pytest.approx(0.0605)
+    assert one(said, "view_jitter_seconds", **here, stream="sub") == pytest.approx(0.099)
 
 
 def test_a_box_that_says_nothing_has_no_figures() -> None:

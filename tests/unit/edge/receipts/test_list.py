@@ -33,6 +33,12 @@ ORDER = (
             ("ended", "talk", "The view ended."),
             "action",
         ),
+        (
+            CHAIN | WHO | AT | {"event": "opened", "kind": "live", "stream": "sub", "asked": "main", "reason": ""},
+            ("opened", "live", "sub-stream"),
+            "asked",
+        ),
+        (CHAIN | WHO | AT | {"event": "opened", "kind": "live", "reason": ""}, ("live",), "stream"),
         (CHAIN | {"event": "read", "uid": 0, "what": "list"}, ("uid=0",), "previous"),
     ],
 )  # fmt: skip

@@ -1,0 +1,127 @@
+"""The words of ``snowgate city``; what they do is ``work``'s and ``serving``'s."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import importlib
+import os
+import sys
+from pathlib import Path
+
+from netconf import words
+from netconf.finding import finding
+
+FOLDER = Path(os.environ.get("SNOWGATE_CITY", "/var/lib/snowgate-city"))
+#: command -> (module, function).
+_DOES = {
+    "init": ("city.cli.serving", "init"),
+    "serve": ("city.cli.serving", "serve"),
+    "sign": ("city.cli.serving", "sign"),
+    "site": ("city.cli.work", "site"),
+    "claim": ("city.cli.work", "claim"),
+    "pending": ("city.cli.work", "pending"),
+    "approve": ("city.cli.work", "approve"),
+    "refuse": ("city.cli.work", "refuse"),
+    "revoke": ("city.cli.work", "revoke"),
+    "template": ("city.cli.work", "template"),
+    "approval": ("city.cli.work", "approval"),
+    "person": ("city.cli.work", "person"),
+    "audit": ("city.cli.work", "audit_"),
+    "restored": ("city.cli.work", "restored"),
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of every command."""
+    parser.add_argument("--folder", type=Path, default=FOLDER, help=f"where the city is kept ({FOLDER})")
+    parser.add_argument("--as", dest="who", default="", help="who asks, by the name in the registry (your login name)")
+    parser.add_argument("--chinese", action="store_true", help="中文输出")
+    commands = parser.add_subparsers(dest="city", required=True, metavar="COMMAND")
+    _servers(commands)
+    _enrolling(commands)
+    _office(commands)
+
+
+def _servers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    init = commands.add_parser("init", help="make a city: keys, database, the first persons")
+    init.add_argument("--name", required=True, help="what the city is called, as it stands in its certificate")
+    init.add_argument("--address", required=True, help="the IPv4 address that boxes reach it by")
+    init.add_argument("--port", type=int, default=8443)
+    init.add_argument("--also", action="append", default=[], metavar="NAME", help="further addresses or names of it")
+    init.add_argument("--database", default="", metavar="URL", help="postgresql://…; without it SQLite in the folder")
+    init.add_argument("--listen", default="0.0.0.0", help="the address to listen at")  # noqa: S104
+    serve = commands.add_parser("serve", help="answer boxes, concentrators and persons")
+    serve.add_argument("--workers", type=int, default=2)
+    serve.add_argument("--no-sign", action="store_true", help="the signing process is started by somebody else")
+    sign = commands.add_parser("sign", help="the signing process")
+    sign.add_argument("--asker", action="append", default=[], metavar="USER", help="who besides may ask, by login name")
+
+
+def _enrolling(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    site = commands.add_parser("site", help="sites: add, list, show").add_subparsers(dest="does", required=True)
+    add = site.add_parser("add")
+    add.add_argument("id")
+    add.add_argument("name")
+    add.add_argument("--civil-code", required=True)
+    add.add_argument("--class", dest="site_class", type=int, default=3, choices=(1, 2, 3))
+    add.add_argument("--carrier", default="")
+    add.add_argument("--template", default=None, metavar="NAME@VERSION")
+    listed = site.add_parser("list")
+    listed.add_argument("text", nargs="?", default="")
+    listed.add_argument("--state", default="", choices=("", "new", "pending", "active", "revoked"))
+    listed.add_argument("--after", default="")
+    site.add_parser("show").add_argument("id")
+    claim = commands.add_parser("claim", help="print what an installer carries to a site")
+    claim.add_argument("site")
+    claim.add_argument("--days", type=int, default=7)
+    claim.add_argument("--svg", type=Path, default=None, help="write the code as a picture too")
+    commands.add_parser("pending", help="boxes that wait for a second person")
+    approve = commands.add_parser("approve", help="let a box in")
+    approve.add_argument("site")
+    approve.add_argument("code", help="the six digits that the box shows")
+    for name in ("refuse", "revoke"):
+        word = commands.add_parser(name, help={"refuse": "turn a box away", "revoke": "cut a site off for good"}[name])
+        word.add_argument("site")
+        word.add_argument("reason")
+
+
+def _office(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    template = commands.add_parser("template", help="templates: add, list").add_subparsers(dest="does", required=True)
+    add = template.add_parser("add")
+    add.add_argument("name")
+    add.add_argument("file", type=Path, help="TOML: the city's parts, without site and tunnel")
+    template.add_parser("list")
+    approval = commands.add_parser("approval", help="what needs two persons").add_subparsers(dest="does", required=True)
+    ask = approval.add_parser("ask")
+    ask.add_argument("action", choices=("template", "revoke-all", "ca"))
+    ask.add_argument("subject", nargs="?", default="", help="of a template: NAME@VERSION")
+    ask.add_argument("--reason", required=True)
+    approval.add_parser("list")
+    for name in ("yes", "no"):
+        approval.add_parser(name).add_argument("number", type=int)
+    person = commands.add_parser("person", help="persons: add, list, off").add_subparsers(dest="does", required=True)
+    add = person.add_parser("add")
+    add.add_argument("name")
+    add.add_argument("role", choices=("viewer", "operator", "system", "security", "audit"))
+    add.add_argument("--scope", default="", help="the civil code below which he may look and act")
+    person.add_parser("list")
+    person.add_parser("off").add_argument("name")
+    commands.add_parser("restored", help="say that the database was laid back from a backup: a new epoch begins")
+    commands.add_parser("audit", help="the record of who did what").add_argument("does", choices=("verify", "list"))
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run a command; without its libraries say so in a sentence."""
+    args.who = args.who or os.environ.get("SUDO_USER") or getpass.getuser()
+    module, name = _DOES[args.city]
+    try:
+        does = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").partition(".")[0] in ("city", "netconf"):
+            raise
+        said = finding("city_not_installed", name=missing.name)
+        print(*words.report([said], "zh-CN" if args.chinese else "en"), sep="\n", file=sys.stderr)
+        return 2
+    result: int = does(args)
+    return result

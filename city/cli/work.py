@@ -1,0 +1,239 @@
+"""What a person at the city's machine asks of the registry. Who may open its database could change anything; so no password
+is asked here, but the rights of the name that is given are held to, and every act is written down under it."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import secrets
+import sys
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import segno
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from city.api.office import waits
+from city.cli.settings import Folder, Settings, read
+from city.registry import approvals, audit, claims, enrolment, people, revocation, sites, templates
+from city.registry.people import Right
+from city.registry.refused import RegistryRefused
+from city.registry.signer import SignerAway
+from city.registry.store import StoreUnfit, open_store
+from city.registry.tables import Audit, Meta, Person
+from city.signing.client import Client, over_socket
+from netconf import durable, words
+from netconf.enrolment import Bundle, write_bundle
+from netconf.finding import finding
+
+Command = Callable[[argparse.Namespace], int]
+
+
+def told(command: Command) -> Command:
+    """Let a command say what is refused in a sentence, and end with 1."""
+
+    @functools.wraps(command)
+    def run(args: argparse.Namespace) -> int:
+        try:
+            return command(args)
+        except RegistryRefused as refused:
+            said = refused.finding
+        except SignerAway:
+            said = finding("signer_away")
+        except (OperationalError, StoreUnfit):
+            said = finding("database_away")
+        print(*words.report([said], "zh-CN" if args.chinese else "en"), sep="\n", file=sys.stderr)
+        return 1
+
+    return run
+
+
+@contextmanager
+def _desk(args: argparse.Namespace, right: Right) -> Iterator[tuple[Session, Person, Folder, Settings]]:
+    """Lend a transaction to the person who asks, if he has the right."""
+    folder = Folder(args.folder)
+    settings = read(folder)
+    store = open_store(folder.database(settings), upgrade=False)
+    try:
+        with store.begin() as session:
+            person = session.get(Person, args.who)
+            if person is None:
+                raise RegistryRefused("person_unknown", name=args.who)
+            people.demand(person, right)
+            yield session, person, folder, settings
+    finally:
+        store.close()
+
+
+@told
+def site(args: argparse.Namespace) -> int:
+    """Add, list or show sites."""
+    with _desk(args, "site" if args.does == "add" else "look") as (session, person, _, _):
+        if args.does == "add":
+            name, _, version = (args.template or "").rpartition("@")
+            facts = sites.Facts(args.id, args.name, args.civil_code, args.site_class, args.carrier)
+            if args.template:
+                number = int(version) if version.isdecimal() else 0
+                facts = sites.Facts(args.id, args.name, args.civil_code, args.site_class, args.carrier, name, number)
+            _show(sites.said(sites.add(session, time.time(), person, facts)))
+        elif args.does == "show":
+            _show(sites.said(sites.get(session, person, args.id)))
+        else:
+            for row in sites.page(session, person, after=args.after, state=args.state, text=args.text):
+                print(row.id, row.state, row.civil_code, row.name, sep="\t")
+    return 0
+
+
+@told
+def claim(args: argparse.Namespace) -> int:
+    """Print a fresh bundle, as a line and as a code to scan; it is shown this once."""
+    fresh = claims.fresh(secrets.token_bytes)
+    with _desk(args, "claim") as (session, person, folder, settings):
+        row = sites.get(session, person, args.site, lock=True)
+        kept = claims.issue(session, time.time(), person.name, row, fresh, days=args.days)
+        city = over_socket(folder.socket).identity()
+        text = write_bundle(
+            Bundle(row.id, str(settings.address), settings.port, city.ca_hash, city.city_key, fresh)
+        )  # fmt: skip
+    code = segno.make(text, error="m", micro=False)
+    code.terminal(sys.stdout, compact=True)
+    if args.svg is not None:
+        code.save(str(args.svg), kind="svg", scale=4)
+    print(text)
+    print(datetime.fromtimestamp(kept.ends_at).astimezone().isoformat(timespec="minutes"))
+    return 0
+
+
+@told
+def pending(args: argparse.Namespace) -> int:
+    """Say which boxes wait."""
+    with _desk(args, "look") as (session, person, _, _):
+        for row in enrolment.waiting(session, person.scope):
+            said = waits(row)
+            print(row.id, said["code"], row.name, json.dumps(said["fingerprint"], ensure_ascii=False), sep="\t")
+    return 0
+
+
+@told
+def approve(args: argparse.Namespace) -> int:
+    """Let a box in."""
+    with _desk(args, "enrol") as (session, person, folder, _):
+        row = sites.get(session, person, args.site, lock=True)
+        enrolment.approve(session, _signer(folder), time.time(), person.name, row, args.code)
+        _show(sites.said(row))
+    return 0
+
+
+@told
+def refuse(args: argparse.Namespace) -> int:
+    """Turn a box away."""
+    with _desk(args, "enrol") as (session, person, _, _):
+        row = sites.get(session, person, args.site, lock=True)
+        enrolment.refuse(session, time.time(), person.name, row, args.reason)
+        _show(sites.said(row))
+    return 0
+
+
+@told
+def revoke(args: argparse.Namespace) -> int:
+    """Cut a site off for good."""
+    with _desk(args, "revoke") as (session, person, folder, _):
+        row = sites.get(session, person, args.site, lock=True)
+        revocation.revoke(session, _signer(folder), row, person.name, args.reason, time.time())
+        _show(sites.said(row))
+    return 0
+
+
+@told
+def template(args: argparse.Namespace) -> int:
+    """Add a template's next version, or list them."""
+    with _desk(args, "template" if args.does == "add" else "look") as (session, person, _, _):
+        if args.does == "add":
+            try:
+                body = tomllib.loads(durable.read(args.file, templates.MAX_BODY_CHARACTERS).decode("utf-8"))
+            except (OSError, ValueError) as wrong:
+                raise RegistryRefused("template_form", part=wrong) from None
+            row = templates.add(session, time.time(), person, args.name, body)
+            print(f"{row.name}@{row.version}", row.state, sep="\t")
+        else:
+            for row in templates.every(session):
+                print(f"{row.name}@{row.version}", row.state, row.made_by, row.approved_by or "", sep="\t")
+    return 0
+
+
+@told
+def approval(args: argparse.Namespace) -> int:
+    """Ask for what needs two persons, list it, or be the second."""
+    with _desk(args, "look" if args.does in ("ask", "list") else "approve") as (session, person, _, _):
+        now = time.time()
+        if args.does == "ask":
+            print(approvals.ask(session, now, person, args.action, args.subject, args.reason).id)
+        elif args.does == "list":
+            for row in approvals.waiting(session, now):
+                print(row.id, row.action, row.subject, row.asked_by, row.reason, sep="\t")
+        else:
+            print(approvals.judge(session, now, person, args.number, args.does == "yes").state)
+    return 0
+
+
+@told
+def person(args: argparse.Namespace) -> int:
+    """Add a person with a fresh password, which is printed once; list them; take one's rights."""
+    password = secrets.token_urlsafe(12)
+    kept = people.hashed(password) if args.does == "add" else ""
+    with _desk(args, "person") as (session, who, _, _):
+        if args.does == "add":
+            people.add(session, time.time(), who.name, args.name, kept, args.role, args.scope)
+            print(args.name, password, sep="\t")
+        elif args.does == "off":
+            people.edit(session, time.time(), who.name, args.name, off=True)
+        else:
+            for row in session.scalars(select(Person).order_by(Person.name)):
+                print(row.name, row.role, row.scope or "-", "off" if row.off else "", sep="\t")
+    return 0
+
+
+@told
+def audit_(args: argparse.Namespace) -> int:
+    """Check the chain of who did what, or print it."""
+    with _desk(args, "audit") as (session, _, _, _):
+        if args.does == "verify":
+            good, broken = audit.verify(session)
+            said = finding("audit_whole", lines=good) if broken is None else finding("audit_broken", line=broken)
+            print(*words.report([said], "zh-CN" if args.chinese else "en"), sep="\n")
+            return 0 if broken is None else 1
+        for row in session.scalars(select(Audit).order_by(Audit.sequence)).yield_per(1000):
+            at = datetime.fromtimestamp(row.at).astimezone().isoformat(timespec="seconds")
+            print(row.sequence, at, row.who, row.what, row.subject, row.detail, sep="\t")
+    return 0
+
+
+@told
+def restored(args: argparse.Namespace) -> int:
+    """Begin a new epoch, so that boxes and the signing process take the lower revisions of a database that was laid back.
+
+    The moment is the epoch's number: the same backup may be laid back twice.
+    """
+    with _desk(args, "concentrator") as (session, person, _, _):
+        now = time.time()
+        row = session.get(Meta, "epoch", with_for_update=True) or Meta(name="epoch", value="1")
+        row.value = str(max(int(row.value) + 1, int(now)))
+        session.add(row)
+        audit.write(session, now, person.name, "registry.restored", "registry", epoch=row.value)
+        print(row.value)
+    return 0
+
+
+def _signer(folder: Folder) -> Client:
+    return over_socket(folder.socket)
+
+
+def _show(facts: Mapping[str, Any]) -> None:
+    print(json.dumps(facts, ensure_ascii=False, indent=2))

@@ -1,0 +1,238 @@
+"""The real thing on loopback: ``snowgate city init`` and ``serve``, gunicorn, TLS 1.3, client certificates, a box that comes."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from city.registry.store import open_store
+from city.registry.tables import Concentrator, Template
+from city.signing.client import over_socket
+from netconf.enrolment import Bundle, read_bundle, sign_request
+from tests.enrolling import BODY, SITE, Box, der, wg
+
+START_SECONDS = 60.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class City:
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes]
+
+    def command(self, *arguments: str, who: str = "op1", fails: bool = False) -> str:
+        said = run(self.folder, "--as", who, *arguments)
+        assert (said.returncode != 0) is fails, said.stderr
+        return said.stderr if fails else said.stdout
+
+    def context(self, **_: Any) -> ssl.SSLContext:
+        made = ssl.create_default_context(cafile=str(self.folder / "signing" / "ca.pem"))
+        made.minimum_version = ssl.TLSVersion.TLSv1_3
+        return made
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | str | None = None,
+        context: ssl.SSLContext | None = None,
+        **headers: str,
+    ) -> tuple[int, Any]:
+        connection = http.client.HTTPSConnection("127.0.0.1", self.port, context=context or self.context(), timeout=20)
+        try:
+            connection.request(method, path, body, headers)
+            answer = connection.getresponse()
+            raw = answer.read()
+            return answer.status, json.loads(raw) if answer.headers.get_content_subtype() == "json" else raw
+        finally:
+            connection.close()
+
+
+def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "edge.cli", "city", "--folder", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture(scope="module")
+def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
+    folder, port = tmp_path_factory.mktemp("city"), free_port()
+    made = run(
+        folder, "init", "--name", "测试市", "--address", "127.0.0.1", "--port", str(port), "--listen", "127.0.0.1"
+    )
+    assert made.returncode == 0, made.stderr
+    assert [line.split("\t")[0] for line in made.stdout.splitlines()] == ["system", "security", "audit"]
+    process = subprocess.Popen([sys.executable, "-m", "edge.cli", "city", "--folder", str(folder), "serve"])
+    running = City(folder, port, process)
+    try:
+        until = time.monotonic() + START_SECONDS
+        while True:
+            assert process.poll() is None, "it ended"
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                assert time.monotonic() < until
+                time.sleep(0.1)
+        yield running
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def furnished(city: City) -> City:
+    for name in ("op1", "op2"):
+        city.command("person", "add", name, "operator", who="security")
+    store = open_store(f"sqlite:///{city.folder / 'city.sqlite'}", upgrade=False)
+    with store.begin() as session:
+        session.add(
+            Template(name="street", version=1, body=json.dumps(BODY), made_by="x", made_at=0.0, state="approved")
+        )
+        seal = der(ec.generate_private_key(ec.SECP256R1()).public_key())
+        session.add(
+            Concentrator(
+                id="hub0", name="a", plane="wg-a", public_key=wg(250), network="100.64.0.0/18", seal_key=seal,
+                endpoint="192.0.2.10:51820", probe="100.64.0.1", allowed='["10.20.0.0/16"]',
+            )
+        )  # fmt: skip
+    store.close()
+    return city
+
+
+@pytest.fixture(scope="module")
+def bundle(furnished: City) -> Bundle:
+    furnished.command("site", "add", SITE, "渡江社区", "--civil-code", "340200", "--template", "street@1")
+    said = furnished.command("claim", SITE, "--svg", str(furnished.folder / "claim.svg"))
+    assert (furnished.folder / "claim.svg").read_bytes().startswith(b"<?xml")
+    return read_bundle(next(line for line in said.splitlines() if line.startswith("SNOWGATE1:")))
+
+
+def device_context(city: City, box: Box, pem: str, folder: Path) -> ssl.SSLContext:
+    context = city.context()
+    secret = box.key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
+    (folder / "device.pem").write_text(pem + secret)
+    context.load_cert_chain(folder / "device.pem")
+    return context
+
+
+def test_a_box_comes_by_its_bundle_over_tls_and_is_let_in(furnished: City, bundle: Bundle, tmp_path: Path) -> None:
+    status, pem = furnished.ask("GET", "/v1/ca")
+    ca = x509.load_pem_x509_certificate(pem)
+    assert (status, hashlib.sha256(ca.public_bytes(serialization.Encoding.DER)).hexdigest()) == (200, bundle.ca)
+    assert (bundle.address, bundle.port) == ("127.0.0.1", furnished.port)
+    box = Box()
+    request = sign_request(box.request(bundle.claim, time=int(time.time())), box.key)
+    assert furnished.ask("POST", "/v1/enrol", request) == (200, {"state": "pending"})
+    _, code, *_ = furnished.command("pending").split("\t")
+    assert "second_person" in furnished.command("approve", SITE, code, fails=True)
+    assert json.loads(furnished.command("approve", SITE, code, who="op2"))["state"] == "active"
+    status, answer = furnished.ask("POST", "/v1/enrol", request)
+    assert (status, answer["state"]) == (200, "approved")
+    context = device_context(furnished, box, answer["certificate"], tmp_path)
+    assert furnished.ask("GET", "/v1/ca", context=context)[0] == 200
+    assert "op2" in furnished.command("audit", "list", who="audit")
+    assert "audit_whole" in furnished.command("audit", "verify", who="audit")
+
+
+def test_a_database_that_was_laid_back_begins_a_new_epoch_each_time(city: City) -> None:
+    first, second = (int(city.command("restored", who="system")) for _ in range(2))
+    assert time.time() - 600 < first < second
+    assert "not_allowed" in city.command("restored", who="audit", fails=True)
+
+
+def test_c02_the_server_speaks_tls_1_3_and_with_its_own_name_alone(city: City) -> None:
+    old = city.context()
+    old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2
+    with pytest.raises(ssl.SSLError):
+        city.ask("GET", "/v1/ca", context=old)
+    stranger = ssl.create_default_context()
+    with pytest.raises(ssl.SSLCertVerificationError):
+        city.ask("GET", "/v1/ca", context=stranger)
+    with (
+        socket.create_connection(("127.0.0.1", city.port), 10) as raw,
+        pytest.raises(ssl.SSLCertVerificationError, match="mismatch"),
+    ):
+        city.context().wrap_socket(raw, server_hostname="192.0.2.99")
+    assert city.ask("GET", "/v1/ca")[0] == 200
+
+
+def test_a_certificate_of_another_ca_ends_in_tls(city: City, tmp_path: Path) -> None:
+    box = Box()
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"site:{SITE}")])
+    import datetime
+
+    now = datetime.datetime.now(datetime.UTC)
+    own = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(box.key.public_key()).serial_number(7)
+        .not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1)).sign(box.key, hashes.SHA256())
+    )  # fmt: skip
+    context = device_context(city, box, own.public_bytes(serialization.Encoding.PEM).decode(), tmp_path)
+    with pytest.raises((ssl.SSLError, ConnectionError, http.client.HTTPException)):
+        city.ask("GET", "/v1/ca", context=context)
+
+
+def test_c06_hostile_requests_end_quickly_and_leave_the_server_as_it_was(city: City) -> None:
+    assert city.ask("POST", "/v1/enrol", b"[" * 10_000)[0] == 400
+    with pytest.raises((OSError, http.client.HTTPException)):
+        for _ in range(3):  # it answers 413 and hangs up, before or while the rest is sent
+            status, said = city.ask("POST", "/v1/enrol", b"x" * (8 << 20))
+            assert (status, said["rule"]) == (413, "body_long")
+        raise ConnectionError
+    assert city.ask("GET", "/v1/../../etc/passwd")[0] in (400, 404)
+    silent = [socket.create_connection(("127.0.0.1", city.port), 5) for _ in range(40)]
+    try:
+        assert city.ask("GET", "/v1/ca")[0] == 200, "forty that say nothing hold nobody up"
+    finally:
+        for each in silent:
+            each.close()
+
+
+def test_the_signing_process_answers_its_own_users_alone(city: City) -> None:
+    assert over_socket(city.folder / "sign.sock").identity().city_key
+    if os.geteuid() != 0:
+        pytest.skip("to be somebody else one must be root")
+    os.chmod(city.folder, 0o711)  # noqa: S103 - the socket's own judgement is what is tried
+    for parent in city.folder.parents:
+        if parent.name.startswith("pytest"):
+            os.chmod(parent, 0o711)
+    asked = (
+        "import os, sys; os.setgid(65534); os.setuid(65534)\n"
+        "from pathlib import Path; from city.signing.client import over_socket\n"
+        "over_socket(Path(sys.argv[1])).identity()"
+    )
+    words = [sys.executable, "-c", asked, str(city.folder / "sign.sock")]
+    said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
+    assert "SignerAway" in said.stderr
+
+
+def test_a_box_without_the_citys_libraries_says_so() -> None:
+    code = "import sys; sys.modules['sqlalchemy'] = None; import edge.cli; sys.exit(edge.cli.main(['city', 'pending']))"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert said.returncode == 2
+    assert "city_not_installed" in said.stderr
+    assert "Traceback" not in said.stderr
