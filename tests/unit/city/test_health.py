@@ -194,7 +194,8 @@ def test_a_report_that_comes_while_its_site_is_judged_is_not_forgotten(
     with store.begin() as session:
 
         def judged(*given: Any) -> Any:
-            session.execute(update(Health).values(seen_at=NOW + 1, due_at=NOW + 1, said="[[],[],false,[],[1,1]]"))
+            came = update(Health).values(seen_at=NOW + 1, due_at=NOW + 1, said="[[],[],false,[],[1,1]]")
+            session.execute(came.execution_options(synchronize_session=False))
             return judge(*given)
 
         monkeypatch.setattr(health, "judge", judged)
