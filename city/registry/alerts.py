@@ -19,7 +19,7 @@ RANK: dict[str, int] = {"info": 0, "warning": 1, "error": 2}
 MOST_NAMED = 20
 
 
-def raise_(session: Session, now: float, code: str, subject: str, severity: Severity, **args: object) -> Alert:
+def raise_(session: Session, now: float, code: str, subject: str, severity: Severity, /, **args: object) -> Alert:
     """Open an alert with a code of ``words``, or bring the open one of this subject up to date."""
     made = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(Alert)
     made = made.values(
