@@ -137,7 +137,7 @@ class World:
     def __init__(self, folder: Path, network: str = "100.64.0.0/24") -> None:
         self.folder = folder
         self.network = network
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._build()
         self.service = Service5060()
         self.store = open_store(f"sqlite:///{folder / 'city.sqlite'}")
@@ -178,10 +178,13 @@ class World:
             self.start_device(space, device)
 
     def start_device(self, space: str, device: str) -> None:
-        self.processes.append(
-            subprocess.Popen(inside(space, "wireguard-go", "-f", device), stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
-        )  # fmt: skip
+        """Start a device; one that was there is ended first, for it would take the new one's socket with it."""
+        if (before := self.processes.pop(device, None)) is not None:
+            before.kill()
+            before.wait()
+        quiet = subprocess.DEVNULL
+        command = inside(space, "wireguard-go", "-f", device)
+        self.processes[device] = subprocess.Popen(command, stdout=quiet, stderr=quiet)
         eventually(lambda: "interface" in run(space, "wg", "show", device, ok=True), 20, device)
 
     def _hub(self) -> None:
@@ -251,7 +254,7 @@ class World:
 
     def close(self) -> None:
         self.registry.close()
-        for process in filter(None, (self.agent, *self.processes)):
+        for process in filter(None, (self.agent, *self.processes.values())):
             process.kill()
             process.wait()
         for space in SPACES:

@@ -6,20 +6,21 @@ It speaks over a socket that somebody else has opened, for the test may stand in
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import ssl
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from apiflask import APIFlask
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from city.api.app import create_app
-from city.api.office import BundleFacts
+from city.api import concentrators, errors
+from city.api.callers import Callers
 from city.registry.signer import Signer
 from city.registry.store import Store
 
@@ -48,11 +49,19 @@ def server_files(signer: Signer, folder: Path, address: str) -> None:
     (folder / "ca.pem").write_text(signer.identity().ca, encoding="ascii")
 
 
+def door(store: Store, signer: Signer, clock: Callable[[], float]) -> APIFlask:
+    """Return an app that answers concentrators alone."""
+    app = APIFlask(__name__, docs_path=None)
+    errors.install(app)
+    app.register_blueprint(concentrators.blueprint(concentrators.Asked(store, signer, Callers(store, clock), clock)))
+    return app
+
+
 class RegistryServer:
     """The door; ``clock`` is the registry's."""
 
     def __init__(self, store: Store, signer: Signer, folder: Path, clock: Any) -> None:
-        self._app = create_app(store, signer, clock, os.urandom, lambda *_, **__: None, BundleFacts("127.0.0.1", 8443))
+        self._app = door(store, signer, clock)
         self._folder = folder
         self._server: Any = None
 

@@ -25,6 +25,7 @@ PLANTS = {
     "verify shares no code with the sides": ("edge/ferry/verify.py", "import edge.records.codec"),
     "the verifier of receipts stands alone": ("edge/receipts/verify_receipts.py", "import netconf.words"),
     "the city knows a site by its configuration alone": ("city/registry/tables.py", "import firewall.ruleset"),
+    "a concentrator's host has no registry": ("city/concentrator/core.py", "import city.registry.feeds"),
     "the city's pages and answers hold no key": ("city/api/__init__.py", "import city.signing.keys"),
     "the site side and the city side do not know each other": ("edge/siteside/core.py", "import edge.cityside.core"),
 }

@@ -25,6 +25,8 @@ from city.registry.store import Store
 MOST_WAIT_SECONDS, MOST_CHANGES = 25.0, 512
 #: Snapshots that are kept ready; a city has some dozens of concentrators.
 MOST_READY = 256
+#: Longer than this none is kept: what a reader did not believe is looked up anew before he asks again.
+READY_SECONDS = 20.0
 _PRIVATE = {"Cache-Control": "no-store"}
 
 
@@ -32,7 +34,7 @@ _PRIVATE = {"Cache-Control": "no-store"}
 class Snapshots:
     """Signed snapshots, each made once for its revision; several processes make one each."""
 
-    ready: dict[str, tuple[tuple[int, int, bool], str]] = field(default_factory=dict)
+    ready: dict[str, tuple[tuple[int, int, bool], float, str]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def get(self, store: Store, signer: Signer, concentrator: str, now: float) -> str:
@@ -47,8 +49,8 @@ class Snapshots:
             mark = (layers.epoch(session), feeds.head(session, peers.feed(concentrator)), smaller)
         with self._lock:
             held = self.ready.get(concentrator)
-            if held is not None and held[0] == mark:
-                return held[1]
+            if held is not None and held[0] == mark and 0 <= now - held[1] < READY_SECONDS:
+                return held[2]
         with store.read() as session:
             revision, entries = peers.snapshot(session, concentrator)
         payload = {"concentrator": concentrator, "epoch": mark[0], "kind": "snapshot", "first": 0, "revision": revision}
@@ -56,7 +58,7 @@ class Snapshots:
         with self._lock:
             if len(self.ready) >= MOST_READY:
                 self.ready.clear()
-            self.ready[concentrator] = ((mark[0], revision, smaller), text)
+            self.ready[concentrator] = ((mark[0], revision, smaller), now, text)
         return text
 
 
@@ -95,7 +97,7 @@ def blueprint(asked: Asked) -> APIBlueprint:
         return following(asked, concentrator, epoch, after, wait)
 
     @made.post("/<concentrator>/report")
-    def report(concentrator: str) -> Response:
+    def hear(concentrator: str) -> Response:
         """How the concentrator is; answered with what is wanted of its keys."""
         return reported(asked, concentrator)
 

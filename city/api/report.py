@@ -35,7 +35,7 @@ def blueprint(desk: Desk) -> APIBlueprint:
     made = APIBlueprint("report", __name__, url_prefix="/v1")
 
     @made.post("/report")
-    def report() -> Response:
+    def hear() -> Response:
         """A report signed by the device's key, over a connection with its certificate (docs/city.md)."""
         now, text = desk.clock(), _body()
         with desk.store.read() as session:

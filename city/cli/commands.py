@@ -28,6 +28,10 @@ _DOES = {
     "approval": ("city.cli.work", "approval"),
     "person": ("city.cli.work", "person"),
     "audit": ("city.cli.work", "audit_"),
+    "concentrator": ("city.cli.concentrators", "concentrator"),
+    # On a concentrator's own host there is no registry.
+    "concentrator prepare": ("city.concentrator.commands", "prepare_word"),
+    "concentrator run": ("city.concentrator.commands", "run_word"),
     "restored": ("city.cli.work", "restored"),
     "alerts": ("city.cli.work", "alerts"),
     "status": ("city.cli.work", "status"),
@@ -44,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _servers(commands)
     _enrolling(commands)
     _office(commands)
+    _concentrators(commands)
 
 
 def _servers(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -119,10 +124,42 @@ def _office(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     commands.add_parser("audit", help="the record of who did what").add_argument("does", choices=("verify", "list"))
 
 
+def _concentrators(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words_ = commands.add_parser("concentrator", help="where tunnels end").add_subparsers(dest="does", required=True)
+    for name, text in {"prepare": "on its host: make its keys", "run": "on its host: serve its sites"}.items():
+        words_.add_parser(name, help=text).add_argument("--config", type=Path, required=True)
+    add = words_.add_parser("add", help="add one; prints its certificate")
+    add.add_argument("made", type=Path, metavar="FILE", help="what prepare printed (- for standard input)")
+    add.add_argument("--name", required=True)
+    add.add_argument("--plane", required=True, help="the tunnel's name at the sites, such as wg-a")
+    add.add_argument("--endpoint", required=True, metavar="ADDRESS:PORT", help="where boxes reach it")
+    add.add_argument("--mtu", type=int, default=1420)
+    words_.add_parser("list")
+    certificate = words_.add_parser("certificate", help="print a fresh certificate")
+    certificate.add_argument("id")
+    certificate.add_argument("made", type=Path, metavar="FILE", help="what prepare printed")
+    drain = words_.add_parser("drain", help="give it no more sites")
+    drain.add_argument("id")
+    drain.add_argument("--back", action="store_true", help="give it sites again")
+    tell = words_.add_parser(
+        "tell", help="offer its sites a layer with its key and port; prints how many, and the last"
+    )
+    tell.add_argument("id")
+    tell.add_argument("--after", default="", metavar="SITE")
+    tell.add_argument("--most", type=int, default=100)
+    for name, text in {
+        "rotate": "ask it for a second key",
+        "exchange": "tell boxes that key from now on (then: tell)",
+        "finish": "end the old key, when no site is heard by it",
+        "allow-smaller": "for an hour a snapshot may lack peers: after a backup was restored",
+    }.items():
+        words_.add_parser(name, help=text).add_argument("id")
+
+
 def run(args: argparse.Namespace) -> int:
     """Run a command; without its libraries say so in a sentence."""
     args.who = args.who or os.environ.get("SUDO_USER") or getpass.getuser()
-    module, name = _DOES[args.city]
+    module, name = _DOES.get(f"{args.city} {getattr(args, 'does', '')}", _DOES[args.city])
     try:
         does = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as missing:

@@ -59,7 +59,7 @@ def told(command: Command) -> Command:
 
 
 @contextmanager
-def _desk(args: argparse.Namespace, right: Right) -> Iterator[tuple[Session, Person, Folder, Settings]]:
+def desk(args: argparse.Namespace, right: Right) -> Iterator[tuple[Session, Person, Folder, Settings]]:
     """Lend a transaction to the person who asks, if he has the right."""
     folder = Folder(args.folder)
     settings = read(folder)
@@ -78,16 +78,16 @@ def _desk(args: argparse.Namespace, right: Right) -> Iterator[tuple[Session, Per
 @told
 def site(args: argparse.Namespace) -> int:
     """Add, list or show sites."""
-    with _desk(args, "site" if args.does == "add" else "look") as (session, person, _, _):
+    with desk(args, "site" if args.does == "add" else "look") as (session, person, _, _):
         if args.does == "add":
             name, _, version = (args.template or "").rpartition("@")
             facts = sites.Facts(args.id, args.name, args.civil_code, args.site_class, args.carrier)
             if args.template:
                 number = int(version) if version.isdecimal() else 0
                 facts = sites.Facts(args.id, args.name, args.civil_code, args.site_class, args.carrier, name, number)
-            _show(sites.said(sites.add(session, time.time(), person, facts)))
+            show(sites.said(sites.add(session, time.time(), person, facts)))
         elif args.does == "show":
-            _show(sites.said(sites.get(session, person, args.id)))
+            show(sites.said(sites.get(session, person, args.id)))
         else:
             for row in sites.page(session, person, after=args.after, state=args.state, text=args.text):
                 print(row.id, row.state, row.civil_code, row.name, sep="\t")
@@ -98,7 +98,7 @@ def site(args: argparse.Namespace) -> int:
 def claim(args: argparse.Namespace) -> int:
     """Print a fresh bundle, as a line and as a code to scan; it is shown this once."""
     fresh = claims.fresh(secrets.token_bytes)
-    with _desk(args, "claim") as (session, person, folder, settings):
+    with desk(args, "claim") as (session, person, folder, settings):
         row = sites.get(session, person, args.site, lock=True)
         kept = claims.issue(session, time.time(), person.name, row, fresh, days=args.days)
         city = over_socket(folder.socket).identity()
@@ -117,7 +117,7 @@ def claim(args: argparse.Namespace) -> int:
 @told
 def pending(args: argparse.Namespace) -> int:
     """Say which boxes wait."""
-    with _desk(args, "look") as (session, person, _, _):
+    with desk(args, "look") as (session, person, _, _):
         for row in enrolment.waiting(session, person.scope):
             said = waits(row)
             print(row.id, said["code"], row.name, json.dumps(said["fingerprint"], ensure_ascii=False), sep="\t")
@@ -127,37 +127,37 @@ def pending(args: argparse.Namespace) -> int:
 @told
 def approve(args: argparse.Namespace) -> int:
     """Let a box in."""
-    with _desk(args, "enrol") as (session, person, folder, _):
+    with desk(args, "enrol") as (session, person, folder, _):
         row = sites.get(session, person, args.site, lock=True)
-        enrolment.approve(session, _signer(folder), time.time(), person.name, row, args.code)
-        _show(sites.said(row))
+        enrolment.approve(session, signer(folder), time.time(), person.name, row, args.code)
+        show(sites.said(row))
     return 0
 
 
 @told
 def refuse(args: argparse.Namespace) -> int:
     """Turn a box away."""
-    with _desk(args, "enrol") as (session, person, _, _):
+    with desk(args, "enrol") as (session, person, _, _):
         row = sites.get(session, person, args.site, lock=True)
         enrolment.refuse(session, time.time(), person.name, row, args.reason)
-        _show(sites.said(row))
+        show(sites.said(row))
     return 0
 
 
 @told
 def revoke(args: argparse.Namespace) -> int:
     """Cut a site off for good."""
-    with _desk(args, "revoke") as (session, person, folder, _):
+    with desk(args, "revoke") as (session, person, folder, _):
         row = sites.get(session, person, args.site, lock=True)
-        revocation.revoke(session, _signer(folder), row, person.name, args.reason, time.time())
-        _show(sites.said(row))
+        revocation.revoke(session, signer(folder), row, person.name, args.reason, time.time())
+        show(sites.said(row))
     return 0
 
 
 @told
 def template(args: argparse.Namespace) -> int:
     """Add a template's next version, or list them."""
-    with _desk(args, "template" if args.does == "add" else "look") as (session, person, _, _):
+    with desk(args, "template" if args.does == "add" else "look") as (session, person, _, _):
         if args.does == "add":
             try:
                 body = tomllib.loads(durable.read(args.file, templates.MAX_BODY_CHARACTERS).decode("utf-8"))
@@ -174,7 +174,7 @@ def template(args: argparse.Namespace) -> int:
 @told
 def approval(args: argparse.Namespace) -> int:
     """Ask for what needs two persons, list it, or be the second."""
-    with _desk(args, "look" if args.does in ("ask", "list") else "approve") as (session, person, _, _):
+    with desk(args, "look" if args.does in ("ask", "list") else "approve") as (session, person, _, _):
         now = time.time()
         if args.does == "ask":
             print(approvals.ask(session, now, person, args.action, args.subject, args.reason).id)
@@ -191,7 +191,7 @@ def person(args: argparse.Namespace) -> int:
     """Add a person with a fresh password, which is printed once; list them; take one's rights."""
     password = secrets.token_urlsafe(12)
     kept = people.hashed(password) if args.does == "add" else ""
-    with _desk(args, "person") as (session, who, _, _):
+    with desk(args, "person") as (session, who, _, _):
         if args.does == "add":
             people.add(session, time.time(), who.name, args.name, kept, args.role, args.scope)
             print(args.name, password, sep="\t")
@@ -206,7 +206,7 @@ def person(args: argparse.Namespace) -> int:
 @told
 def audit_(args: argparse.Namespace) -> int:
     """Check the chain of who did what, or print it."""
-    with _desk(args, "audit") as (session, _, _, _):
+    with desk(args, "audit") as (session, _, _, _):
         if args.does == "verify":
             good, broken = audit.verify(session)
             said = finding("audit_whole", lines=good) if broken is None else finding("audit_broken", line=broken)
@@ -221,7 +221,7 @@ def audit_(args: argparse.Namespace) -> int:
 @told
 def restored(args: argparse.Namespace) -> int:
     """Take the registry on after its database was laid back from a backup (``city.registry.restored``)."""
-    with _desk(args, "concentrator") as (session, person, folder, _):
+    with desk(args, "concentrator") as (session, person, folder, _):
         done = restored_.restored(session, _signer(folder), person.name, args.reason, time.time())
     said = finding(
         "city_restored", epoch=done.epoch, offered=done.offered, revoked=len(done.revoked), unknown=len(done.unknown)
@@ -235,7 +235,7 @@ def restored(args: argparse.Namespace) -> int:
 @told
 def alerts(args: argparse.Namespace) -> int:
     """Print the open alerts, one a line."""
-    with _desk(args, "look") as (session, person, _, _):
+    with desk(args, "look") as (session, person, _, _):
         for row in truth.listed(session, person, after=args.after):
             at = datetime.fromtimestamp(row.opened_at).astimezone().isoformat(timespec="seconds")
             said = alerts_.sentence(row, "zh-CN" if args.chinese else "en")
@@ -246,7 +246,7 @@ def alerts(args: argparse.Namespace) -> int:
 @told
 def status(args: argparse.Namespace) -> int:
     """Print how the city is, in numbers, or how one site is."""
-    with _desk(args, "look") as (session, person, _, _):
+    with desk(args, "look") as (session, person, _, _):
         if args.site:
             _show(health.said(session, sites.get(session, person, args.site)))
         else:
@@ -254,9 +254,9 @@ def status(args: argparse.Namespace) -> int:
     return 0
 
 
-def _signer(folder: Folder) -> Client:
+def signer(folder: Folder) -> Client:
     return over_socket(folder.socket)
 
 
-def _show(facts: Mapping[str, Any]) -> None:
+def show(facts: Mapping[str, Any]) -> None:
     print(json.dumps(facts, ensure_ascii=False, indent=2))

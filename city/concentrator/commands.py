@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import sys
@@ -21,6 +22,16 @@ def read(path: Path) -> Config | None:
     for line in words.report(wrong):
         print(line, file=sys.stderr)
     return found
+
+
+def run_word(args: argparse.Namespace) -> int:
+    """``snowgate city concentrator run``."""
+    return run(args.config)
+
+
+def prepare_word(args: argparse.Namespace) -> int:
+    """``snowgate city concentrator prepare``."""
+    return prepare(args.config)
 
 
 def run(path: Path) -> int:

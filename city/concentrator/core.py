@@ -110,8 +110,9 @@ class Core:
     def _changes(self, told: Peers) -> Taken:
         if not self.has_snapshot or told.epoch != self.epoch or told.first > self.revision + 1:
             return Taken(follows=False)
-        numbers = [body.get("revision") for body in told.peers]
-        if numbers != list(range(told.first, told.revision + 1)):
+        if told.revision + 1 - told.first != len(told.peers) or any(
+            body.get("revision") != number for number, body in enumerate(told.peers, told.first)
+        ):
             return Taken(rule="hub_feed_gap", follows=False)
         fresh = [body for body in told.peers if body["revision"] > self.revision]
         if not fresh:

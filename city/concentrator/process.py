@@ -73,6 +73,7 @@ class Agent:
     counts: Counts = field(default_factory=Counts)
     actuals: dict[str, Actual] = field(default_factory=dict)
     rule: str = ""
+    shown: str = ""
     compare_at: float = 0.0
     look_at: float = 0.0
 
@@ -83,7 +84,7 @@ class Agent:
             HubUnfit: the host does not let us.
         """
         try:
-            wg.load_rules(rules.render(self.config))
+            self._load_rules()
         except wg.DeviceRefused as wrong:
             raise HubUnfit("hub_rules_refused", str(wrong)) from None
         last = Taken()
@@ -106,8 +107,7 @@ class Agent:
         self.on = slots.slots(self.config)
         for slot in self.on:
             try:
-                wg.raise_device(slot.device, str(self.config.address), str(self.config.network),
-                                10 + 10 * (slot is not self.on[0]), self.config.mtu)  # fmt: skip
+                self._raise(slot)
                 self._configure(slot)
             except wg.DeviceRefused as wrong:
                 raise HubUnfit("hub_device_refused", str(wrong)) from None
@@ -169,7 +169,8 @@ class Agent:
                 self.actuals[slot.device] = wg.show(slot.device)
             except wg.DeviceRefused as wrong:
                 self.log.say("hub_device_refused", str(wrong))
-                self.compare_at = now
+        if any(actual.public_key != slot.public_key for slot in self.on if (actual := self.actuals.get(slot.device))):
+            self.compare_at = now  # it is another device than before, or somebody gave it another key
         self.watch.look(slots.merged(self.actuals), now)
         for one in self.watch.flipping(self.core.peers):
             self.log.say("hub_endpoint_flips", str(one["site"]), flips=one["flips"], most=FLIPS)
@@ -189,22 +190,42 @@ class Agent:
             wg.lead(moves | {one: device for one, device in wanted.items() if there.get(one) != device})
 
     def _compare(self) -> None:
+        self._compare_rules()
         for slot in self.on:
             actual = self.actuals.get(slot.device)
-            if actual is None:
-                with contextlib.suppress(wg.DeviceRefused):
-                    wg.raise_device(slot.device, str(self.config.address), str(self.config.network),
-                                    10 + 10 * (slot is not self.on[0]), self.config.mtu)  # fmt: skip
+            try:
+                self._raise(slot)
+                if actual is None or actual.public_key != slot.public_key:
+                    self.compare_at = 0.0  # what it has then is seen at the next look
                     self._configure(slot)
+                    continue
+            except wg.DeviceRefused as wrong:
+                self.compare_at = 0.0
+                self.log.say("hub_device_refused", str(wrong))
                 continue
-            if (actual.public_key, actual.port) != (slot.public_key, slot.port):
-                self.log.say("hub_drift", slot.device, steps=1)
-                with contextlib.suppress(wg.DeviceRefused):
-                    wg.own(slot.device, slot.private_key, slot.port)
+            if actual.port != slot.port:
+                self._configure(slot)
             if self.core.has_snapshot and (made := steps.compare(actual, self.core.peers)):
                 self.counts.healed += len(made)
                 self.log.say("hub_drift", slot.device, steps=len(made))
                 self._perform(slot, made)
+
+    def _compare_rules(self) -> None:
+        try:
+            if wg.shown_rules(rules.TABLE) != self.shown:
+                self.counts.healed += 1
+                self.log.say("hub_drift", rules.TABLE, steps=1)
+                self._load_rules()
+        except wg.DeviceRefused as wrong:
+            self.log.say("hub_rules_refused", str(wrong))
+
+    def _load_rules(self) -> None:
+        wg.load_rules(rules.render(self.config))
+        self.shown = wg.shown_rules(rules.TABLE)
+
+    def _raise(self, slot: Slot) -> None:
+        config, metric = self.config, 20 - 10 * (slot is self.on[0])
+        wg.raise_device(slot.device, str(config.address), str(config.network), metric, config.mtu)
 
     def fresh(self) -> dict[str, int]:
         """Return, by a slot's public key, how many sites were heard there lately."""
@@ -245,7 +266,8 @@ class Agent:
         if answer.get("make_key") is True and len(self.on) == 1 and slots.make(self.config):
             self.log.say("hub_key_made")
             self.raise_slots()
-        serve = [key for key in answer.get("serve", []) if isinstance(key, str)]
+        wanted = answer.get("serve")
+        serve = [key for key in wanted if isinstance(key, str)] if isinstance(wanted, list) else []
         if len(self.on) > 1 and (old := slots.needless(self.on, serve, self.fresh())) is not None:
             self.log.say("hub_key_dropped", old.device)
             slots.drop(self.config, old)
@@ -345,16 +367,17 @@ class Process:
         with contextlib.suppress(queue.Empty):
             who, found = self._brought.get(timeout=TURN_SECONDS)
             who.busy = False
-            self._hear(found)
+            self._hear(found, follows=who is self._feed)
 
-    def _hear(self, found: Answer | dict[str, Any] | RegistryAway) -> None:
-        now = time.monotonic()
+    def _hear(self, found: Answer | dict[str, Any] | RegistryAway, *, follows: bool) -> None:
         if isinstance(found, RegistryAway):
             self.agent.log.say("hub_registry_away", str(found))
-            self._feed_at = now + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
-            self._pause = min(2 * self._pause, AWAY_MOST_SECONDS)
+            if follows:
+                self._feed_at = time.monotonic() + self._pause * random.uniform(0.5, 1.0)  # noqa: S311 - no secret
+                self._pause = min(2 * self._pause, AWAY_MOST_SECONDS)
             return
-        self._pause = AWAY_SECONDS
+        if follows:
+            self._pause = AWAY_SECONDS
         if isinstance(found, dict):
             certificate.renewed(self.agent.config.folder, found.get("certificate"))
             self.agent.heed(found)
@@ -399,6 +422,8 @@ def run(config: Config) -> int:
             process.turn()
     except HubUnfit as wrong:
         log.say(wrong.rule, wrong.about)
+    except secrets.SecretDamaged as wrong:
+        log.say("hub_key_damaged", str(wrong))
     except OSError as wrong:
         log.say("hub_disk", f"{wrong.filename}: {wrong.strerror}")
     except KeyboardInterrupt:

@@ -91,6 +91,17 @@ def load_rules(text: str) -> None:
     _run(["nft", "-f", "-"], given=text)
 
 
+def shown_rules(table: str) -> str:
+    """Return a table as the kernel has it, without counters; "" when it is not there.
+
+    Raises:
+        DeviceRefused: nobody can say.
+    """
+    if f"table {table}\n" not in _run(["nft", "list", "tables"]):
+        return ""
+    return _run(["nft", "--stateless", "list", "table", *table.split()])
+
+
 def raise_device(device: str, address: str, network: str, metric: int, mtu: int) -> None:
     """Make the device if it is not there (the kernel's), with our address and the way to the sites, and set it up.
 

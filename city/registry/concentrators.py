@@ -23,10 +23,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from city.registry import addresses, audit, feeds, peers, troubles
+from city.registry import addresses, audit, feeds, layers, peers, troubles
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
-from city.registry.tables import Certificate, Concentrator, Meta, Peer, SpentKey
+from city.registry.tables import Certificate, Concentrator, Meta, Peer, Site, SpentKey
 
 CERTIFICATE_DAYS = 90
 MAX_REPORT_CHARACTERS = 1 << 16
@@ -167,6 +167,28 @@ def exchange(session: Session, who: str, concentrator: str, now: float) -> None:
     audit.write(session, now, who, "concentrator_exchange", concentrator, public_key=hub.public_key)
 
 
+def tell(
+    session: Session, signer: Signer, who: str, concentrator: str, now: float, after: str = "", most: int = 100
+) -> list[str]:
+    """Offer the next of a concentrator's sites (by id, those that follow ``after``) a layer with its key and port as they
+    are now, and return which these were; one that has it already is offered nothing new.
+
+    Raises:
+        RegistryRefused: ``concentrator_unknown``, or as for ``layers.offer``.
+        SignerAway: nothing was offered.
+    """
+    _row(session, concentrator)
+    there = (Peer.concentrator == concentrator, Peer.state == "on", Peer.site > after)
+    rows = session.scalars(
+        select(Site).join(Peer, Peer.site == Site.id).where(*there).order_by(Site.id).limit(most)
+    ).all()
+    for site in rows:
+        if site.state == "active" and site.device is not None:
+            layers.offer(session, signer, site, now, layers.Why(who, f"concentrator {concentrator}"))
+    audit.write(session, now, who, "concentrator_tell", concentrator, sites=len(rows))
+    return [site.id for site in rows]
+
+
 def finish(session: Session, who: str, concentrator: str, now: float) -> None:
     """End the concentrator's other key: it is dropped there as soon as no site is heard by it.
 
@@ -212,11 +234,8 @@ def heard(session: Session, concentrator: str, told: dict[str, Any], now: float)
 
 def listed(session: Session) -> list[dict[str, Any]]:
     """Return what there is of each concentrator, for people."""
-    counts = dict(
-        session.execute(select(Peer.concentrator, func.count()).where(Peer.state == "on").group_by(Peer.concentrator))
-        .tuples()
-        .all()
-    )
+    on = select(Peer.concentrator, func.count()).where(Peer.state == "on").group_by(Peer.concentrator)
+    counts = {name: count for name, count in session.execute(on)}  # noqa: C416 - a row is no pair to mypy
     return [
         {
             "id": hub.id, "name": hub.name, "plane": hub.plane, "state": hub.state, "endpoint": hub.endpoint,

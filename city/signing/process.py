@@ -61,8 +61,9 @@ class _Handler(socketserver.BaseRequestHandler):
             except (OSError, ValueError, RecursionError):
                 return
             answer = self.server.service.answer(asked)
-            if "rule" in answer:
-                self.server.say(answer["rule"], **answer["args"])
+            match answer:
+                case {"rule": str(rule), "args": dict(facts)}:
+                    self.server.say(rule, **facts)
             with contextlib.suppress(OSError):
                 send(self.request, json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode("utf-8"))
 

@@ -101,6 +101,12 @@ CITY_HUB = {
         "汇聚节点 {concentrator} 尚未生成第二个密钥。",
         "请先执行 rotate，并等待其下一次上报。",
     ),
+    "concentrator_prepared": Words(
+        "That is not what prepare prints on a concentrator's host: {trouble}.",
+        "Run snowgate city concentrator prepare there and bring its whole output.",
+        "这不是汇聚节点主机上 prepare 的输出：{trouble}。",
+        "请在该主机执行 snowgate city concentrator prepare 并带回完整输出。",
+    ),
     "concentrator_report": inside(
         "A report of concentrator {concentrator} cannot be read.", "汇聚节点 {concentrator} 的上报无法解析。"
     ),

@@ -28,7 +28,9 @@ from city.signing.client import over_socket
 from netconf.enrolment import Bundle, read_bundle, sign_request
 from tests.enrolling import BODY, SITE, Box, der, wg
 
-START_SECONDS = 60.0
+START_SECONDS = 110.0
+#: Several programs start one after the other, each with all its libraries.
+pytestmark = pytest.mark.timeout(300)
 
 
 def free_port() -> int:

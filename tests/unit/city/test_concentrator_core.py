@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from city.concentrator import steps
 from city.concentrator.core import Core, Taken
@@ -308,3 +310,34 @@ def test_words_for_wg_hold_no_secret() -> None:
     made = steps.words([RemovePeer(key(1)), on(20)], {key(20): 7})
     assert made == ["peer", key(1), "remove", "peer", key(20), "preshared-key", "/dev/fd/7",
                     "allowed-ips", "100.64.0.20/32"]  # fmt: skip
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 1 << 60) | st.text(max_size=30) | st.sampled_from(
+        [key(20), key(21), site(20), site(23), "100.64.0.20/32", "100.64.0.23/32", "::/0", f"sealed:{site(23)}:{key(3)}"]
+    ),
+    lambda inner: st.lists(inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+ENTRY = st.dictionaries(
+    st.sampled_from(["site", "public_key", "allowed", "psk", "revision", "gone", "reset"]), ANYTHING
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(["snapshot", "changes"]), st.lists(ENTRY, max_size=4), st.integers(0, 1 << 53), st.integers(0, 200)
+)
+def test_whatever_the_city_signs_the_device_stays_sane(
+    kind: str, entries: list[dict[str, Any]], revision: int, first: int
+) -> None:
+    hub = began(20, 21, 22)
+    device = Device()
+    device.perform(steps.compare(device.actual(), hub.peers))
+    numbered = [one | {"revision": 101 + at} for at, one in enumerate(entries)]
+    for text in (said(kind, entries, first, revision), said(kind, numbered, 101, 100 + len(entries))):
+        device.perform(hub.take(text).steps)
+        owners = [address for peer in device.peers.values() for address in peer.allowed]
+        assert len(owners) == len(set(owners)) == len(device.peers)
+        assert all(address.startswith("100.64.") and address.endswith("/32") for address in owners)
+        assert steps.compare(device.actual(), hub.peers) == []

@@ -15,8 +15,6 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flask.testing import FlaskClient
 
 from city.api import callers
-from city.api.app import create_app
-from city.api.office import BundleFacts
 from city.registry import audit, concentrators, feeds, peers
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
@@ -24,6 +22,7 @@ from city.registry.store import Store
 from city.registry.tables import Concentrator, Meta
 from city.signing import keys
 from netconf import envelope
+from tests.registryserver import door
 from tests.unit.city.test_peers import key, refused, site
 
 NOW = 1_780_000_000.0
@@ -139,8 +138,7 @@ class Asks:
 def asks(
     store: Store, signer: Signer, city_keys: keys.Keys, hub: None, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Asks]:
-    app = create_app(store, signer, lambda: NOW, bytes, lambda *_, **__: None, BundleFacts("192.0.2.9", 8443))
-    made = Asks(app.test_client(), city_keys.city.public_key())
+    made = Asks(door(store, signer, lambda: NOW).test_client(), city_keys.city.public_key())
 
     def subject(_: callers.Callers) -> str:
         if not made.who:

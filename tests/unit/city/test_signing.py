@@ -108,7 +108,7 @@ def tunnel(**changed: Any) -> list[dict[str, Any]]:
     [
         ("layer_owner_field", layer(channel=[])),
         ("layer_owner_field", layer(lan={"port": "x", "address": "10.0.0.1/24"})),
-        ("endpoint_inside", layer(tunnel=tunnel(allowed=["0.0.0.0/0"]))),
+        ("allowed_own", layer(tunnel=tunnel(allowed=["0.0.0.0/0"]))),
         ("allowed_everything", layer(tunnel=tunnel(allowed=["10.0.0.0/7"]))),
         ("tunnel_address_wide", layer(tunnel=tunnel(address="100.64.0.7/24"))),
         ("tunnel_repeated", layer(tunnel=tunnel() + tunnel())),
