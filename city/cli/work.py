@@ -222,7 +222,7 @@ def audit_(args: argparse.Namespace) -> int:
 def restored(args: argparse.Namespace) -> int:
     """Take the registry on after its database was laid back from a backup (``city.registry.restored``)."""
     with desk(args, "concentrator") as (session, person, folder, _):
-        done = restored_.restored(session, _signer(folder), person.name, args.reason, time.time())
+        done = restored_.restored(session, signer(folder), person.name, args.reason, time.time())
     said = finding(
         "city_restored", epoch=done.epoch, offered=done.offered, revoked=len(done.revoked), unknown=len(done.unknown)
     )
@@ -248,9 +248,9 @@ def status(args: argparse.Namespace) -> int:
     """Print how the city is, in numbers, or how one site is."""
     with desk(args, "look") as (session, person, _, _):
         if args.site:
-            _show(health.said(session, sites.get(session, person, args.site)))
+            show(health.said(session, sites.get(session, person, args.site)))
         else:
-            _show(figures.overview(session, time.time(), person.scope))
+            show(figures.overview(session, time.time(), person.scope))
     return 0
 
 
