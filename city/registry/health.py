@@ -169,12 +169,16 @@ def _alerts(session: Session, now: float, row: Any, own: Sequence[_Tunnel], afte
         "site": site, "name": row.name, "carrier": row.carrier, "reasons": list(dead), "why": "; ".join(dead),
         "concentrators": sorted(each.concentrator for each in own if all_of or each.tunnel in named),
     }  # fmt: skip
-    for code, verdict in (("site_dark", Verdict.DARK), ("site_degraded", Verdict.DEGRADED)):
-        if after.verdict is verdict:
-            alerts.raise_(session, now, code, f"site:{site}", "error" if code == "site_dark" else "warning", **facts)
-        elif after.verdict is not Verdict.UNKNOWN or code == "site_degraded":
-            # Of a dark site that nobody knows anything of any more nobody knows that it came back.
-            alerts.close(session, now, code, f"site:{site}")
+    subject = f"site:{site}"
+    if after.verdict is Verdict.DARK:
+        alerts.raise_(session, now, "site_dark", subject, "error", **facts)
+    elif after.verdict is not Verdict.UNKNOWN:
+        # Of a dark site that nobody knows anything of any more nobody knows that it came back.
+        alerts.close(session, now, "site_dark", subject)
+    if after.verdict is Verdict.DEGRADED:
+        alerts.raise_(session, now, "site_degraded", subject, "warning", **facts)
+    else:
+        alerts.close(session, now, "site_degraded", subject)
 
 
 def _tunnels(session: Session, sites: list[str]) -> Mapping[str, Sequence[_Tunnel]]:

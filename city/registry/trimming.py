@@ -44,6 +44,6 @@ def _heads(session: Session, now: float) -> None:
             ReceiptHead.at < now - HEAD_SECONDS,
             exists().where(newer.site == ReceiptHead.site, newer.sequence > ReceiptHead.sequence),
         ).order_by(ReceiptHead.at).limit(MOST)
-    ).tuples().all()  # fmt: skip
+    ).all()  # fmt: skip
     for site, sequence in old:
         session.execute(delete(ReceiptHead).where(ReceiptHead.site == site, ReceiptHead.sequence == sequence))
