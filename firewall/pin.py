@@ -6,7 +6,7 @@ what may be gone is preceded by an add for the same reason.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from ipaddress import IPv4Address
 
 from firewall.ruleset import FRAMES, TABLE
@@ -29,9 +29,9 @@ class Pin:
     tables: tuple[str, ...] = (TABLE, FRAMES)
 
 
-def inward(sources: tuple[IPv4Address, ...], port: int, payload_type: int, kbytes_per_second: int) -> Pin:
-    """Return what lets media in from a recorder's media addresses to our port, in datagrams."""
-    keys = tuple(f"{source} . {port} . {payload_type}" for source in sources)
+def inward(sources: tuple[IPv4Address, ...], port: int, payload_types: tuple[int, ...], kbytes_per_second: int) -> Pin:
+    """Return what lets media of some payload types in from a recorder's media addresses to our port, in datagrams."""
+    keys = tuple(f"{source} . {port} . {payload_type}" for source in sources for payload_type in payload_types)
     return Pin("lan", "media", keys, kbytes_per_second, (TABLE,))
 
 
@@ -80,6 +80,14 @@ def _rate(pin: Pin, table: str) -> str:
     """A frame is 14 octets longer than its packet: of sound, a fourteenth. The wire is never the narrower of the two."""
     kbytes = pin.kbytes_per_second if table == TABLE else pin.kbytes_per_second * 5 // 4
     return f"limit rate {kbytes} kbytes/second burst {kbytes} kbytes"
+
+
+def changed(old: Pin, new: Pin, ttl_seconds: int) -> dict[str, str]:
+    """Return the scripts that open a pin in the place of another: what only that one let through is closed."""
+    alike = (old.namespace, old.chosen) == (new.namespace, new.chosen)
+    scripts = closed(replace(old, keys=tuple(key for key in old.keys if not alike or key not in new.keys)))
+    scripts[new.namespace] = scripts.get(new.namespace, "") + opened(new, ttl_seconds)[new.namespace]
+    return scripts
 
 
 def closed(pin: Pin) -> dict[str, str]:

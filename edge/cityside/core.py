@@ -23,6 +23,7 @@ from edge.manscdp.events import Broadcast
 from edge.manscdp.form import LATEST
 from edge.manscdp.messages import Message
 from edge.records.types import (
+    FORMATS,
     CallLives,
     CallsTold,
     CatalogItem,
@@ -40,12 +41,12 @@ from edge.records.types import (
     Record,
 )
 from edge.sdp.description import FRAMED, MediaDescription
+from edge.sdp.formats import carried, named
 from edge.sip.address import Address
 from edge.sip.chance import Chance
 from netconf import words
 from netconf.model import Platform, Site
 
-PS_PAYLOAD_TYPE = 96
 _VIEWER_BYTES = 96
 _RIGHTS = ("right_not_granted", "right_not_allowed", "channel_not_shared")
 #: What a view's kind is called in SDP (2016 annex F).
@@ -286,8 +287,10 @@ class CitySide:
         if target is None:
             return 404, "channel_unknown"
         kind = KINDS.get(offer.session_name)
-        if kind is None or not _carried(offer) or PS_PAYLOAD_TYPE not in offer.payload_types:
+        if kind is None or not _carried(offer):
             return 488, "sdp_unacceptable"
+        if not carried(offer):
+            return 488, "encoding_not_carried"
         if kind != "live" and not 0 < offer.start < offer.end <= LATEST:
             return 488, "times_missing"
         if not 1024 <= offer.port <= 65535:
@@ -378,13 +381,17 @@ class CitySide:
         if local is None:
             self._hang_up(call, 503, "media_address_foreign", now)
             return
+        if view.offer is None:
+            return  # it was answered by a process before us
         view.port = local.port
-        if view.offer is not None and view.offer.transport == FRAMED:
+        offered = carried(view.offer)
+        ps, *others = (offered.get(name, 0) for name in FORMATS)
+        if view.offer.transport == FRAMED:
             address = int(IPv4Address(view.offer.address))
             ours = int(IPv4Address(self._own))
-            self._send(MediaDial(call, view.ssrc, PS_PAYLOAD_TYPE, address, view.offer.port, ours, local.port))
+            self._send(MediaDial(call, view.ssrc, ps, address, view.offer.port, ours, local.port, *others))
         else:
-            self._commands.append(PassSink(call, MediaSink(call, view.ssrc, PS_PAYLOAD_TYPE)))
+            self._commands.append(PassSink(call, MediaSink(call, view.ssrc, ps, *others)))
         self._send(view.request)
 
     def on_record(self, record: Record, now: float) -> bool:
@@ -448,7 +455,7 @@ class CitySide:
             origin_id=view.issued,
             address=self._own,
             port=view.port,
-            payload_type=PS_PAYLOAD_TYPE,
+            payload_type=answered.payload_type,
             ssrc=view.ssrc,
         )
         if answered.stream or view.offer.stream is not None:
@@ -534,7 +541,10 @@ def _told(offer: MediaDescription, reason: str) -> str:
     """Return what of an offer was at fault, for a person to read."""
     if reason == "media_address_foreign":
         return offer.address
-    return f"{offer.transport} {' '.join(map(str, offer.payload_types))}" if reason == "sdp_unacceptable" else ""
+    types = " ".join(map(str, offer.payload_types))
+    if reason == "encoding_not_carried":
+        return named(offer) or types
+    return f"{offer.transport} {types}" if reason == "sdp_unacceptable" else ""
 
 
 def _label(text: str) -> str:

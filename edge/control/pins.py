@@ -57,7 +57,7 @@ def pin_of(asked: Asked, site: Site) -> Pin:
     sources = recorder.media_addresses if recorder is not None else ()
     if framed:
         return pins.inward_framed(sources, asked.lan_port, rate)
-    return pins.inward(sources, asked.lan_port, asked.payload_type, rate)
+    return pins.inward(sources, asked.lan_port, asked.payload_types, rate)
 
 
 def _ends(asked: OpenOut | OpenFrom) -> tuple[End, End]:

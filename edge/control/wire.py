@@ -18,9 +18,11 @@ _DEFLATED = b"\x78"
 _TOKEN = re.compile(r"[0-9a-f]{32}", re.ASCII)
 MAX_FINDINGS = 200
 MAX_SERVERS = 4
+#: PS, H.264, H.265.
+MAX_PAYLOAD_TYPES = 3
 MAX_LEASE_SECONDS = 7 * 86_400
-#: How a field of several texts is written in a request's class.
-_TEXTS = "tuple[str, ...]"
+#: How a field of several texts or numbers is written in a request's class.
+_LISTS = {"tuple[str, ...]": str, "tuple[int, ...]": int}
 #: A proof takes seconds, on a busy small box a minute. Longer, and an owner thinks that the page hangs.
 PROOF_SECONDS = 90.0
 #: Of what a proof found red, so many cases are named.
@@ -54,13 +56,14 @@ class Hello:
 class OpenIn:
     """Let media in from a recorder's media addresses to ``lan_port``, by "udp" or "tcp".
 
-    The keeper looks the recorder's addresses up itself, in the confirmed configuration.
+    The keeper looks the recorder's addresses up itself, in the confirmed configuration. ``payload_types`` are those that the
+    recorder is asked for; asked again under the same name, it is the one that it has chosen.
     """
 
     pin: str
     recorder: str
     lan_port: int
-    payload_type: int
+    payload_types: tuple[int, ...]
     max_kbytes_per_second: int
     ttl_seconds: int
     transport: str = "udp"
@@ -444,8 +447,8 @@ def _make(kind: type[Any], body: dict[str, Any]) -> Any:
     if body.keys() != wanted.keys():
         raise ControlError("request_fields")
     for name, value in body.items():
-        if wanted[name] == _TEXTS:
-            if not isinstance(value, list) or not all(isinstance(text, str) for text in value):
+        if (of := _LISTS.get(str(wanted[name]))) is not None:
+            if not isinstance(value, list) or not all(type(each) is of for each in value):
                 raise ControlError("request_types")
             body[name] = tuple(value)
         elif type(value).__name__ != str(wanted[name]):
@@ -509,8 +512,9 @@ def _bounds(request: Request) -> None:
     if isinstance(request, OpenIn | OpenOut) and request.transport not in ("udp", "tcp"):
         raise ControlError("request_transport")
     if isinstance(request, OpenIn):
-        good = 1024 <= request.lan_port <= 65535 and 96 <= request.payload_type <= 127
-        if not good or not _CODE.fullmatch(request.recorder):
+        types = request.payload_types
+        good = 1 <= len(types) <= MAX_PAYLOAD_TYPES and all(96 <= each <= 127 for each in types)
+        if not good or not 1024 <= request.lan_port <= 65535 or not _CODE.fullmatch(request.recorder):
             raise ControlError("request_range")
     if isinstance(request, OpenOut | OpenFrom | OpenTo):
         try:

@@ -24,8 +24,8 @@ MOST_MISSED = 2
 MANY_REFUSALS, LATELY_SECONDS, OLD_REFUSAL_SECONDS = 8, 10, 120
 #: What was dropped this long before a view failed was still its own.
 VIEW_SECONDS = 20
-PS = 96
-_KINDS = {0: "G.711 u", 8: "G.711 A", 97: "MPEG-4", 98: "H.264", 99: "SVAC", 100: "H.265"}
+_KINDS = {0: "G.711 u", 8: "G.711 A", 96: "PS", 97: "MPEG-4", 98: "H.264", 99: "SVAC", 100: "H.265"}
+_FORMS = {"ps": "PS", "h264": "H.264", "h265": "H.265"}
 #: Where on the picture's path a cause lies: recorders, tunnel or city.
 STAGES = {
     "clock_behind": "tunnel",
@@ -44,6 +44,7 @@ STAGES = {
     "offer_address_unusable": "city",
     "offer_address_foreign": "city",
     "offer_not_carried": "city",
+    "offer_encoding_not_carried": "city",
     "right_not_of_city": "city",
     "right_not_of_owner": "city",
     "city_refuses_media": "city",
@@ -59,12 +60,15 @@ STAGES = {
     "recorder_ignores_view": "recorders",
     "answer_address_foreign": "recorders",
     "answer_not_carried": "recorders",
+    "answer_encoding_not_carried": "recorders",
+    "answer_format_not_offered": "recorders",
     "camera_off": "recorders",
     "recorder_sends_nothing": "recorders",
     "recorder_sends_from_elsewhere": "recorders",
     "recorder_sends_other_media": "recorders",
     "recorder_sends_fragments": "recorders",
     "recorder_sends_no_ps": "recorders",
+    "recorder_sends_no_es": "recorders",
     "recorder_stopped_sending": "recorders",
 }
 
@@ -192,25 +196,36 @@ def _view(view: View, evidence: Evidence) -> Iterator[Finding]:
         yield _said("answer_address_foreign", address=view.about.rpartition(" ")[2], agreed=agreed, **about)
     elif view.reason in ("answer_refused", "sdp_unacceptable"):
         yield _said("answer_not_carried", answered=view.about, **about)
-    elif view.reason == "media_foreign":
+    elif view.reason == "encoding_not_carried":
+        yield _said("answer_encoding_not_carried", encoding=view.about, **about)
+    elif view.reason == "format_not_offered":
+        yield _said("answer_format_not_offered", form=_form(view), **about)
+    elif view.reason == "media_foreign" and view.form == "ps":
         yield _said("recorder_sends_no_ps", port=view.port, **about)
+    elif view.reason == "media_foreign":
+        yield _said("recorder_sends_no_es", port=view.port, form=_form(view), **about)
     elif view.reason == "media_stopped":
         yield _said("recorder_stopped_sending", port=view.port, **about)
     elif view.reason == "no_media":
         yield _no_media(view, evidence, about | {"port": view.port, "agreed": agreed})
 
 
+def _form(view: View) -> str:
+    return _FORMS.get(view.form, view.form)
+
+
 def _no_media(view: View, evidence: Evidence, about: dict[str, Any]) -> Finding:
     since = evidence.now - view.at + VIEW_SECONDS
     strays = [stray for stray in evidence.strays if stray.port == view.port and stray.seconds <= since]
     foreign = next((stray for stray in strays if stray.address not in view.agreed), None)
-    other = next((stray for stray in strays if stray.address in view.agreed and stray.kind != PS), None)
+    other = next((stray for stray in strays if stray.address in view.agreed and stray.kind != view.kind), None)
     split = next((d for d in evidence.fragments if d.address in view.agreed and d.seconds <= since), None)
     if foreign is not None:
         return _said("recorder_sends_from_elsewhere", address=foreign.address, packets=foreign.packets, **about)
     if other is not None:
         kind = f"{other.kind} {_KINDS.get(other.kind, '')}".strip()
-        return _said("recorder_sends_other_media", kind=kind, packets=other.packets, **about)
+        wanted = f"{view.kind} ({_form(view)})"
+        return _said("recorder_sends_other_media", kind=kind, wanted=wanted, packets=other.packets, **about)
     if split is not None:
         return _said("recorder_sends_fragments", packets=split.packets, **about)
     if not view.camera_on:
@@ -239,6 +254,8 @@ def _offer(offer: Offer) -> Iterator[Finding]:
         yield _said("offer_address_unusable", address=offer.about.rpartition(" ")[2] or "-", **facts)
     elif offer.reason == "sdp_unacceptable":
         yield _said("offer_not_carried", offered=offer.about, **facts)
+    elif offer.reason == "encoding_not_carried":
+        yield _said("offer_encoding_not_carried", encoding=offer.about, **facts)
     elif offer.reason == "right_not_granted":
         yield _said("right_not_of_city", right=offer.about, **facts)
     elif offer.reason in ("right_not_allowed", "channel_not_shared"):

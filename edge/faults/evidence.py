@@ -66,7 +66,10 @@ class Recorder:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view that shows no picture for a reason of the recorder's; ``about`` is what of its answer was at fault."""
+    """A view that shows no picture for a reason of the recorder's; ``about`` is what of its answer was at fault.
+
+    ``form`` and ``kind`` are what the recorder agreed to send, and by which payload type.
+    """
 
     recorder: str
     channel: str
@@ -77,6 +80,8 @@ class View:
     camera_on: bool
     agreed: tuple[str, ...]
     at: float
+    form: str = "ps"
+    kind: int = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +192,8 @@ def _view(said: dict[str, Any]) -> View:
         camera_on=bool(_number(said, "online")),
         agreed=_texts(said, "agreed"),
         at=_number(said, "at"),
+        form=_text(said, "format") or "ps",
+        kind=int(_number(said, "type")) or 96,
     )
 
 

@@ -29,13 +29,16 @@ class PassedSocket:
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """Where a view's packets go from which of our addresses, what is stamped into them, and the socket, once there is one."""
+    """Where a view's packets go from which of our addresses, what is stamped into them, and the socket, once there is one.
+
+    ``types``: the payload type of each format that the viewer takes.
+    """
 
     local: tuple[str, int]
     peer: tuple[str, int]
     transport: str
     ssrc: int
-    payload_type: int
+    types: dict[str, int]
     descriptor: int | None = None
 
 
@@ -141,6 +144,9 @@ class Pull:
     since: float = 0.0
     source: PassedSocket | None = None
     lan_port: int = 0
+    #: What the recorder has agreed to send, "" before; and the payload types that it may send or sends.
+    format: str = ""
+    payload_types: tuple[int, ...] = ()
     renewed: float = 0.0
     packets: int = 0
     lost: int = 0

@@ -464,6 +464,7 @@ class Process:
             "protected": bool(stream and stream.protected),
             "recut": sent.recut if sent else 0,
             "pull": view.pull,
+            "format": pull.format,
             "lan_port": pull.lan_port,
             "source": list(pull.source.peer) if pull.source else None,
             "sink": [list(view.way.local), list(view.way.peer)],

@@ -27,8 +27,10 @@ from typing import Any, NoReturn
 
 from edge.ferry.framed import FramedStream, FramedViewer
 from edge.ferry.stream import FAST_BYTES, Inspection, Stream, Viewer, heads
+from edge.rtp.es import EsInspection
 from edge.rtp.inspection import PsInspection
 from edge.rtp.packet import MAX_PACKET_BYTES
+from edge.rtp.psm import H264, H265
 from edge.rtp.sound import SoundInspection
 
 REPORT_SECONDS = 0.5
@@ -47,12 +49,15 @@ _MAP_BYTES = 16
 #: each packet, 0 for datagrams), stream types.
 _ORDER = struct.Struct(f"!BBIIIBHIH{_MAP_BYTES}s")
 _OPEN, _JOIN, _LEAVE, _CLOSE, _RESET = 1, 2, 3, 4, 5
-_CONTENTS = ("ps", "sound")
+_CONTENTS = ("ps", "sound", "h264", "h265")
+_CODECS = {"h264": H264, "h265": H265}
 RULES = (
     "rtp_short", "rtp_version", "rtp_payload_type", "rtp_ssrc", "rtp_sequence", "rtp_late", "rtp_extension",
     "rtp_padding", "rtp_source", "rtcp", "receive_failed", "frame_lost", "frame_stalled",
     "ps_unknown", "ps_start_code", "ps_mpeg1", "ps_header", "ps_map", "ps_no_map", "ps_stream", "ps_private", "ps_nal",
     "ps_gap", "ps_cut_short", "sei_blanked", "sound_long",
+    "es_forbidden", "es_length", "es_reserved", "es_stap_b", "es_mtap", "es_fu_b", "es_paci", "es_fragment", "es_nal", "es_unit",
+    "es_no_sps", "es_gap", "es_cut",
 )  # fmt: skip
 #: number, packets, lost, protected, ended, pictures, key pictures, jitter, way between key pictures, stream types, then a
 #: count a rule.
@@ -73,7 +78,7 @@ _DONTWAIT = socket.MSG_DONTWAIT
 class StreamTold:
     """A stream's totals since its worker has it: good packets, missing ones, and what did not go on, by rule.
 
-    Rules of a packet (``rtp_``) count packets, those of its content (``ps_``, ``sei_``) octets.
+    Rules of a packet (``rtp_``) count packets, those of its content (``ps_``, ``es_``, ``sei_``) octets.
     """
 
     stream: int
@@ -418,7 +423,10 @@ def stream_line(stream: Stream) -> bytes:
 
 
 def _inspection(content: int, types: bytes) -> Inspection:
-    return SoundInspection() if _CONTENTS[content] == "sound" else PsInspection(_map_in(types))
+    name, known = _CONTENTS[content], _map_in(types)
+    if name in _CODECS:
+        return EsInspection(_CODECS[name], bool(known))
+    return SoundInspection() if name == "sound" else PsInspection(known)
 
 
 def _gone(viewer: Viewer) -> int:

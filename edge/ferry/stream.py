@@ -55,12 +55,11 @@ class Viewer:
     def __post_init__(self) -> None:
         self.send = self.sink.send
 
-    def give(self, packet: RtpPacket) -> None:
-        """Make a packet of ``packet``'s payload, or two where one would not pass the tunnel whole."""
-        payload, room = packet.payload, self.most - 12
-        pieces = [payload[at : at + room] for at in range(0, len(payload), room)]
-        for piece in pieces:
-            last = piece is pieces[-1]
+    def give(self, packet: RtpPacket, cut: Callable[[bytes, int], list[bytes]]) -> None:
+        """Make a packet of ``packet``'s payload, or several where one would not pass the tunnel whole."""
+        pieces = cut(packet.payload, self.most - 12)
+        for number, piece in enumerate(pieces, 1):
+            last = number == len(pieces)
             made = RtpPacket(
                 self.payload_type,
                 (packet.sequence + self.sequence) & 0xFFFF,
@@ -82,7 +81,7 @@ class Viewer:
 
 
 class Inspection(Protocol):
-    """What judges the payloads of a stream (``edge.rtp.inspection``)."""
+    """What judges the payloads of a stream (``edge.rtp.inspection``, ``edge.rtp.es``), and cuts what is too long."""
 
     left: int
     types: dict[int, int]
@@ -93,6 +92,7 @@ class Inspection(Protocol):
 
     def take(self, data: bytearray, start: int, end: int, marker: bool, gap: bool) -> bytes | None: ...
     def quick(self, data: bytearray, start: int, end: int) -> int: ...
+    def pieces(self, payload: bytes, room: int) -> list[bytes]: ...
 
 
 @functools.cache
@@ -198,7 +198,8 @@ class Stream:
             # Most pictures begin alike: that costs one call, what else a packet may hold costs several.
             elif not self.left and (left := self.quick(buffer, 12, size)) >= 0:
                 self.left = left
-                self.measure(timestamp)
+                if self.inspection.pictures != self.metered[0]:
+                    self.measure(timestamp)
             elif not self.walk(buffer, 0, size, head):
                 continue
             self.last = sequence
@@ -249,7 +250,7 @@ class Stream:
             self.packets += 1
         for viewer in self.viewers:
             if packet.payload:
-                viewer.give(packet)
+                viewer.give(packet, self.inspection.pieces)
             else:
                 viewer.sequence = (viewer.sequence - 1) & 0xFFFF
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from edge.records.types import (
     ACTIONS,
+    FORMATS,
     FRAMINGS,
     KINDS,
     REASONS,
@@ -89,6 +90,10 @@ def _whole(low: int, high: int) -> Callable[[bytes], int]:
     return read
 
 
+def _or_none(read_one: Callable[[bytes], int]) -> Callable[[bytes], int]:
+    return lambda raw: 0 if raw == b"0" else read_one(raw)
+
+
 def _word(words: tuple[str, ...]) -> Callable[[bytes], str]:
     known = {word.encode("ascii"): word for word in words}
 
@@ -131,6 +136,7 @@ def _numbers(most: int, high: int) -> Callable[[bytes], str]:
 _call = _whole(1, 0xFFFFFFFF)
 _ssrc = _whole(0, 0xFFFFFFFF)
 _payload_type = _whole(96, 127)
+_offered = _or_none(_payload_type)
 _flag = _whole(0, 1)
 _stream = _whole(0, 1)
 _port = _whole(1024, 65535)
@@ -158,7 +164,7 @@ _SITE, _CITY = frozenset({Party.SITE}), frozenset({Party.CITY})
 TABLE: dict[int, _Line] = {
     1: _Line(CatalogItem, _SITE, 0, (_code, _code, _name, _name, _name, _whole(0, 7), _flag)),
     2: _Line(ChannelState, _SITE, 0, (_code, _code, _flag)),
-    3: _Line(MediaSink, _CITY, 1, (_call, _ssrc, _payload_type)),
+    3: _Line(MediaSink, _CITY, 1, (_call, _ssrc, _offered, _offered, _offered)),
     4: _Line(
         OpenMedia,
         _CITY,
@@ -166,7 +172,7 @@ TABLE: dict[int, _Line] = {
         (_call, _code, _code, _code, _word(KINDS), _name, _seconds, _seconds, _whole(0, 256), _stream),
     ),
     5: _Line(MediaReserved, _SITE, 0, (_call, _port)),
-    7: _Line(MediaAnswered, _SITE, 0, (_call, _stream)),
+    7: _Line(MediaAnswered, _SITE, 0, (_call, _stream, _word(tuple(FORMATS)), _payload_type)),
     8: _Line(MediaReady, _SITE, 1, (_call, _ssrc, _payload_type, _word(FRAMINGS))),
     9: _Line(MediaRefused, _SITE, 0, (_call, _whole(400, 699), _reason)),
     10: _Line(CloseMedia, _SITE | _CITY, 0, (_call, _reason)),
@@ -214,7 +220,10 @@ TABLE: dict[int, _Line] = {
     25: _Line(TalkAnswered, _SITE, 0, (_call,)),
     26: _Line(TalkReady, _CITY, 1, (_call,)),
     28: _Line(
-        MediaDial, _CITY, 0, (_call, _ssrc, _payload_type, _whole(0, 0xFFFFFFFF), _port, _whole(0, 0xFFFFFFFF), _port)
+        MediaDial,
+        _CITY,
+        0,
+        (_call, _ssrc, _offered, _whole(0, 0xFFFFFFFF), _port, _whole(0, 0xFFFFFFFF), _port, _offered, _offered),
     ),
     29: _Line(MediaDialled, _CITY, 1, (_call,)),
     30: _Line(TalkSink, _SITE, 1, (_call, _ssrc)),

@@ -30,6 +30,7 @@ from edge.ferry.receipts import rank
 from edge.ferry.relay import StreamTold
 from edge.ferry.verify import VerifyRefused
 from edge.records.types import (
+    FORMATS,
     STREAMS,
     CloseMedia,
     MediaAnswered,
@@ -55,7 +56,7 @@ PIN_RENEW_SECONDS = 10.0
 SILENCE_SECONDS = 15.0
 #: A viewer who pauses a recording and goes away holds a pin, two sockets and one of the recorder's few sessions.
 PAUSE_SECONDS = 600.0
-#: What sends something else than a program stream in good RTP for so long is cut off; workers report twice a second.
+#: What sends something else than it agreed to in good RTP for so long is cut off; workers report twice a second.
 FOREIGN_SECONDS = 1.5
 #: A city that never took the connection it asked for; the city side gives up long before.
 DIAL_SECONDS = 40.0
@@ -70,15 +71,16 @@ PIN_KBYTES_PER_MBIT = 1.2e6 / 8 / 1024 * PIN_RENEW_SECONDS / (PIN_RENEW_SECONDS 
 STEERED = 4
 #: A view's rate follows its pictures this slowly: some groups of pictures.
 RATE_SECONDS = 8.0
-#: What recorders are asked for (GB/T 28181-2016 annex F).
-PS_PAYLOAD_TYPE = 96
 #: Octets before each packet, by framing.
 _PREFIX = {"datagram": 0, "length": 2, "interleaved": 4}
 #: IPv4 and UDP headers.
 _IP_UDP_BYTES = 28
 _UNKNOWN = Quality()
-#: Octets that show that what comes is no program stream; others are cut out of a good one.
-_FOREIGN = ("ps_unknown", "ps_start_code", "ps_mpeg1", "ps_header", "ps_map", "ps_no_map", "ps_nal")
+#: Octets that show that what comes is not what the recorder agreed to send; others are cut out of a good stream.
+_FOREIGN = (
+    "ps_unknown", "ps_start_code", "ps_mpeg1", "ps_header", "ps_map", "ps_no_map", "ps_nal",
+    "es_forbidden", "es_length", "es_reserved", "es_stap_b", "es_mtap", "es_fu_b", "es_paci", "es_fragment", "es_nal", "es_unit",
+)  # fmt: skip
 
 
 class Views:
@@ -107,7 +109,7 @@ class Views:
         """
         if passed.transport != "udp":
             raise VerifyRefused("descriptor_not_udp")
-        way = Way(passed.local, passed.peer, "udp", sink.ssrc, sink.payload_type, passed.descriptor)
+        way = Way(passed.local, passed.peer, "udp", sink.ssrc, _types(sink), passed.descriptor)
         self._hold(sink.call, way)
 
     def hold_dial(self, dial: MediaDial) -> None:
@@ -117,10 +119,10 @@ class Views:
             VerifyRefused: no honest side sends it.
         """
         peer, local = (str(IPv4Address(dial.address)), dial.port), (str(IPv4Address(dial.local)), dial.local_port)
-        self._hold(dial.call, Way(local, peer, "tcp", dial.ssrc, dial.payload_type))
+        self._hold(dial.call, Way(local, peer, "tcp", dial.ssrc, _types(dial)))
 
     def _hold(self, call: int, way: Way) -> None:
-        if call in self._ways or call in self.views or len(self._ways) >= self._site.max_calls:
+        if not way.types or call in self._ways or call in self.views or len(self._ways) >= self._site.max_calls:
             raise VerifyRefused("sink_unexpected")
         if way.local[0] not in self._tunnels or not any(self._is_media_of(platform, way) for platform in self._media):
             raise VerifyRefused("sink_foreign_address")
@@ -175,7 +177,8 @@ class Views:
         self.views[request.call] = view
         self._receipt(request.call, view, "allowed")
         if shared is None:
-            self.pulls[view.pull] = Pull(request, since=now)
+            asked = tuple(FORMATS[name] for name in way.types)
+            self.pulls[view.pull] = Pull(request, since=now, payload_types=asked)
             self._emit(Send(Party.SITE, request))
         self.pulls[view.pull].views.add(request.call)
         self._ask_out(request.call, view)
@@ -185,11 +188,13 @@ class Views:
             self._emit(CloseDescriptor(way.descriptor))
 
     def _fit(self, view: View, now: float) -> Refusal | None:
-        """Choose the stream that a view gets: as asked, or for want of room the sub-stream (docs/adr/0020).
+        """Choose the stream that a view gets: as asked, or for want of room the sub-stream (docs/adr/0020), if it takes it.
 
         Only where not even that fits, views of lower levels end, the lowest and youngest first, and none in vain.
         """
-        streams = self._streams(view.request)
+        streams = tuple(stream for stream in self._streams(view.request) if self._suits(view, stream))
+        if not streams:
+            return Refusal(488, "format_not_offered")
         budget = self._site.uplink.mbit_up
         if budget is None:
             self._take(view, streams[0])
@@ -212,6 +217,12 @@ class Views:
         for each in lower:
             self.end(each.request.call, "uplink_yielded", now)
         return None
+
+    def _suits(self, view: View, stream: int) -> bool:
+        """Who does not take what the recorder sends of a stream already cannot join it; nobody wraps or unwraps it for him."""
+        shared = self._shared(replace(view.request, stream=stream))
+        coming = "" if shared is None else self.pulls[shared].format
+        return not coming or coming in view.way.types
 
     def _streams(self, request: OpenMedia) -> tuple[int, ...]:
         """Return the streams that a view may get, the best one first: what is asked for, if the camera has it."""
@@ -254,17 +265,26 @@ class Views:
         self._ask_in(reserved.call, pull)
 
     def answer(self, answered: MediaAnswered, now: float) -> None:
-        """The recorder agreed to send.
+        """The recorder agreed to send, and has chosen what: who does not take that is refused.
 
         Raises:
             VerifyRefused, CallRefused: no honest side says this now.
         """
         pull = self.pulls.get(answered.call)
-        if pull is not None:
-            if answered.stream != pull.request.stream:
-                raise VerifyRefused("stream_not_asked")
-            pull.step(Event.ANSWERED, now)
-            self._go_on(pull, now)
+        if pull is None:
+            return
+        if answered.stream != pull.request.stream:
+            raise VerifyRefused("stream_not_asked")
+        pull.step(Event.ANSWERED, now)
+        pull.format, before = answered.format, pull.payload_types
+        pull.payload_types = (answered.payload_type,)
+        for number in sorted(pull.views):
+            if pull.format not in self.views[number].way.types:
+                self._counters["format_not_offered"] += 1
+                self.end(number, "format_not_offered", now, 488)
+        if pull.views and before != pull.payload_types and self._transport(pull) == "udp":
+            self._ask_in(answered.call, pull)  # nothing but what was chosen comes in any more
+        self._go_on(pull, now)
 
     def flow(self, ready: MediaReady, passed: PassedSocket, now: float) -> None:
         """The first good packet is there.
@@ -282,9 +302,11 @@ class Views:
         if (passed.transport == "udp") != (ready.framing == "datagram") or passed.transport != self._transport(pull):
             raise VerifyRefused("source_not_reserved")
         pull.step(Event.READY, now)
+        if (ready.payload_type,) != pull.payload_types:
+            raise VerifyRefused("payload_type_not_answered")
         pull.source, pull.last_good = passed, now
         prefix = _PREFIX[ready.framing]
-        self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type, prefix))
+        self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type, prefix, pull.format))
         self._go_on(pull, now)
 
     def refused(self, refused: MediaRefused, now: float) -> None:
@@ -317,14 +339,16 @@ class Views:
 
     def _on_in(self, number: int, opened: bool, now: float) -> None:
         pull = self.pulls.get(number)
-        if pull is None or pull.state is not State.WAITING_PIN:
+        if pull is None or pull.state not in (State.WAITING_PIN, State.WAITING_MEDIA):
             return
         if not opened:
             self._end_pull(number, "pin_refused", now, 503)
             return
         pull.renewed = now
-        pull.step(Event.PIN_OPENED, now)
-        self._emit(Send(Party.SITE, PinOpened(number)))
+        if pull.state is State.WAITING_PIN:
+            pull.step(Event.PIN_OPENED, now)
+            wanted = ",".join(name for name in FORMATS if FORMATS[name] in pull.payload_types)
+            self._emit(Send(Party.SITE, PinOpened(number, wanted)))
 
     def on_stream(self, told: StreamTold, now: float) -> None:
         """Take a worker's word about a pull."""
@@ -370,19 +394,20 @@ class Views:
             view = self.views[number]
             if view.pinned and not view.answered and pull.state in (State.WAITING_MEDIA, State.FLOWING):
                 view.answered = True
-                self._emit(Send(Party.CITY, MediaAnswered(number, view.request.stream)))
+                came = (pull.format, view.way.types[pull.format])
+                self._emit(Send(Party.CITY, MediaAnswered(number, view.request.stream, *came)))
             way = view.way
             if view.answered and not view.joined and pull.state is State.FLOWING and way.descriptor is not None:
                 view.join(pull, now)
                 datagram = min(self._tunnels[way.local[0]].mtu - _IP_UDP_BYTES, 2000)
                 most = datagram if way.transport == "udp" else MAX_PACKET_BYTES
-                self._emit(JoinRelay(view.pull, number, way.descriptor, way.ssrc, way.payload_type, most))
+                self._emit(JoinRelay(view.pull, number, way.descriptor, way.ssrc, way.types[pull.format], most))
                 if number != view.pull:  # whoever joins later sees nothing before the next key frame
                     self._emit(Send(Party.SITE, WantKeyFrame(view.pull)))
 
     def _ask_in(self, number: int, pull: Pull) -> None:
         rate, recorder = self._most(pull.request), pull.request.recorder
-        how = (PS_PAYLOAD_TYPE, rate, PIN_TTL_SECONDS, self._transport(pull))
+        how = (pull.payload_types, rate, PIN_TTL_SECONDS, self._transport(pull))
         self._emit(AskKeeper(OpenIn(f"in-{number}", recorder, pull.lan_port, *how)))
 
     def _most(self, request: OpenMedia) -> int:
@@ -517,6 +542,12 @@ class Views:
             "reason": reason,
         }
         self._emit(WriteReceipt("opened" if result == "allowed" else "closed", number, told))
+
+
+def _types(sink: MediaSink | MediaDial) -> dict[str, int]:
+    """The payload types of the formats that a city takes."""
+    offered = {"ps": sink.ps, "h264": sink.h264, "h265": sink.h265}
+    return {name: offered[name] for name in FORMATS if offered[name]}
 
 
 def _figures(quality: Quality) -> dict[str, int]:

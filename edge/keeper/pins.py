@@ -38,7 +38,8 @@ class Pins:
                 return Done()
             asked = self._held[request.pin][0] if isinstance(request, RenewPin) else request
             pin = pin_of(asked, site)
-            kernel.script(pins.opened(pin, request.ttl_seconds))
+            old = self._held[request.pin][1] if request.pin in self._held else pin
+            kernel.script(pins.changed(old, pin, request.ttl_seconds))
             self._held[request.pin] = (asked, pin, time.monotonic() + request.ttl_seconds)
         except HandRefused:
             self._counters["pin_not_loaded"] += 1

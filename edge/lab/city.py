@@ -8,7 +8,7 @@ there. Meaning ill: ``raw HEX`` (octets down its
 connections), ``again HEX`` (a second INVITE in the call, with this description), ``back HEX`` (octets down a call's media
 connection) and ``unread``, ``read`` (that connection fills, or is read again). Set up wrongly, it obeys ``deaf`` (from now on nobody listens where
 its offers say), ``address A`` (they name this one), ``password P`` (the site's is another from now on, and its connection
-ends), and with nothing behind each word is right again.
+ends), and with nothing behind each word is right again. ``offers TYPE,TYPE`` says what its offers have from now on.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from edge.io.chance import SystemChance
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.lab import orders as orders_of
-from edge.lab.receiver import PAYLOAD_TYPE, Receiver
+from edge.lab.receiver import Receiver
 from edge.lab.sound import PCMA, Speaker
 from edge.manscdp.control import TeleBoot
 from edge.manscdp.device import PresetQuery, PresetResponse
@@ -96,6 +96,7 @@ class City:
         self._speaker: Speaker | None = None
         self._order = 0
         self._deaf, self._address = False, host
+        self._types: tuple[int, ...] = (96,)
         self._right = known
         self._records: list[tuple[int | None, int | None]] = []
         self.facts: dict[str, Any] = {
@@ -134,7 +135,7 @@ class City:
         elif verb in ("pause", "resume", "scale", "seek"):
             self._steer(named, verb, rest, now)
         elif verb == "over":
-            call.judge.finish()
+            call.finish()
         elif verb == "back":
             call.back(bytes.fromhex(rest[0]))
         elif verb in ("read", "unread"):
@@ -147,6 +148,8 @@ class City:
             self._lines.say(bytes.fromhex(rest[0] if rest else ""))
         elif verb in ("deaf", "address", "password"):
             self._set_wrongly(verb, rest)
+        elif verb == "offers":
+            self._types = tuple(int(each) for each in rest[0].split(","))
         elif verb == "catalog":
             self._platform.query_catalog(self._box, now)
         elif verb == "subscribe":
@@ -212,7 +215,7 @@ class City:
             self._calls.pop(name).close()
         framed = rest[-1] == "tcp"
         self._port += 2
-        call = Receiver(self._host, self._port + self._deaf, SSRC + len(self._calls) * 1000, framed)
+        call = Receiver(self._host, self._port + self._deaf, SSRC + len(self._calls) * 1000, framed, self._types)
         call.facts["port"] = self._port  # what is offered, which a deaf city does not listen at
         self._calls[name] = call
         session = {"play": "Play", "playback": "Playback", "download": "Download"}[verb]
@@ -221,7 +224,7 @@ class City:
             origin_id=self._id,
             address=self._address,
             port=self._port,
-            payload_types=(PAYLOAD_TYPE,),
+            payload_types=self._types,
             ssrc=call.ssrc,
         )
         if framed:
@@ -311,6 +314,7 @@ def _told(facts: dict[str, Any], event: Any) -> None:
             "call": "answered",
             "sender": [event.answer.address, event.answer.port],
             "stream": event.answer.stream,
+            "answer": [list(event.answer.payload_types), [list(each) for each in event.answer.rtpmap]],
         }
     elif isinstance(event, CallFailed):
         facts |= {"call": "failed", "status": event.status, "cause": event.cause}

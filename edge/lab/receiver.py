@@ -7,23 +7,27 @@ import socket
 import time
 from typing import Any
 
-from edge.lab.video import Judge
+from edge.lab.elementary import Unpacking
+from edge.lab.video import Judge, Verdict
 from edge.rtp.packet import RemoteRtpError, RtpPacket
 
-PAYLOAD_TYPE = 96
+#: What the city's offers call each payload type.
+ENCODINGS = {96: "PS", 98: "H264", 100: "H265"}
 _READ_BYTES = 1 << 18
 
 
 class Receiver:
-    """One call's media at the city. ``facts`` is what the tests see of the call."""
+    """One call's media at the city. ``facts`` is what the tests see of the call; the first packet says what is judged."""
 
-    def __init__(self, host: str, port: int, ssrc: int, framed: bool) -> None:
+    def __init__(self, host: str, port: int, ssrc: int, framed: bool, types: tuple[int, ...]) -> None:
         self.leg: str | None = None
         self.port, self.ssrc, self.framed = port, ssrc, framed
-        self.judge = Judge()
+        self._types, self._type = types, 0
+        self._judge: Judge | None = None
+        self._unpacking: Unpacking | None = None
         self.facts: dict[str, Any] = {
             "call": "asked", "asked_at": time.monotonic(), "status": 0, "packets": 0, "foreign_ssrc": 0, "port": port,
-            "playback": [], "finished": False, "connection": "",
+            "playback": [], "finished": False, "connection": "", "encoding": "", "longest": 0,
         }  # fmt: skip
         self._loop = asyncio.get_running_loop()
         self._rest = b""
@@ -38,11 +42,17 @@ class Receiver:
 
     def told(self) -> dict[str, Any]:
         """Return what is known of the call, and what the judge saw."""
-        verdict = self.judge.verdict
-        return self.facts | {"judge": {
+        verdict = self._judge.verdict if self._judge is not None else Verdict()
+        unfit = self._unpacking.wrong if self._unpacking is not None else 0
+        return self.facts | {"unfit": unfit, "judge": {
             "right": verdict.right, "wrong": verdict.wrong, "errors": verdict.errors[:20],
             "error_count": len(verdict.errors), "last": verdict.last_number, "size": list(verdict.size), "first_at": verdict.first_at,
         }}  # fmt: skip
+
+    def finish(self) -> None:
+        """All is there: let the judge see the end of it."""
+        if self._judge is not None:
+            self._judge.finish()
 
     def back(self, data: bytes) -> None:
         """Say something down the connection, where nothing is to be said."""
@@ -61,7 +71,7 @@ class Receiver:
             if opened is not None:
                 self._loop.remove_reader(opened.fileno())
                 opened.close()
-        self.judge.finish()
+        self.finish()
 
     def _receive(self) -> None:
         for _ in range(256):
@@ -108,10 +118,18 @@ class Receiver:
         except RemoteRtpError:
             self.facts["foreign_ssrc"] += 1
             return
-        if packet.ssrc != self.ssrc or packet.payload_type != PAYLOAD_TYPE:
+        good = packet.payload_type == self._type if self._type else packet.payload_type in self._types
+        if packet.ssrc != self.ssrc or not good:
             self.facts["foreign_ssrc"] += 1
             return
-        if not self.facts["packets"]:
+        if self._judge is None:
             self.facts["first_packet_at"] = time.monotonic()
+            self._type, encoding = packet.payload_type, ENCODINGS[packet.payload_type]
+            self.facts["encoding"] = encoding
+            self._judge = Judge(encoding)
+            self._unpacking = Unpacking(encoding) if encoding != "PS" else None
         self.facts["packets"] += 1
-        self.judge.feed(packet.payload)
+        self.facts["longest"] = max(self.facts["longest"], len(data))
+        stream = self._unpacking.feed(packet.payload) if self._unpacking is not None else packet.payload
+        if stream:
+            self._judge.feed(stream)

@@ -1,5 +1,7 @@
 """The lab's recorder: the product's own device role in front of real H.264 from ffmpeg, muxed to PS by its own muxer.
 
+``form NAME TYPE`` has it answer with another encoding from now on; of ``H264`` and ``H265`` it sends elementary streams.
+
 Its recordings are painted when they are asked for: picture 25 x n is the n-th second. It takes one-line orders on a unix
 socket: ``alarm CHANNEL``, ``position CHANNEL``, ``status CHANNEL ON|OFF``, ``facts``; and, owned by somebody who means ill,
 ``raw HEX`` (a datagram to the box) and ``sdp HEX`` (how it answers invitations from now on; none: as it should).
@@ -16,7 +18,8 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,6 +30,7 @@ from edge.gb28181.pager import pages
 from edge.io.chance import SystemChance
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
+from edge.lab import elementary
 from edge.lab import orders as orders_of
 from edge.lab.capture import MARKER_BYTES, PREFIX
 from edge.lab.sound import Ear
@@ -38,7 +42,7 @@ from edge.manscdp.device import PositionNotify, PresetEntry, PresetQuery, Preset
 from edge.manscdp.events import AlarmNotify, Broadcast, BroadcastResponse
 from edge.manscdp.recordings import RecordInfoQuery, RecordInfoResponse, Recording
 from edge.mansrtsp.control import PlaybackRequest
-from edge.rtp.packet import packetise
+from edge.rtp.packet import PAYLOAD_BYTES, RtpPacket, packetise
 from edge.rtp.ps import CLOCK, mux
 from edge.sdp.description import FRAMED, MediaDescription
 from edge.sip.address import Address
@@ -68,8 +72,10 @@ class Sender:
         port: int,
         on_end: Callable[[], None],
         how: Callable[[], str],
+        form: tuple[str, int],
     ) -> None:
         self.what, self.port = what, port
+        self._encoding, self._payload_type = form
         self._offer = offer
         self._how = how
         self._on_end = on_end
@@ -90,7 +96,8 @@ class Sender:
         last = (offer.end - offer.start) * RATE if offer.end else 1 << 24
         # What is live of each camera begins at a number of its own: the judge sees which one it is.
         first = 0 if offer.end else live_from(self.what[0])
-        self._camera = Camera(first, last, offer.speed or 1, sub=self.what[2] > 0)
+        encoding = "H265" if self._encoding == "H265" else "H264"
+        self._camera = Camera(first, last, offer.speed or 1, sub=self.what[2] > 0, encoding=encoding)
         threading.Thread(target=self._run, args=(self._camera,), daemon=True).start()
 
     def _connect(self) -> None:
@@ -130,7 +137,7 @@ class Sender:
             return  # nobody is there: the view ends as one without media
         for number, unit in enumerate(camera.units()):
             pts = number * CLOCK // RATE
-            for packet in packetise(laden(unit, pts, self._how()), pts, sequence, self._ssrc):
+            for packet in self._packets(unit, pts, sequence):
                 sequence += 1
                 if self._stopped:
                     return
@@ -142,6 +149,14 @@ class Sender:
                     continue  # the receiver is gone: its BYE is on the way
         if not self._stopped:
             self._on_end()
+
+    def _packets(self, unit: bytes, pts: int, sequence: int) -> Iterator[RtpPacket]:
+        how = self._how()
+        if self._encoding not in ("H264", "H265"):
+            return packetise(laden(unit, pts, how), pts, sequence, self._ssrc, self._payload_type)
+        room = 1440 if how == "long" else PAYLOAD_BYTES
+        made = laden_unit(unit, how)
+        return elementary.packets(made, self._encoding, pts, sequence, self._ssrc, self._payload_type, room)
 
     def control(self, wanted: PlaybackRequest) -> None:
         """Play otherwise (2016 annex B)."""
@@ -184,6 +199,18 @@ def laden(unit: bytes, pts: int, how: str) -> bytes:
     if stream is None:
         return mux(unit, pts)
     return mux(unit, pts) + b"\0\0\1" + bytes((stream,)) + (len(more) + 3).to_bytes(2, "big") + b"\x80\0\0" + more
+
+
+def laden_unit(unit: bytes, how: str) -> bytes:
+    """Return a picture of an elementary stream with something beside the picture in it."""
+    more = mark(how) * 300
+    beside = {"sei": b"\x06\x05" + more + b"\x80", "filler": b"\x0c" + more + b"\x80", "private": b"\x7e" + more[:160],
+              "reserved": b"\x76" + more[:1200]}  # fmt: skip
+    if how == "behind":
+        return unit + more
+    if how == "seis":  # a flood of small ones
+        return b"\0\0\0\1".join([b"", *[b"\x06\x05\x20" + mark(how) * 4 + b"\x80"] * 30]) + unit
+    return b"\0\0\0\1" + beside[how] + unit if how in beside else unit
 
 
 #: What is no media at all, in good RTP.
@@ -240,6 +267,7 @@ class Recorder:
         self._how, self._refusal = "right", 0
         #: Streams that a BYE has not stopped; None where it does.
         self._going_on: list[Sender] | None = None
+        self._form = ("PS", 96)
         self._loop = asyncio.get_running_loop()
         self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": "", "invited": 0, "streams": []}
 
@@ -281,6 +309,8 @@ class Recorder:
             for sender in self._going_on or ():
                 sender.stop()
             self._going_on = [] if words[1] == "1" else None
+        elif verb == "form":
+            self._form = (words[1], int(words[2]))
         elif verb == "refuse":
             self._refusal = int(words[1])
         elif verb == "status":
@@ -346,9 +376,11 @@ class Recorder:
         def ended() -> None:
             self._loop.call_soon_threadsafe(self._end_of_file, event.call, event.channel)
 
-        self._senders[event.call] = Sender(what, event.offer, port, ended, lambda: self._how)
-        ssrc = event.offer.ssrc or 1
-        answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=port, payload_type=96, ssrc=ssrc)
+        self._senders[event.call] = Sender(what, event.offer, port, ended, lambda: self._how, self._form)
+        ssrc, (name, payload_type) = event.offer.ssrc or 1, self._form
+        answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=port, payload_type=payload_type, ssrc=ssrc)
+        answer = replace(answer, rtpmap=((payload_type, f"{name}/{CLOCK}"),))
+        self.facts["offered"] = list(event.offer.payload_types)
         self._device.accept(event.call, _Raw(self._answer_with) if self._answer_with else answer, now)
 
     def _listen(self, on: bool) -> None:

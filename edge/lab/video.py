@@ -66,21 +66,30 @@ def _code(number: int) -> int:
     return number << 8 | zlib.crc32(number.to_bytes(3, "big")) & 0xFF
 
 
+_ENCODERS = {
+    "H264": ["libx264", "-x264-params", "aud=1:scenecut=0:repeat-headers=1", "-f", "h264"],
+    "H265": ["libx265", "-x265-params", "log-level=error:aud=1:repeat-headers=1:scenecut=0:bframes=0:info=0", "-f", "hevc"],
+}  # fmt: skip
+
+
 class Camera:
-    """ffmpeg encoding our pictures to H.264 in real time: access units as they come.
+    """ffmpeg encoding our pictures to H.264 or H.265 in real time: access units as they come.
 
     A recording is played from ``number`` to ``last``, ``step`` pictures on at each picture, and may be ``paused``. A
     sub-stream is encoded by itself, of smaller pictures.
     """
 
-    def __init__(self, number: int = 0, last: int = 1 << 24, step: int = 1, sub: bool = False) -> None:
+    def __init__(
+        self, number: int = 0, last: int = 1 << 24, step: int = 1, sub: bool = False, encoding: str = "H264"
+    ) -> None:
         self.number, self.last, self.step, self.paused = number, last, step, False
         self._part = 2 if sub else 1
+        self._h265 = encoding == "H265"
+        encoder, *parameters = _ENCODERS[encoding]
         size = f"{WIDTH // self._part}x{HEIGHT // self._part}"
         command = ["ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", size,
-                   "-r", str(RATE), "-i", "pipe:0", "-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency",
-                   "-threads", "1", "-g", str(RATE), "-x264-params", "aud=1:scenecut=0:repeat-headers=1",
-                   "-f", "h264", "pipe:1"]  # fmt: skip
+                   "-r", str(RATE), "-i", "pipe:0", "-c:v", encoder, "-preset", "ultrafast", "-tune", "zerolatency",
+                   "-threads", "1", "-g", str(RATE), *parameters, "pipe:1"]  # fmt: skip
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self._stopped = threading.Event()
         self._painter = threading.Thread(target=self._paint, daemon=True)
@@ -108,7 +117,7 @@ class Camera:
         """Yield access units until stopped."""
         pipe = self._process.stdout
         assert pipe is not None  # asked for above
-        splitter = Units()
+        splitter = Units(self._h265)
         while data := pipe.read1(65536):  # type: ignore[attr-defined]
             yield from splitter.feed(data)
 
@@ -131,15 +140,20 @@ class Verdict:
     size: tuple[int, int] = (0, 0)
 
 
+#: What an elementary stream's probing has read must not be thrown away: its first key picture is in it.
+_DEMUXERS = {"PS": ["-fflags", "nobuffer", "-f", "mpeg"], "H264": ["-f", "h264"], "H265": ["-f", "hevc"]}
+
+
 class Judge:
-    """ffmpeg decoding a program stream; each picture's number must rise.
+    """ffmpeg decoding a program stream or an elementary one (Annex B); each picture's number must rise.
 
     It joins at the first key picture.
     """
 
-    def __init__(self) -> None:
-        command = ["ffmpeg", "-loglevel", "error", "-fflags", "nobuffer", "-flags", "low_delay", "-probesize", "32768",
-                   "-analyzeduration", "0", "-threads", "1", "-f", "mpeg", "-i", "pipe:0", "-fps_mode", "passthrough",
+    def __init__(self, encoding: str = "PS") -> None:
+        self._encoding = encoding
+        command = ["ffmpeg", "-loglevel", "error", "-flags", "low_delay", "-probesize", "32768",
+                   "-analyzeduration", "0", "-threads", "1", *_DEMUXERS[encoding], "-i", "pipe:0", "-fps_mode", "passthrough",
                    "-pix_fmt", "gray", "-strict", "-1", "-f", "yuv4mpegpipe", "pipe:1"]  # fmt: skip
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
@@ -152,20 +166,26 @@ class Judge:
         for thread in self._threads:
             thread.start()
 
-    def feed(self, ps: bytes) -> None:
-        """Give it the payload of the next packet; what comes before the first key picture is let pass."""
+    def feed(self, stream: bytes) -> None:
+        """Give it what the next packet brings; what comes before the first key picture is let pass."""
         if not self._joined:
-            self._joined = ps[:4] == b"\x00\x00\x01\xba" and ps[14:18] == b"\x00\x00\x01\xbb"
+            self._joined = self._is_key(stream)
         if not self._joined or self._process.poll() is not None:
             return
         pipe = self._process.stdin
         assert pipe is not None  # asked for above
         try:
-            pipe.write(ps)
+            pipe.write(stream)
             pipe.flush()
         except OSError:
             self._joined = False
             self.verdict.errors.append("the decoder ended")
+
+    def _is_key(self, stream: bytes) -> bool:
+        """Return whether a key picture begins: with a system header, or with parameter sets."""
+        if self._encoding == "PS":
+            return stream[:4] == b"\x00\x00\x01\xba" and stream[14:18] == b"\x00\x00\x01\xbb"
+        return (b"\x00\x00\x01\x67" if self._encoding == "H264" else b"\x00\x00\x01\x40") in stream
 
     def _watch(self, pipe: IO[bytes]) -> None:
         found = _HEADER.fullmatch(pipe.readline(200))

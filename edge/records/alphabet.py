@@ -17,13 +17,14 @@ class Digits:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """Alphabet: a whole number from ``low`` to ``high``, both included."""
+    """Alphabet: a whole number from ``low`` to ``high``, both included; or 0 for none, where ``none`` is allowed."""
 
     low: int
     high: int
+    none: bool = False
 
     def holds(self, value: object) -> bool:
-        return type(value) is int and self.low <= value <= self.high
+        return type(value) is int and (self.low <= value <= self.high or (self.none and value == 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,19 @@ class Choice:
 
     def holds(self, value: object) -> bool:
         return isinstance(value, str) and value in self.words
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Alphabet: at least one of a closed list of words, each once, in the list's order, joined by commas."""
+
+    words: tuple[str, ...]
+
+    def holds(self, value: object) -> bool:
+        if not isinstance(value, str):
+            return False
+        chosen = value.split(",")
+        return chosen == [word for word in self.words if word in chosen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,4 +82,4 @@ class Numbers:
         return part.isdigit() and len(part) <= 10 and str(int(part)) == part and int(part) <= self.high
 
 
-Alphabet = Digits | Whole | Choice | Label | Numbers
+Alphabet = Digits | Whole | Choice | Some | Label | Numbers

@@ -10,7 +10,7 @@ import enum
 from dataclasses import dataclass, fields
 from typing import Annotated, ClassVar, get_type_hints
 
-from edge.records.alphabet import Alphabet, Choice, Digits, Label, Numbers, Whole
+from edge.records.alphabet import Alphabet, Choice, Digits, Label, Numbers, Some, Whole
 
 #: One record is one datagram; no record comes near this.
 MAX_RECORD_BYTES = 1024
@@ -26,36 +26,13 @@ class Party(enum.StrEnum):
 
 #: Why a view was refused or ended. The sentences stand in ``netconf.words``.
 REASONS = (
-    "cancelled",
-    "channel_not_admitted",
-    "channel_not_shared",
-    "channel_unknown",
-    "city_forgot",
-    "city_media_backwards",
-    "city_media_closed",
-    "city_media_unreached",
-    "city_unreached",
-    "done",
-    "edition_lacks",
-    "ended_normally",
-    "ferry_unreachable",
-    "media_address_foreign",
-    "media_foreign",
-    "media_stopped",
-    "no_media",
-    "pin_refused",
-    "recorder_no_answer",
-    "recorder_offline",
-    "recorder_refused",
-    "right_not_allowed",
-    "right_not_granted",
-    "sdp_unacceptable",
-    "side_lost",
-    "too_many_calls",
-    "tunnel_switched",
-    "uplink_full",
-    "uplink_yielded",
-)
+    "cancelled", "channel_not_admitted", "channel_not_shared", "channel_unknown", "city_forgot",
+    "city_media_backwards", "city_media_closed", "city_media_unreached", "city_unreached", "done", "edition_lacks",
+    "encoding_not_carried", "ended_normally", "ferry_unreachable", "format_not_offered", "media_address_foreign",
+    "media_foreign", "media_stopped", "no_media", "pin_refused", "recorder_no_answer", "recorder_offline",
+    "recorder_refused", "right_not_allowed", "right_not_granted", "sdp_unacceptable", "side_lost", "too_many_calls",
+    "tunnel_switched", "uplink_full", "uplink_yielded",
+)  # fmt: skip
 #: What may be viewed: now, what was recorded, and what was recorded as fast as it goes.
 KINDS = ("live", "playback", "download")
 #: What may be granted for a channel: the kinds of view, and what else the city may do with it or hear from it.
@@ -92,6 +69,9 @@ ACTIONS: dict[str, tuple[str, tuple[tuple[int, int], ...]]] = {
     "guard_set": ("alarms", ()),
     "alarm_reset": ("alarms", ((0, 7), (0, 99))),
 }
+#: What may be in the packets: a program stream, or an elementary one that is not wrapped; and the payload types by which
+#: recorders are asked for it (GB/T 28181-2016 annex C.2.4, 2022).
+FORMATS = {"ps": 96, "h264": 98, "h265": 100}
 #: How a recorder's packets come: each in a datagram, or in a connection's frames (RFC 4571, RFC 2326 10.12).
 FRAMINGS = ("datagram", "length", "interleaved")
 REFUSAL_STATUS = (403, 404, 408, 480, 486, 488, 503)
@@ -100,6 +80,9 @@ Code = Annotated[str, Digits(20)]
 CallNumber = Annotated[int, Whole(1, 0xFFFFFFFF)]
 Ssrc = Annotated[int, Whole(0, 0xFFFFFFFF)]
 PayloadType = Annotated[int, Whole(96, 127)]
+#: 0: it is not offered.
+OfferedType = Annotated[int, Whole(96, 127, none=True)]
+Format = Annotated[str, Choice(tuple(FORMATS))]
 Port = Annotated[int, Whole(1024, 65535)]
 Ipv4 = Annotated[int, Whole(0, 0xFFFFFFFF)]
 Flag = Annotated[int, Whole(0, 1)]
@@ -148,14 +131,19 @@ class ChannelState:
 
 @dataclass(frozen=True, slots=True)
 class MediaSink:
-    """Where the city wants a call's media by UDP: a socket connected to it, and what to stamp into each packet."""
+    """Where the city wants a call's media by UDP: a socket connected to it, and what to stamp into each packet.
+
+    The payload type is that of the format that comes, each as the city's own offer has it.
+    """
 
     number: ClassVar[int] = 3
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.CITY, Party.FERRY),)
     descriptors: ClassVar[int] = 1
     call: CallNumber
     ssrc: Ssrc
-    payload_type: PayloadType
+    ps: OfferedType
+    h264: OfferedType = 0
+    h265: OfferedType = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,23 +182,30 @@ class MediaReserved:
 
 @dataclass(frozen=True, slots=True)
 class PinOpened:
-    """The keeper opened the pin: the recorder may be asked to send."""
+    """The keeper opened the pin: the recorder may be asked to send, in one of these formats, which the viewer takes."""
 
     number: ClassVar[int] = 6
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.FERRY, Party.SITE),)
     descriptors: ClassVar[int] = 0
     call: CallNumber
+    formats: Annotated[str, Some(tuple(FORMATS))] = "ps"
 
 
 @dataclass(frozen=True, slots=True)
 class MediaAnswered:
-    """The recorder agreed to send; the city hears which stream it is that it gets."""
+    """The recorder agreed to send; the city hears which stream it is that it gets, and in which format.
+
+    ``payload_type`` is the one of the side that speaks or is spoken to: from the site the recorder's, to the city that of
+    the city's own offer.
+    """
 
     number: ClassVar[int] = 7
     roads: ClassVar[tuple[tuple[Party, Party], ...]] = _UP
     descriptors: ClassVar[int] = 0
     call: CallNumber
     stream: StreamNumber = 0
+    format: Format = "ps"
+    payload_type: PayloadType = FORMATS["ps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,11 +489,13 @@ class MediaDial:
     descriptors: ClassVar[int] = 0
     call: CallNumber
     ssrc: Ssrc
-    payload_type: PayloadType
+    ps: OfferedType
     address: Ipv4
     port: Port
     local: Ipv4
     local_port: Port
+    h264: OfferedType = 0
+    h265: OfferedType = 0
 
 
 @dataclass(frozen=True, slots=True)

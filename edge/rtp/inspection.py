@@ -15,6 +15,7 @@ import struct
 from collections import Counter
 
 from edge.rtp.nal import SEI_BYTES_AT_ONCE, Heads, Kind, is_key, kind_of
+from edge.rtp.packet import slices
 from edge.rtp.psm import H264, H265, MAX_MAP_BYTES, VIDEO_TYPES, read_map
 
 MAX_SYSTEM_BYTES = 6 + 6 + 3 * 16
@@ -148,6 +149,10 @@ class PsInspection:
             self._heads.pass_over()
             self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
         return left
+
+    def pieces(self, payload: bytes, room: int) -> list[bytes]:
+        """Cut what is too long for one packet: a program stream may be cut anywhere."""
+        return slices(payload, room)
 
     def _count(self, key: bool | None) -> None:
         """A picture begins; where its codec does not say whether it stands alone, what was sent before it does."""

@@ -74,3 +74,8 @@ def packetise(ps: bytes, timestamp: int, sequence: int, ssrc: int, payload_type:
         last = at + PAYLOAD_BYTES >= len(ps)
         yield RtpPacket(payload_type, sequence & 0xFFFF, timestamp & 0xFFFFFFFF, ssrc, chunk, last)
         sequence += 1
+
+
+def slices(payload: bytes, room: int) -> list[bytes]:
+    """Cut a payload whose octets may go in any packets, to at most ``room`` octets each."""
+    return [payload[at : at + room] for at in range(0, len(payload), room)]

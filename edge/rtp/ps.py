@@ -108,15 +108,16 @@ def _timestamp(pts: int) -> bytes:
 
 
 class Units:
-    """Access units out of an Annex B byte stream that has an access unit delimiter before each."""
+    """Access units out of an Annex B byte stream that has an access unit delimiter before each: of H.264, if not of ``h265``."""
 
-    def __init__(self) -> None:
+    def __init__(self, h265: bool = False) -> None:
         self._buffer = bytearray()
+        self._mark = re.compile(b"\x00\x00\x00\x01" + (b"\x46\x01" if h265 else b"[\x09\x29\x49\x69]"))
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the units that ``data`` completes."""
         self._buffer += data
-        marks = [m.start() for m in re.finditer(b"\x00\x00\x00\x01[\x09\x29\x49\x69]", bytes(self._buffer))]
+        marks = [m.start() for m in self._mark.finditer(bytes(self._buffer))]
         units = [bytes(self._buffer[a:b]) for a, b in zip(marks, marks[1:], strict=False)]
         if marks:
             del self._buffer[: marks[-1]]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from edge.rtp.packet import slices
+
 #: 120 ms at 64 kbit/s; recorders take 20 to 80 ms a packet (GB/T 28181-2016 annex C.2.5).
 MAX_SOUND_BYTES = 960
 
@@ -30,3 +32,7 @@ class SoundInspection:
     def quick(self, data: bytearray, start: int, end: int) -> int:
         """There is no short way."""
         return -1
+
+    def pieces(self, payload: bytes, room: int) -> list[bytes]:
+        """Cut what is too long for one packet."""
+        return slices(payload, room)

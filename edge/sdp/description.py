@@ -10,7 +10,7 @@ MAX_SDP_BYTES = 4096
 MAX_LINES = 64
 MAX_ABOUT = 64
 _CODE = re.compile(r"[0-9A-Za-z_.\-]{1,32}", re.ASCII)
-_RTPMAP = re.compile(r"rtpmap:([0-9]{1,3}) ([A-Za-z0-9\-]{1,16}/[0-9]{1,6}(?:/[0-9])?)", re.ASCII)
+_RTPMAP = re.compile(r"rtpmap:([0-9]{1,3}) ([A-Za-z0-9_.+\-]{1,32}/[0-9]{1,6}(?:/[0-9])?)", re.ASCII)
 _MEDIA = re.compile(r"(video|audio) ([0-9]{1,5}) ([A-Z/0-9]{1,24})((?: [0-9]{1,3}){1,16})\s*", re.ASCII)
 _TIMES = re.compile(r"([0-9]{1,10}) ([0-9]{1,10})", re.ASCII)
 _SOURCE = re.compile(r"([0-9]{2,20}):([0-9])", re.ASCII)
@@ -25,8 +25,10 @@ _STREAM = re.compile(rf"({'|'.join(STREAM_ATTRIBUTES)}):(?:([0-9])|(main|sub))",
 FRAMED = "TCP/RTP/AVP"
 _TRANSPORTS = {"RTP/AVP": "RTP/AVP", FRAMED: FRAMED, "RTP/AVP/TCP": FRAMED}
 _NOT_UNICAST = tuple(map(IPv4Network, ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/4", "240.0.0.0/4")))
-#: What GB/T 28181 calls the usual dynamic payload types (2016 annex C.2.4).
-NAMES = {8: "PCMA/8000", 96: "PS/90000", 97: "MPEG4/90000", 98: "H264/90000"}
+#: What GB/T 28181 calls the usual dynamic payload types (2016 annex C.2.4; 2022 has H.265).
+NAMES = {
+    8: "PCMA/8000", 96: "PS/90000", 97: "MPEG4/90000", 98: "H264/90000", 99: "SVAC/90000", 100: "H265/90000",
+}  # fmt: skip
 
 
 class RemoteSdpError(Exception):

@@ -31,6 +31,7 @@ from edge.manscdp.catalog import CatalogEntry
 from edge.mansrtsp.control import PlaybackRequest
 from edge.records.codec import RemoteRecordError, decode
 from edge.records.types import (
+    FORMATS,
     CallLives,
     CallsTold,
     CatalogItem,
@@ -54,8 +55,10 @@ from edge.records.types import (
     TalkReady,
     WantKeyFrame,
 )
-from edge.sdp.description import FRAMED, MediaDescription
+from edge.sdp.description import MediaDescription
+from edge.sdp.formats import carried
 from edge.sip.chance import Chance
+from edge.siteside.answers import at_fault, unusable
 from edge.siteside.labels import clean
 from edge.siteside.orders import SiteOrders
 from edge.siteside.talks import PassTalkPort, SiteTalks
@@ -67,7 +70,6 @@ ANSWER_SECONDS = 10.0
 FIRST_PACKET_SECONDS = 10.0
 #: A city that hangs up sooner has changed its mind; later, it has waited for a picture in vain.
 PATIENCE_SECONDS = 3.0
-PS_PAYLOAD_TYPE = 96
 #: Refusals of a REGISTER that tell why a recorder of ours is not registered.
 _TURNED_AWAY = ("wrong_password", "digest_malformed", "password_locked", "unknown_address", "unknown_device")
 #: What a view's kind is called in SDP, and the first digit of its SSRC (2016 annex F).
@@ -89,6 +91,9 @@ class View:
     since: float
     port: int = 0
     leg: str = ""
+    #: What the recorder has agreed to send, and by which payload type.
+    format: str = "ps"
+    payload_type: int = FORMATS["ps"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +236,7 @@ class SiteSide:
         if isinstance(record, OpenMedia):
             self._open(record, now)
         elif isinstance(record, PinOpened):
-            self._invite(record.call, now)
+            self._invite(record, now)
         elif isinstance(record, CloseMedia):
             self._given_up(record, now)
             self._close(record.call, now)
@@ -295,7 +300,8 @@ class SiteSide:
         view.state, view.since, view.port = State.RESERVED, now, port
         self._send(MediaReserved(call, port))
 
-    def _invite(self, call: int, now: float) -> None:
+    def _invite(self, opened: PinOpened, now: float) -> None:
+        call = opened.call
         view = self.views.get(call)
         if view is None or view.state is not State.RESERVED:
             return
@@ -306,7 +312,7 @@ class SiteSide:
             origin_id=self._site.site.id,
             address=str(self._site.lan.address.ip),
             port=view.port,
-            payload_types=(PS_PAYLOAD_TYPE,),
+            payload_types=tuple(FORMATS[name] for name in opened.formats.split(",")),
             ssrc=int(f"{history}{self._site.site.id[3:8]}{self._chance.number(10000):04d}"),
         )
         media = self._recorders[request.recorder].media
@@ -386,6 +392,7 @@ class SiteSide:
         agreed = [str(address) for address in self._recorders[key[0]].media_addresses]
         facts: dict[str, str | int] = {"recorder": key[0], "channel": key[1], "name": self._shared[key].name}
         facts |= {"reason": reason, "status": status, "about": about, "port": view.port, "online": on}
+        facts |= {"format": view.format, "type": view.payload_type}
         self._troubles.put(key, now, agreed=agreed, **facts)
 
     def _catalog(self, recorder: str, entries: Iterable[CatalogEntry]) -> None:
@@ -447,10 +454,10 @@ class SiteSide:
             return
         sources = frozenset(str(a) for a in self._recorders[view.request.recorder].media_addresses)
         answer, media = event.answer, self._recorders[view.request.recorder].media
-        if answer.address not in sources or not _agrees(answer, media):
-            reason = "media_address_foreign" if answer.address not in sources else "sdp_unacceptable"
-            self._commands.append(Say(reason, view.request.recorder))
-            told = answer.address if reason == "media_address_foreign" else f"{answer.transport} {answer.port}"
+        reason = unusable(answer, sources, media)
+        if reason:
+            told = at_fault(answer, reason)
+            self._commands.append(Say(reason, f"{view.request.recorder} {told}"))
             self._note(view.leg, reason, now, about=told)
             self._refuse(call, 488, reason)
             self._drop(call, now)
@@ -460,9 +467,11 @@ class SiteSide:
             self._commands.append(
                 Say("stream_other", view.request.recorder)
             )  # some name the main one whatever they send
-        self._send(MediaAnswered(call, view.request.stream))
+        # Of several the first is what an answerer would rather send (RFC 3264 6.1).
+        view.format, view.payload_type = next(iter(carried(answer).items()))
+        self._send(MediaAnswered(call, view.request.stream, view.format, view.payload_type))
         dial = (answer.address, answer.port) if media == "tcp_active" else None
-        self._commands.append(WatchPort(call, sources, PS_PAYLOAD_TYPE, dial))
+        self._commands.append(WatchPort(call, sources, view.payload_type, dial))
 
     def on_first_packet(self, call: int, ssrc: int, payload_type: int, framing: str, now: float) -> None:
         """The recorder's first good packet stands at the head of the port's queue; the socket is connected to it."""
@@ -515,7 +524,7 @@ class SiteSide:
         if view is None:
             return
         waited = {State.INVITED: "recorder_no_answer", State.WATCHING: "no_media"}.get(view.state)
-        if close.reason in ("media_stopped", "media_foreign"):
+        if close.reason in ("media_stopped", "media_foreign", "format_not_offered"):
             self._note(view.leg, close.reason, now)
         elif waited is not None and now - view.since > PATIENCE_SECONDS:
             self._note(view.leg, waited, now)
@@ -563,14 +572,3 @@ class SiteSide:
             "turned_away": self._turned_away.told(),
             "troubles": self._troubles.told(),
         }
-
-
-def _agrees(answer: MediaDescription, media: str) -> bool:
-    """Return whether a recorder will send as it was asked: who dials must be said by nobody, or by both alike."""
-    if media == "udp":
-        return answer.transport == "RTP/AVP" and answer.port > 0
-    if answer.transport != FRAMED:
-        return False
-    if media == "tcp_active":
-        return answer.setup != "active" and answer.port >= 1024
-    return answer.setup != "passive"

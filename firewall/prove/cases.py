@@ -58,7 +58,7 @@ def opened(site: Site) -> dict[Room, str]:
     held = [pin.outward(*ends(pins.city_udp, 1), 2048), pin.outward_framed(*ends(pins.city_tcp, 1), 2048)]
     if known:
         sources = known[0].media_addresses
-        held.append(pin.inward(sources, pins.lan_udp, pins.payload_type, 2048))
+        held.append(pin.inward(sources, pins.lan_udp, (pins.payload_type,), 2048))
         held.append(pin.inward_framed(sources, pins.lan_tcp, 2048))
     if known and known[0].id in site.spoken_to:
         held.append(pin.sound_from(*ends(pins.city_sound, 1), 12))
@@ -241,11 +241,11 @@ def _lan_stated(site: Site) -> Iterator[Case]:
         return
     own, one = str(site.lan.address.ip), recorders(site)[0]
     first, media = site.lan.media_port_range.start, str(one.media_addresses[0])
-    held = pin.inward(one.media_addresses, first + 8, 96, 2048)
+    held = pin.inward(one.media_addresses, first + 8, (96,), 2048)
     script = pin.opened(held, 600)["lan"] + pin.closed(held)["lan"]
     packet = Packet(media, own, UDP, 15060, first + 8, rtp(), hardware=one.mac)
     yield Case("K08", "lan", "in", "media after the view was closed", packet, False, before=script)
-    slow = pin.inward(one.media_addresses, first + 10, 96, 64)
+    slow = pin.inward(one.media_addresses, first + 10, (96,), 64)
     packet = replace(packet, dport=first + 10, payload=rtp(size=988))
     words = "three times what a view of 64 kbytes a second may bring at once"
     yield Case("R08", "lan", "in", words, packet, True, times=400, most=260, before=pin.opened(slow, 600)["lan"])

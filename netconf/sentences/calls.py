@@ -17,6 +17,12 @@ CALLS = {
         "请先检查隧道。",
     ),
     "done": Words("It was done.", "", "已完成。", ""),
+    "encoding_not_carried": Words(
+        "The media is named as an encoding that this gate does not carry: it carries PS, H264 and H265.",
+        "Set the device to PS, H.264 or H.265 without the maker's own encoding (names like DAHUA or HIKVISION).",
+        "媒体声明的编码不是本设备传送的类型（PS、H264、H265）。",
+        "请将设备设为 PS、H.264 或 H.265，关闭厂商私有编码（如 DAHUA、HIKVISION）。",
+    ),
     "ended_normally": Words("The view ended.", "", "观看结束。", ""),
     "ferry_unreachable": Words(
         "The crossing is not running.", "It starts again by itself.", "摆渡进程未运行。", "它会自动重启。"
@@ -46,6 +52,12 @@ CALLS = {
         "重启前的状态无法读取，正在进行的观看将结束。",
         "可重新打开。",
     ),
+    "format_not_offered": Words(
+        "The recorder sends the picture in a format that the platform did not offer to take.",
+        "Set the recorder to PS, or have the platform offer H264 and H265 beside PS.",
+        "录像机发送的媒体格式不在平台 SDP 所列的范围内。",
+        "请将录像机设为 PS 流，或请平台在 SDP 中同时声明 H264 和 H265。",
+    ),
     "media_address_foreign": Words(
         "The media address lies outside the network that was agreed.",
         "Check the address in the device's SDP.",
@@ -53,9 +65,9 @@ CALLS = {
         "请检查设备 SDP 中的地址。",
     ),
     "media_foreign": Words(
-        "The recorder sends something else than a program stream (PS); it does not pass.",
+        "The recorder sends something else than the stream that it agreed to (PS, H.264 or H.265); it does not pass.",
         "Set the camera to H.264 or H.265 without the maker's own encoding or encryption.",
-        "录像机发送的不是 PS 流，已被阻断。",
+        "录像机发送的不是约定的码流（PS、H.264 或 H.265），已被阻断。",
         "请将该通道编码设为 H.264 或 H.265，关闭厂商私有封装或加密。",
     ),
     "media_stopped": Words(
@@ -96,10 +108,10 @@ CALLS = {
         "请查看录像机日志。",
     ),
     "sdp_unacceptable": Words(
-        "The media offered is not what this gate carries (PS in RTP, by UDP or by TCP toward the city's listener).",
-        "Ask for PS by UDP, or by TCP with a=setup:passive.",
-        "所提供的媒体不是本设备传送的类型（PS/RTP，UDP，或由本设备主动连接的 TCP）。",
-        "请使用 PS 流，UDP 方式，或 TCP 方式并声明 a=setup:passive。",
+        "The media offered is not what this gate carries (video in RTP, by UDP or by TCP toward the city's listener).",
+        "Ask for it by UDP, or by TCP with a=setup:passive.",
+        "所提供的媒体不是本设备传送的类型（RTP 视频，UDP，或由本设备主动连接的 TCP）。",
+        "请使用 UDP 方式，或 TCP 方式并声明 a=setup:passive。",
     ),
     "city_media_backwards": Words(
         "The city sent something down the connection on which it is shown pictures; the connection was ended.",

@@ -48,6 +48,10 @@ _SOCKETS = {
     "source_not_reserved": inside(
         "The socket for a recorder's media is not the one that was reserved.", "录像机媒体套接字不是预留的那个。"
     ),
+    "payload_type_not_answered": inside(
+        "A recorder's media is of another payload type than the recorder answered.",
+        "录像机媒体的负载类型与其应答不符。",
+    ),
     "stream_not_asked": inside(
         "A recorder was asked for another stream than the one that was granted.", "向录像机请求的码流与所许可的不同。"
     ),

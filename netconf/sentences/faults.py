@@ -115,10 +115,16 @@ _CITY = {
     ),
     "offer_not_carried": _words(
         ("The city asked for {channel} in a form that this box does not send.",
-         "Its SDP offers {offered}; this box sends PS (96) over RTP/AVP, UDP.",
-         "Have the city ask for PS over UDP."),
-        ("市级平台点播 {channel} 的媒体形式本设备不发送。", "其 SDP 提供 {offered}；本设备发送 PS（96），RTP/AVP，UDP。",
-         "请市级平台改用 UDP 方式的 PS 流。"),
+         "Its SDP offers {offered}; this box sends video over RTP/AVP by UDP, or by TCP to where the city listens.",
+         "Have the city ask for it over UDP, or over TCP with a=setup:passive."),
+        ("市级平台点播 {channel} 的媒体形式本设备不发送。", "其 SDP 提供 {offered}；本设备以 RTP/AVP 发送视频：UDP，或由本设备主动连接的 TCP。",
+         "请市级平台改用 UDP 方式，或 TCP 方式并声明 a=setup:passive。"),
+    ),
+    "offer_encoding_not_carried": _words(
+        ("The city asked for {channel} in an encoding that this box does not carry.",
+         "Its SDP names {encoding}; carried are PS, H264 and H265.",
+         "Have the city ask for PS."),
+        ("市级平台点播 {channel} 的编码本设备不传送。", "其 SDP 写的是 {encoding}；可传送 PS、H264、H265。", "请市级平台改用 PS 流。"),
     ),
     "right_not_of_city": _words(
         ("The city asked for {channel} without having given itself the right to.",
@@ -192,9 +198,9 @@ _RECORDERS = {
     ),
     "recorder_refuses_offer": _words(
         ("The recorder does not accept what this box asks for of {channel}.",
-         "{recorder} answered {status} {phrase} to INVITE (PS over RTP/AVP, UDP).",
+         "{recorder} answered {status} {phrase} to INVITE (PS over RTP/AVP).",
          "Set the recorder's platform access to GB/T 28181 with PS over UDP; keep a capture of it for its maker."),
-        ("录像机不接受本设备对 {channel} 的媒体请求。", "{recorder} 对 INVITE（PS，RTP/AVP，UDP）应答 {status} {phrase}。",
+        ("录像机不接受本设备对 {channel} 的媒体请求。", "{recorder} 对 INVITE（PS，RTP/AVP）应答 {status} {phrase}。",
          "请将录像机平台接入设为 GB/T 28181、UDP 方式的 PS 流；并抓包交厂家。"),
     ),
     "recorder_refuses_view": _words(
@@ -222,6 +228,21 @@ _RECORDERS = {
          "Set the recorder to PS over UDP; keep a capture of it for its maker."),
         ("录像机对 {channel} 的应答本设备无法接受。", "{recorder} 的 SDP：{answered}。", "请将录像机设为 UDP 方式的 PS 流；并抓包交厂家。"),
     ),
+    "answer_encoding_not_carried": _words(
+        ("The recorder would send {channel} in an encoding that this box does not carry.",
+         "SDP of {recorder} names {encoding}; carried are PS, H264 and H265. Names like DAHUA or HIKVISION are the maker's own encoding.",
+         "Set the channel to PS, H.264 or H.265 and switch the maker's own encoding off."),
+        ("录像机发送 {channel} 所用的编码本设备不传送。",
+         "{recorder} 的 SDP 写的是 {encoding}；可传送 PS、H264、H265。DAHUA、HIKVISION 等为厂商私有编码。",
+         "请将该通道设为 PS、H.264 或 H.265，关闭厂商私有编码。"),
+    ),
+    "answer_format_not_offered": _words(
+        ("The recorder sends {channel} in a format that the city's platform does not take.",
+         "SDP of {recorder} names {form}; the platform's INVITE does not.",
+         "Set the stream type of the recorder's platform access to PS, or have the city offer {form} as well."),
+        ("录像机发送 {channel} 所用的格式市级平台不接收。", "{recorder} 的 SDP 写的是 {form}；市级平台的 INVITE 未列出。",
+         "请将录像机平台接入的流类型设为 PS，或请市级平台同时声明 {form}。"),
+    ),
     "camera_off": _words(
         ("The camera {channel} is off: the recorder says so itself.",
          "The catalog of {recorder} has it as OFF; no packet came to port {port}.",
@@ -244,9 +265,9 @@ _RECORDERS = {
     ),
     "recorder_sends_other_media": _words(
         ("The recorder sends {channel} in another form than it agreed to.",
-         "{packets} packets of payload type {kind} from {recorder} to port {port}; agreed is 96 (PS).",
+         "{packets} packets of payload type {kind} from {recorder} to port {port}; agreed is {wanted}.",
          "Set the stream type of the recorder's platform access to PS."),
-        ("录像机发送的 {channel} 与约定形式不符。", "{recorder} 向端口 {port} 发来 {packets} 个负载类型 {kind} 的包；约定为 96（PS）。",
+        ("录像机发送的 {channel} 与约定形式不符。", "{recorder} 向端口 {port} 发来 {packets} 个负载类型 {kind} 的包；约定为 {wanted}。",
          "请将录像机平台接入的流类型设为 PS。"),
     ),
     "recorder_sends_fragments": _words(
@@ -261,6 +282,13 @@ _RECORDERS = {
          "Set the camera to H.264 or H.265, PS, without the maker's own encoding or stream encryption."),
         ("录像机发送的 {channel} 不是 PS 流，或使用了厂商私有加密。", "{recorder} 向端口 {port} 发来的 RTP 包内容不合规，已被阻断并结束观看。",
          "请将该通道设为 H.264 或 H.265 的 PS 流，关闭厂商私有编码和码流加密。"),
+    ),
+    "recorder_sends_no_es": _words(
+        ("What the recorder sends of {channel} is no {form} as it agreed, or is encrypted by its maker's own means.",
+         "Well-formed RTP came from {recorder} to port {port}; what was in it was refused, and the view was ended.",
+         "Set the stream type of the recorder's platform access to PS, without the maker's own encoding or stream encryption."),
+        ("录像机发送的 {channel} 不是约定的 {form} 码流，或使用了厂商私有加密。", "{recorder} 向端口 {port} 发来的 RTP 包内容不合规，已被阻断并结束观看。",
+         "请将录像机平台接入的流类型设为 PS，关闭厂商私有编码和码流加密。"),
     ),
     "recorder_stopped_sending": _words(
         ("The recorder stopped sending {channel} in the middle of a view.",

@@ -1,4 +1,4 @@
-"""``python -m tests.fuzz SECONDS``: all targets in turn, each a third of the time; exit status 1 when one found something.
+"""``python -m tests.fuzz SECONDS``: all targets in turn, each as long as the others; exit status 1 when one found something.
 
 What was found lies in ``build/fuzz/`` under the target's name; what led to new code in ``build/fuzz/corpus``, from
 where the next run goes on.

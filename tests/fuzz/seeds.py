@@ -24,6 +24,8 @@ def seeds(name: str) -> Iterator[bytes]:
         yield from _bodies()
     elif name == "ps":
         yield from _streams()
+    elif name == "es":
+        yield from _elementary()
     elif name == "sip":
         yield from (_request("MESSAGE", "Application/MANSCDP+xml", body) for body in [*seeds("manscdp")])
         yield from (_request("INVITE", "APPLICATION/SDP", body) for body in seeds("sdp"))
@@ -38,6 +40,14 @@ def words(name: str) -> list[bytes]:
         "sdp": _SDP,
         "ps": [
             bytes((0, 0, 1, code)) for code in (0xBA, 0xBB, 0xBC, 0xBD, 0xBE, 0xC0, 0xE0, 0x41, 0x65, 0x67, 0x06, 0x0C)
+        ],
+        "es": [
+            *_H264,
+            *_H265,
+            *(bytes((kind << 1, 1)) for kind in (39, 48, 49, 50)),
+            b"\x78",
+            b"\x7c\x85",
+            b"\x7c\x45",
         ],
         "manscdp": b'<![CDATA[ ]]> <?xml <!-- &amp; &#x41; null encoding="GB2312"'.split(b" "),
     }[name]
@@ -64,6 +74,28 @@ def _streams() -> Iterator[bytes]:
     picture = ps.mux(code + b"\x41" + b"\xa5" * 200, 2)
     yield key + picture + picture
     yield b"noise" + key + b"\x00\x00\x01\xbd\x00\x05hello" + picture + b"\x00\x00\x01\xb9"
+
+
+#: Parameter sets, a key picture's slice and another's, as ffmpeg writes them.
+_H264 = [bytes.fromhex(unit) for unit in ("6742c01eda0280bfe5c044000003000400000300ca3c58ba80", "68ce0fc8", "6588843a0c6001c101",
+                                          "419a22bc3d0a54ee33", "0910", "060510" + "2a" * 16 + "80")]  # fmt: skip
+_H265 = [bytes.fromhex(unit) for unit in ("40010c01ffff01600000030090000003000003003fba0240",
+    "42010101600000030090000003000003003fa005020171f2e5ba4a4c2f016808000003000800000300c840", "4401c0718312", "2801adc60c7774f0",
+    "0201d00978868c16", "460110", "4e010510" + "2a" * 16 + "80")]  # fmt: skip
+
+
+def _elementary() -> Iterator[bytes]:
+    def packet(payload: bytes, marker: bool = False) -> bytes:
+        return (len(payload) | marker << 15).to_bytes(2, "big") + payload
+
+    for codec, units, together, begins in (
+        (b"\0", _H264, b"\x78", (b"\x7c\x85\x88\x84", b"\x7c\x05", b"\x7c\x45")),
+        (b"\1", _H265, b"\x60\x01", (b"\x62\x01\x94\xad", b"\x62\x01\x14", b"\x62\x01\x54")),
+    ):
+        yield codec + b"".join(packet(unit, True) for unit in units)
+        whole = together + b"".join(len(unit).to_bytes(2, "big") + unit for unit in units)
+        fragments = b"".join(packet(begin + b"\x5a" * 60, begin is begins[2]) for begin in begins)
+        yield codec + packet(whole, True) + fragments + packet(units[-1] * 40)
 
 
 _SIP = [b"Expires: 3600", b";expires=", b";received=", b"Content-Encoding: gzip", b"SIP/2.0 401 Unauthorized", b"sips:", b"\r\n\r\n",

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from edge.gb28181.device import Device
 from edge.gb28181.legs import InviteReceived
 from edge.gb28181.platform import Platform
 from edge.gb28181.role import Role
+from edge.lab.elementary import Unpacking
 from edge.manscdp import form, messages
 from edge.manscdp.reader import RemoteManscdpError
+from edge.rtp.es import EMPTY, EsInspection
 from edge.rtp.inspection import PsInspection
-from edge.rtp.psm import H264
+from edge.rtp.psm import H264, H265
 from edge.sdp import description
 from edge.sip import message as sip
 from edge.sip.address import Address
@@ -208,6 +210,53 @@ def _inspected(data: bytes, size: int) -> tuple[bytes, set[str]]:
     return b"".join(out), set(inspection.counters)
 
 
+def elementary_stream(data: bytes) -> None:
+    """Packets of an elementary stream: what goes on is no longer, would go on again, and is the same in smaller packets."""
+    encoding, known, room = ("H264", "H265")[data[0] & 1] if data else "H264", bool(data[:1] > b"\x7f"), 40
+    codec = {"H264": H264, "H265": H265}[encoding]
+    first, again, missing = EsInspection(codec, known), EsInspection(codec, known), False
+    for payload, marker, gap in _packets(data[1:]):
+        went = _went(first, payload, marker, gap)
+        missing |= gap
+        if len(went) > max(len(payload), len(EMPTY[codec])):
+            raise Finding("more came out than went in")
+        if not went or went == EMPTY[codec]:
+            continue
+        if _went(again, went, marker, missing) != went:
+            raise Finding(f"what went on is refused: {went.hex()}, {dict(again.counters)}")
+        missing = False
+        _in_pieces(first.pieces(went, room), went, encoding, room)
+
+
+def _packets(data: bytes) -> Iterator[tuple[bytes, bool, bool]]:
+    """Packets behind two octets: their size, and in the upper bits whether one before is missing, and the marker."""
+    at = 0
+    while at + 2 < len(data):
+        head = int.from_bytes(data[at : at + 2], "big")
+        payload = data[at + 2 : at + 2 + max(1, head & 0x1FFF)]
+        yield payload, bool(head & 0x8000), head >> 13 & 3 == 3
+        at += 2 + len(payload)
+
+
+def _went(inspection: EsInspection, payload: bytes, marker: bool, gap: bool) -> bytes:
+    part = bytearray(payload)
+    if not gap and inspection.quick(part, 0, len(part)) == 0:
+        return payload
+    said = inspection.take(part, 0, len(part), marker, gap)
+    return bytes(part) if said is None else said
+
+
+def _in_pieces(pieces: list[bytes], whole: bytes, encoding: str, room: int) -> None:
+    if max(map(len, pieces)) > room:
+        raise Finding("a piece is too long")
+    kind = whole[0] & 0x1F if encoding == "H264" else whole[0] >> 1 & 0x3F
+    if kind in (28, 49):
+        return  # a part of a unit
+    one, several = Unpacking(encoding), Unpacking(encoding)
+    if one.feed(whole) != b"".join(map(several.feed, pieces)) or several.wrong:
+        raise Finding(f"in pieces it is something else: {whole.hex()}")
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    "sip": sip_message, "sdp": sdp, "manscdp": manscdp, "ps": program_stream,
+    "sip": sip_message, "sdp": sdp, "manscdp": manscdp, "ps": program_stream, "es": elementary_stream,
 }  # fmt: skip

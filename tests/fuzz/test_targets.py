@@ -8,6 +8,7 @@ import pytest
 
 from edge.manscdp import messages
 from edge.manscdp.device import Keepalive
+from edge.rtp.es import EsInspection
 from edge.sdp import description
 from edge.sip import message as sip
 from tests.fuzz.seeds import seeds
@@ -47,3 +48,10 @@ def test_a_header_that_is_lost_is_found(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(sip.Request, "__bytes__", lambda self: whole(self).replace(b"Route", b"Rout"))
     with pytest.raises(Finding):
         TARGETS["sip"](_seed("sip/dahua-route-header"))
+
+
+def test_pieces_that_are_not_the_whole_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(EsInspection, "pieces", lambda self, payload, room: [payload[:room]])
+    with pytest.raises(Finding, match="in pieces"):
+        for seed in seeds("es"):
+            TARGETS["es"](seed)

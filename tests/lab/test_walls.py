@@ -119,7 +119,7 @@ class _AllPolicies(frozenset[str]):
         return frozenset()
 
 
-PIN = OpenIn("in-7", NVR, 30000, 96, 2048, 30)
+PIN = OpenIn("in-7", NVR, 30000, (96,), 2048, 30)
 OUT = OpenOut("out-7", "100.64.255.10", 40000, topology.TUNNEL_IP, 41000, 2048, 30)
 
 
@@ -156,3 +156,28 @@ def test_two_calls_never_share_a_port(keeper: Keeper) -> None:
     assert keeper.answer("ferry", replace(PIN, pin="in-8")) == Refusal("pin_lan_port_taken")
     assert isinstance(keeper.answer("ferry", ClosePin("in-7")), Done)
     assert isinstance(keeper.answer("ferry", replace(PIN, pin="in-8")), Done)
+
+
+def test_of_what_a_recorder_is_asked_for_only_what_it_chose_stays_open(keeper: Keeper) -> None:
+    def loaded() -> str:
+        hand: Any = keeper._kernel._hands["lan"]
+        return str([asked for asked in hand.asked if asked[0] == "load"][-1][1])
+
+    key = f"{topology.NVR_IP} . 30000 . "
+    assert isinstance(keeper.answer("ferry", replace(PIN, payload_types=(96, 98, 100))), Done)
+    assert all(f"add element inet snowgate media {{ {key}{each} limit" in loaded() for each in (96, 98, 100))
+    assert isinstance(keeper.answer("ferry", replace(PIN, payload_types=(98,))), Done)
+    lines = loaded().splitlines()
+    for gone in (96, 100):
+        assert [line.split()[0] for line in lines if f"{key}{gone} " in line] == ["add", "delete"]
+    assert [line.split()[0] for line in lines if f"{key}98 " in line] == ["add", "delete", "add"]
+    assert isinstance(keeper.answer("ferry", RenewPin("in-7", 30)), Done)
+    assert f"{key}98 " in loaded() and f"{key}96 " not in loaded()
+
+
+def test_a_pin_that_is_another_ones_namesake_takes_its_place_in_its_own_namespace(keeper: Keeper) -> None:
+    assert isinstance(keeper.answer("ferry", PIN), Done)
+    assert isinstance(keeper.answer("ferry", replace(OUT, pin="in-7")), Done)
+    asked = {name: hand.asked[-1][1] for name, hand in keeper._kernel._hands.items() if name != "wan"}  # type: ignore[attr-defined]
+    assert "delete element inet snowgate media { 192.168.1.10 . 30000 . 96 }" in asked["lan"]
+    assert "add element inet snowgate media { 100.64.255.10 . 40000 . 41000 limit" in asked["vpn"]

@@ -54,7 +54,7 @@ TUNNEL = "100.64.0.10"
 SINK = PassedSocket(10, ("100.64.0.10", 41000), ("100.64.255.10", 40000))
 SOURCE = PassedSocket(11, ("192.168.1.2", 30000), ("192.168.1.10", 15060))
 ITEM = CatalogItem(NVR, SHARED, "北门", "", "", 0, 1)
-IN = OpenIn("in-7", NVR, 30000, 96, 976, 30)
+IN = OpenIn("in-7", NVR, 30000, (96,), 976, 30)
 OUT = OpenOut("out-7", "100.64.255.10", 40000, TUNNEL, 41000, 2048, 30)
 OPEN = OpenMedia(7, CITY, NVR, SHARED, "live", "")
 
@@ -385,7 +385,7 @@ def test_two_viewers_share_one_pull_and_the_last_one_ends_it() -> None:
     receipt, *rest = join(script)
     assert isinstance(receipt, WriteReceipt)
     assert rest == [
-        AskKeeper(OUT_8), Send(Party.CITY, MediaAnswered(8)), JoinRelay(7, 8, 20, 300001, 98, 1392),
+        AskKeeper(OUT_8), Send(Party.CITY, MediaAnswered(8, 0, "ps", 98)), JoinRelay(7, 8, 20, 300001, 98, 1392),
         Send(Party.SITE, WantKeyFrame(7)),
     ]  # fmt: skip
     first = ending(script.says(Party.CITY, CloseMedia(7, "ended_normally")))

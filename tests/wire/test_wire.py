@@ -16,12 +16,13 @@ import pytest
 from edge.manscdp import messages
 from edge.manscdp.reader import RemoteManscdpError
 from edge.sdp import description
+from edge.sdp.formats import carried, named
 from edge.sip import message as sip
 from edge.sip.errors import RemoteSipError
 
 HERE = Path(__file__).parent
 #: Ratchet.
-MIN_FILES = 43
+MIN_FILES = 47
 
 
 def read_sip(data: bytes) -> dict[str, Any]:
@@ -38,9 +39,14 @@ def read_sip(data: bytes) -> dict[str, Any]:
     }
 
 
+def read_sdp(data: bytes) -> dict[str, Any]:
+    found = description.parse(data)
+    return dataclasses.asdict(found) | {"formats": carried(found), "named": named(found)}
+
+
 READERS: dict[str, Callable[[bytes], dict[str, Any]]] = {
     "sip": read_sip,
-    "sdp": lambda data: dataclasses.asdict(description.parse(data)),
+    "sdp": read_sdp,
     "manscdp": lambda data: dataclasses.asdict(messages.decode(data)),
 }
 FILES = sorted(HERE.glob("*/*.raw"))

@@ -196,7 +196,7 @@ def test_row_24_what_is_g711_below_is_the_same_g711_above() -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"transport": "TCP/RTP/AVP"}, {"transport": "TCP/RTP/AVP", "setup": "active"}, {"payload_types": (98,)}, {"port": 80},
+    {"transport": "TCP/RTP/AVP"}, {"transport": "TCP/RTP/AVP", "setup": "active"}, {"payload_types": (97,)}, {"port": 80},
 ])  # fmt: skip
 def test_d03_an_offer_that_we_cannot_serve_is_refused_488(tmp_path: Path, change: dict[str, Any]) -> None:
     """setup:active would have the city connect into the site."""

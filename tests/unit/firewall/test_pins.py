@@ -15,7 +15,7 @@ CITY, NVR = IPv4Address("100.64.255.10"), IPv4Address("192.168.1.10")
 OWN, FAR = (IPv4Address("100.64.0.10"), 41000), (CITY, 40000)
 OUT = [pin.outward(OWN, FAR, 2048), pin.outward_framed(OWN, FAR, 2048),
        pin.sound_to(NVR, 15062, 30004, 12), pin.inward_framed((NVR,), 30002, 2048)]  # fmt: skip
-IN = [pin.inward((NVR,), 30000, 96, 2048), pin.sound_from(OWN, FAR, 12)]
+IN = [pin.inward((NVR,), 30000, (96,), 2048), pin.sound_from(OWN, FAR, 12)]
 
 
 def lines(script: str, table: str) -> list[str]:

@@ -28,7 +28,7 @@ COUNTED = frozenset(("RemoteDhcpError", "RemoteDnsError", "RemoteRtpError", "Rem
 OTHERS = frozenset(("__init__", "_one", "_number", "_addresses", "_level", "set_first"))
 #: The lab has its own words; so has the verifier of receipts, which stands alone. What is taken out of a stream of
 #: pictures is counted in octets, and nobody is refused for it.
-ELSEWHERE = ("lab", "verify_receipts.py", "inspection.py")
+ELSEWHERE = ("lab", "verify_receipts.py", "inspection.py", "es.py", "units.py")
 CODE = re.compile(r"[a-z][a-z0-9-]*(?:_[a-z0-9-]+)*")
 #: Values of an enumeration that are no refusals; the sets in which the rules note what they drop; and an answer that was
 #: not taken, of which ``edge.faults`` makes what is said.

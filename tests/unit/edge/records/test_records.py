@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.ferry.verify import TABLE, VerifyRefused, verify, wire
-from edge.records.alphabet import Choice, Digits, Label, Numbers, Whole
+from edge.records.alphabet import Choice, Digits, Label, Numbers, Some, Whole
 from edge.records.codec import LocalRecordError, RemoteRecordError, decode, encode
 from edge.records.types import (
     MAX_RECORD_BYTES,
     REGISTRY,
     CatalogItem,
+    MediaSink,
     OpenMedia,
     Party,
     PinOpened,
@@ -30,9 +31,13 @@ def _strategy(alphabet: object) -> st.SearchStrategy[str | int]:
     if isinstance(alphabet, Digits):
         return st.text("0123456789", min_size=alphabet.length, max_size=alphabet.length)
     if isinstance(alphabet, Whole):
-        return st.integers(alphabet.low, alphabet.high)
+        numbers_of = st.integers(alphabet.low, alphabet.high)
+        return st.just(0) | numbers_of if alphabet.none else numbers_of
     if isinstance(alphabet, Choice):
         return st.sampled_from(alphabet.words)
+    if isinstance(alphabet, Some):
+        chosen = st.sets(st.sampled_from(alphabet.words), min_size=1)
+        return chosen.map(lambda some: ",".join(word for word in alphabet.words if word in some))
     if isinstance(alphabet, Numbers):
         numbers = st.lists(st.integers(0, alphabet.high), max_size=alphabet.most)
         return numbers.map(lambda each: ",".join(map(str, each)))
@@ -147,3 +152,20 @@ def test_the_site_side_cannot_ask_for_a_view() -> None:
     with pytest.raises(VerifyRefused) as refused:
         verify(Party.SITE, encode(OpenMedia(7, "2" * 20, "3" * 20, "4" * 20, "live", "")), 0)
     assert refused.value.rule == "verify_wrong_sender"
+
+
+@pytest.mark.parametrize("formats", ["", "h264,ps", "ps,ps", "ps,", "ps,h266", "PS"])
+def test_formats_are_named_once_and_in_their_order(formats: str) -> None:
+    with pytest.raises(LocalRecordError):
+        encode(PinOpened(7, formats))
+    assert decode(encode(PinOpened(7, "ps,h265"))) == PinOpened(7, "ps,h265"), "the control"
+
+
+@pytest.mark.parametrize("number", [1, 8, 95, 128])
+def test_a_payload_type_is_a_dynamic_one_or_none(number: int) -> None:
+    with pytest.raises(LocalRecordError):
+        encode(MediaSink(7, 1, 96, number))
+    good = encode(MediaSink(7, 1, 96, 98))
+    with pytest.raises(VerifyRefused):
+        verify(Party.CITY, good.replace(b"\x00\x0298", len(str(number)).to_bytes(2, "big") + str(number).encode()), 1)
+    assert verify(Party.CITY, good, 1) == MediaSink(7, 1, 96, 98), "the control"
