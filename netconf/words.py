@@ -20,6 +20,7 @@ from netconf.sentences.city_hub import CITY_HUB
 from netconf.sentences.city_layers import CITY_LAYERS
 from netconf.sentences.city_registry import CITY_REGISTRY
 from netconf.sentences.city_signing import CITY_SIGNING
+from netconf.sentences.city_truth import CITY_TRUTH
 from netconf.sentences.crossing import CROSSING
 from netconf.sentences.faults import FAULTS
 from netconf.sentences.form import Words
@@ -65,6 +66,7 @@ TABLE: dict[str, Words] = (
     | CITY_HUB
     | CITY_REGISTRY
     | CITY_SIGNING
+    | CITY_TRUTH
 )
 #: Codes that are made of another: of what a peer is forgiven or not, and of what an item of a list broke.
 FAMILIES = {"strict_": STRICT, "item_": ITEM}

@@ -8,7 +8,7 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Response
 
-from city.api import concentrators, enrol, errors, office, report
+from city.api import concentrators, enrol, errors, metrics, office, report, truth
 from city.api.callers import Callers
 from city.api.enrol import Door
 from city.api.heartbeats import Heartbeats
@@ -48,7 +48,10 @@ def create_app(
     heartbeats.start()
     app.extensions["heartbeats"] = heartbeats
     app.register_blueprint(report.blueprint(report.Desk(store, signer, clock, heartbeats, say)))
-    app.register_blueprint(office.blueprint(office.Office(store, signer, callers, clock, chance, bundle)))
+    desk = office.Office(store, signer, callers, clock, chance, bundle)
+    app.register_blueprint(office.blueprint(desk))
+    app.register_blueprint(truth.blueprint(desk))
+    app.register_blueprint(metrics.blueprint(store, clock))
 
     @app.after_request
     def private(response: Response) -> Response:

@@ -35,7 +35,8 @@ class Callers:
         """Return whose client certificate this request came with: "site:ID" or "concentrator:ID".
 
         Raises:
-            RegistryRefused: ``certificate_missing``, ``certificate_unknown``, ``certificate_revoked``, ``certificate_expired``.
+            RegistryRefused: ``certificate_missing``, ``certificate_unknown``, ``certificate_revoked``,
+                ``certificate_held``, ``certificate_expired``.
         """
         with self.store.read() as session:
             return subject(session, self.clock(), presented())
@@ -89,6 +90,8 @@ def subject(session: Session, now: float, certificate: bytes | None) -> str:
         raise RegistryRefused("certificate_unknown")
     if row.revoked_at is not None:
         raise RegistryRefused("certificate_revoked")
+    if row.held_at is not None:
+        raise RegistryRefused("certificate_held")
     if not row.begins_at <= now < row.ends_at:
         raise RegistryRefused("certificate_expired")
     return row.subject

@@ -20,7 +20,7 @@ from netconf.enrolment import EnrolmentRefused
 _STATUS = {
     "sign_in_needed": 401, "sign_in_wrong": 401, "certificate_missing": 401,
     "not_allowed": 403, "second_person": 403, "person_self": 403, "certificate_unknown": 403,
-    "certificate_revoked": 403, "certificate_expired": 403, "csrf_missing": 403, "outside_scope": 403,
+    "certificate_revoked": 403, "certificate_held": 403, "certificate_expired": 403, "csrf_missing": 403, "outside_scope": 403,
     "site_unknown": 404, "person_unknown": 404, "approval_unknown": 404, "template_unknown": 404,
     "enrol_often": 429, "signer_away": 503, "database_away": 503,
 }  # fmt: skip

@@ -13,13 +13,15 @@ from typing import Protocol
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from city.registry import reports
+from city.registry import health, reports
 from city.registry.reports import Told
 from city.registry.store import Store
 
 #: A second late is nothing against a minute; more often, and a small database has no time for anything else.
 EVERY_SECONDS = 1.0
 MOST = 200_000
+#: How often the server says that it listens: a silence is a site's own only while it does (``city.truth``).
+AWAKE_SECONDS = 10.0
 
 
 class Says(Protocol):
@@ -36,6 +38,7 @@ class Heartbeats:
         self._waiting: dict[str, tuple[Told, float]] = {}
         self._lock = threading.Lock()
         self._ended = threading.Event()
+        self._said_at = -AWAKE_SECONDS
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
@@ -72,6 +75,21 @@ class Heartbeats:
             return 0
         return len(taken)
 
+    def awake(self) -> None:
+        """Say that this server listens, every ten seconds."""
+        now = self._clock()
+        if 0 <= now - self._said_at < AWAKE_SECONDS:
+            return
+        try:
+            with self._store.begin() as session:
+                health.awake(session, now)
+        except SQLAlchemyError:
+            self._say("database_away")
+            return
+        self._said_at = now
+
     def _run(self) -> None:
+        self.awake()
         while not self._ended.wait(EVERY_SECONDS):
             self.flush()
+            self.awake()

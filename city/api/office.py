@@ -19,7 +19,7 @@ from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.store import Store
-from city.registry.tables import Alert, Approval, Audit, Person, Site, Template
+from city.registry.tables import Approval, Audit, Person, Site, Template
 from netconf.enrolment import Bundle, write_bundle
 
 MOST = 200
@@ -347,13 +347,6 @@ def _records(made: APIBlueprint, office: Office) -> None:
             good, broken = audit.verify(session)
         return {"good": good, "broken": broken}
 
-    @made.get("/alerts")
-    def every_alert() -> dict[str, Any]:
-        office.callers.person("look")
-        with office.store.read() as session:
-            wanted = select(Alert).where(Alert.closed_at.is_(None)).order_by(Alert.id.desc()).limit(MOST)
-            return {"alerts": [_alert(row) for row in session.scalars(wanted)]}
-
 
 def waits(site: Site) -> dict[str, Any]:
     """Return a waiting device as a person compares it: the six digits, and what it says of itself."""
@@ -388,11 +381,4 @@ def _line(row: Audit) -> dict[str, Any]:
     return {
         "sequence": row.sequence, "at": row.at, "who": row.who, "what": row.what, "subject": row.subject,
         "detail": json.loads(row.detail), "hash": row.hash,
-    }  # fmt: skip
-
-
-def _alert(row: Alert) -> dict[str, Any]:
-    return {
-        "id": row.id, "code": row.code, "subject": row.subject, "severity": row.severity, "args": json.loads(row.args),
-        "opened_at": row.opened_at,
     }  # fmt: skip

@@ -33,6 +33,9 @@ _DOES = {
     "concentrator prepare": ("city.concentrator.commands", "prepare_word"),
     "concentrator run": ("city.concentrator.commands", "run_word"),
     "restored": ("city.cli.work", "restored"),
+    "alerts": ("city.cli.work", "alerts"),
+    "status": ("city.cli.work", "status"),
+    "schedule": ("city.cli.serving", "schedule"),
 }
 
 
@@ -112,7 +115,12 @@ def _office(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     add.add_argument("--scope", default="", help="the civil code below which he may look and act")
     person.add_parser("list")
     person.add_parser("off").add_argument("name")
-    commands.add_parser("restored", help="say that the database was laid back from a backup: a new epoch begins")
+    back = commands.add_parser("restored", help="say that the database was laid back from a backup: a new epoch begins")
+    back.add_argument("--reason", required=True)
+    commands.add_parser("alerts", help="what a person must know now").add_argument("--after", type=int, default=0)
+    status = commands.add_parser("status", help="how the city is, in numbers, or how one site is")
+    status.add_argument("site", nargs="?", default="")
+    commands.add_parser("schedule", help="do what the registry does by itself: verdicts, alerts, rollouts")
     commands.add_parser("audit", help="the record of who did what").add_argument("does", choices=("verify", "list"))
 
 

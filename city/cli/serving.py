@@ -27,9 +27,10 @@ from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer, SignerAway
 from city.registry.store import Store, open_store
 from city.registry.tables import Meta
+from city.schedule import Schedule, run
 from city.signing import keys
 from city.signing.client import over_socket
-from city.signing.marks import Marks
+from city.signing.marks import Marks, MarksInUse
 from city.signing.process import serve as serve_signing
 from city.signing.service import Service
 
@@ -107,7 +108,10 @@ def sign(args: argparse.Namespace) -> int:
         raise RegistryRefused("city_not_made", folder=folder.path) from None
     except keys.KeysDamaged as wrong:
         raise RegistryRefused("city_keys", file=wrong) from None
-    marks = Marks(folder.marks)
+    try:
+        marks = Marks(folder.marks)
+    except MarksInUse:
+        raise RegistryRefused("sign_marks_in_use") from None
     service = Service(held, marks, time.time, secrets.token_bytes)
     uids = {os.geteuid(), folder.path.stat().st_uid, *(pwd.getpwnam(name).pw_uid for name in args.asker)}
     server = serve_signing(folder.socket, service, uids, log.say)
@@ -115,6 +119,18 @@ def sign(args: argparse.Namespace) -> int:
     with server:
         server.serve_forever(poll_interval=0.2)
     marks.close()
+    return 0
+
+
+@told
+def schedule(args: argparse.Namespace) -> int:
+    """Do what the registry does by itself, while no other process does, until a signal comes."""
+    folder, log, ended = Folder(args.folder), Log("city-schedule"), threading.Event()
+    store = open_store(folder.database(read(folder)))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    run(Schedule(store, over_socket(folder.socket), time.time, log.say), ended)
+    store.close()
     return 0
 
 

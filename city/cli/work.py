@@ -20,14 +20,17 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
+from city.api import truth
 from city.api.office import waits
 from city.cli.settings import Folder, Settings, read
-from city.registry import approvals, audit, claims, enrolment, people, revocation, sites, templates
+from city.registry import alerts as alerts_
+from city.registry import approvals, audit, claims, enrolment, figures, health, people, revocation, sites, templates
+from city.registry import restored as restored_
 from city.registry.people import Right
 from city.registry.refused import RegistryRefused
 from city.registry.signer import SignerAway
 from city.registry.store import StoreUnfit, open_store
-from city.registry.tables import Audit, Meta, Person
+from city.registry.tables import Audit, Person
 from city.signing.client import Client, over_socket
 from netconf import durable, words
 from netconf.enrolment import Bundle, write_bundle
@@ -217,17 +220,37 @@ def audit_(args: argparse.Namespace) -> int:
 
 @told
 def restored(args: argparse.Namespace) -> int:
-    """Begin a new epoch, so that boxes and the signing process take the lower revisions of a database that was laid back.
+    """Take the registry on after its database was laid back from a backup (``city.registry.restored``)."""
+    with desk(args, "concentrator") as (session, person, folder, _):
+        done = restored_.restored(session, signer(folder), person.name, args.reason, time.time())
+    said = finding(
+        "city_restored", epoch=done.epoch, offered=done.offered, revoked=len(done.revoked), unknown=len(done.unknown)
+    )
+    print(*words.report([said], "zh-CN" if args.chinese else "en"), sep="\n")
+    for site, rule in done.refused:
+        print(f"{site}\t{rule}")
+    return 1 if done.refused else 0
 
-    The moment is the epoch's number: the same backup may be laid back twice.
-    """
-    with desk(args, "concentrator") as (session, person, _, _):
-        now = time.time()
-        row = session.get(Meta, "epoch", with_for_update=True) or Meta(name="epoch", value="1")
-        row.value = str(max(int(row.value) + 1, int(now)))
-        session.add(row)
-        audit.write(session, now, person.name, "registry.restored", "registry", epoch=row.value)
-        print(row.value)
+
+@told
+def alerts(args: argparse.Namespace) -> int:
+    """Print the open alerts, one a line."""
+    with desk(args, "look") as (session, person, _, _):
+        for row in truth.listed(session, person, after=args.after):
+            at = datetime.fromtimestamp(row.opened_at).astimezone().isoformat(timespec="seconds")
+            said = alerts_.sentence(row, "zh-CN" if args.chinese else "en")
+            print(f"{row.id}\t{at}\t{row.severity}\t{row.subject}\t{row.grouping or '-'}\t{said} ({row.code})")
+    return 0
+
+
+@told
+def status(args: argparse.Namespace) -> int:
+    """Print how the city is, in numbers, or how one site is."""
+    with desk(args, "look") as (session, person, _, _):
+        if args.site:
+            show(health.said(session, sites.get(session, person, args.site)))
+        else:
+            show(figures.overview(session, time.time(), person.scope))
     return 0
 
 

@@ -249,6 +249,7 @@ class Agent:
             "refused": dict(list(self.core.refused.items())[:64]),
             "refused_count": len(self.core.refused),
             "endpoint_flips": self.watch.flipping(self.core.peers),
+            "alive": self.watch.alive(slots.merged(self.actuals), self.core.peers, self.config.network, time.time()),
             "traffic": self.watch.summary(slots.merged(self.actuals), self.core.peers, time.monotonic(), time.time()),
             "healed": self.counts.healed,
             "device_refused": self.counts.device_refused,

@@ -6,9 +6,11 @@ A box that was cloned with its disk has one key at two places: the peer's endpoi
 
 from __future__ import annotations
 
+import base64
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, ip_network
 from typing import Any
 
 from city.concentrator.entries import SitePeer
@@ -67,6 +69,20 @@ class Watch:
             if len(seen.flips) >= FLIPS and key in by_key
         ]
         return [{"site": site, "flips": -flips, "endpoints": ends} for flips, site, ends in sorted(found)[:MOST_TOLD]]
+
+    def alive(self, actual: Actual, peers: Mapping[str, SitePeer], network: IPv4Network, wall: float) -> str:
+        """Return who was heard lately, a bit for each address of ``network`` from its first on (base64)."""
+        by_key = {peer.public_key: peer for peer in peers.values()}
+        bits = bytearray()
+        for key, seen in actual.peers.items():
+            if key not in by_key or not seen.handshake or wall - seen.handshake > SILENT_SECONDS:
+                continue
+            for allowed in map(ip_network, by_key[key].allowed):
+                at = int(allowed.network_address) - int(network.network_address)
+                if allowed.version == 4 and 0 <= at < network.num_addresses:
+                    bits.extend(bytes(max(0, (at >> 3) + 1 - len(bits))))
+                    bits[at >> 3] |= 1 << (at & 7)
+        return base64.b64encode(bits).decode("ascii")
 
     def summary(self, actual: Actual, peers: Mapping[str, SitePeer], now: float, wall: float) -> dict[str, Any]:
         """Return how the peers are, bounded: counts, rates since the last summary, and the outliers by name."""

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from city.registry import addresses, audit, feeds, layers, peers
+from city.registry import addresses, audit, feeds, layers, peers, troubles
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.tables import Certificate, Concentrator, Meta, Peer, Site, SpentKey
@@ -220,6 +220,8 @@ def heard(session: Session, concentrator: str, told: dict[str, Any], now: float)
         or type(told.get("revision")) is not int
     ):
         raise RegistryRefused("concentrator_report", concentrator=concentrator)
+    troubles.clones(session, now, hub.id, told)
+    troubles.healed(session, now, hub.id, json.loads(hub.report), told)
     hub.report, hub.seen_at, hub.revision = text, now, told["revision"]
     if hub.next_public_key == "":
         fresh = [key for key, _, _ in slots if key != hub.public_key]

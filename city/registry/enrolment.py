@@ -140,6 +140,9 @@ def renew(session: Session, signer: Signer, now: float, site: Site, csr: str) ->
         .order_by(Certificate.ends_at.desc())
         .limit(1)
     ).first()
+    if newest is not None and newest.held_at is not None:
+        # Nobody knows which of two boxes this is; neither gets another until a person has looked.
+        return None
     if newest is not None and newest.ends_at - now > RENEW_BEFORE_SECONDS:
         return newest.pem
     return _certify(session, signer, site, csr, now)
@@ -173,6 +176,8 @@ def _again(session: Session, signer: Signer, now: float, site: Site, request: En
         _note(session, now, site, request)
         return Answer(200, {"state": "pending"})
     certificate = renew(session, signer, now, site, request.csr)
+    if certificate is None:
+        return _refused(403, "certificate_held")
     taken = _rekey(session, signer, now, site, request)
     if taken is not None:
         alerts.raise_(session, now, "key_known", f"site:{site.id}", "error", site=site.id, other=taken)

@@ -30,8 +30,8 @@ Right = Literal[
 RIGHTS: dict[str, frozenset[Right]] = {
     "viewer": frozenset(("look",)),
     "operator": frozenset(("look", "site", "claim", "enrol", "rollout")),
-    "system": frozenset(("look", "concentrator", "template", "rotate", "hook")),
-    "security": frozenset(("look", "enrol", "person", "approve", "revoke")),
+    "system": frozenset(("look", "concentrator", "template", "rotate")),
+    "security": frozenset(("look", "enrol", "person", "approve", "revoke", "hook")),
     "audit": frozenset(("look", "audit")),
 }
 #: After so many wrong passwords in a row nobody may try this name for a while: fifteen minutes cost a person one break,

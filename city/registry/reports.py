@@ -12,16 +12,22 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, case, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from city.registry import layers, rotation
+from city.registry import alerts, layers, rotation
 from city.registry.signer import Signer
 from city.registry.tables import Health, Layer, ReceiptHead, Site
+from city.truth import verdict
 
 MAX_TUNNELS, MAX_FINDINGS, MAX_TEXT, MAX_CSR_CHARACTERS = 4, 64, 64, 4096
 MAX_KEPT_BYTES = 1 << 14
+#: A site whose reports stay the same is looked at this often all the same.
+LOOK_SECONDS = 3600.0
+#: Of the heads of a site's receipts one is kept for so long, besides the newest: a chain that was cut shows at once by the
+#: newest, and the others say when.
+HEAD_SECONDS = 600.0
 _MAX_NUMBER = (1 << 53) - 1
 
 
@@ -30,6 +36,7 @@ class Told:
     """A report, read within bounds. ``applied`` and ``tried`` are marks (epoch, revision); ages in seconds.
 
     ``registered``: whether the platform knows the box; None when it does not say. ``media``: views with pictures now.
+    ``errors``: those of its findings that the box itself calls errors.
     """
 
     site: str
@@ -44,6 +51,7 @@ class Told:
     registered: bool | None
     media: int
     findings: tuple[str, ...]
+    errors: tuple[str, ...]
     receipts: tuple[int, str] | None
     csr: str
     next_keys: dict[str, str]
@@ -74,6 +82,7 @@ def read(report: Mapping[str, Any]) -> Told:
         registered=registered if isinstance(registered, bool) else None,
         media=_media(_table(_table(programs.get("ferry")).get("views"))),
         findings=_codes(report.get("findings"), report.get("faults")),
+        errors=_errors(report.get("faults")),
         receipts=_head(_table(report.get("receipts"))),
         csr=_lines(report.get("csr"), MAX_CSR_CHARACTERS),
         next_keys={str(name)[:15]: _text(key, 44) for name, key in list(keys.items())[:MAX_TUNNELS]},
@@ -100,7 +109,7 @@ def answer(session: Session, signer: Signer, site: Site, told: Told, now: float)
 
 def news(session: Session, site: Site, told: Told) -> bool:
     """Return whether the report says something that ``settle`` must do. Reads one or two rows."""
-    if told.next_keys or (told.receipts is not None and _head_is_new(session, site.id, told.receipts)):
+    if told.next_keys or (told.receipts is not None and _head_moved(session, site.id, told.receipts) is not None):
         return True
     mark = (layers.epoch(session), site.offered)
     row = session.get(Layer, (site.id, *mark))
@@ -114,24 +123,38 @@ def settle(session: Session, signer: Signer, site: Site, told: Told, now: float)
     outcome = _outcome(told, mark) if row is not None and row.state == "offered" else None
     if outcome == "applied":
         layers.applied(session, site.id, mark)
+        alerts.close(session, now, "layer_reverted", f"site:{site.id}")
     elif outcome == "reverted":
         layers.reverted(session, site.id, mark)
+        alerts.raise_(
+            session, now, "layer_reverted", f"site:{site.id}", "warning",
+            site=site.id, revision=site.offered, why=told.why_undone,
+        )  # fmt: skip
     used = told.applied[1] if told.applied[0] == mark[0] else 0
     rotation.settle(session, signer, site, used, outcome == "reverted", now)
     if told.next_keys:
         rotation.heard(session, signer, site, dict(told.next_keys), now)
-    if told.receipts is not None and _head_is_new(session, site.id, told.receipts):
-        session.add(ReceiptHead(site=site.id, sequence=told.receipts[0], hash=told.receipts[1], at=now))
+    if told.receipts is not None:
+        _settle_head(session, site.id, told.receipts, now)
     return outcome
 
 
 def keep(session: Session, reports: Iterable[tuple[Told, float]]) -> None:
     """Keep the newest health of many sites in one statement; ``reports``: each with the moment it came."""
-    rows = [_row(told, at) for told, at in {told.site: (told, at) for told, at in reports}.values()]
+    newest = {told.site: (told, at) for told, at in reports}
+    # In one order, so that two processes that keep the same sites never wait for each other.
+    rows = [_row(*newest[site]) for site in sorted(newest)]
     insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(Health)
+    # While a good site says the same, only its silence is waited for; all else is looked at by the next turn.
+    quiet = and_(
+        Health.verdict == verdict.Verdict.GOOD, Health.leaning == "", Health.said == insert.excluded.said,
+        Health.judged_at > insert.excluded.seen_at - LOOK_SECONDS,
+    )  # fmt: skip
+    silence = insert.excluded.seen_at + verdict.SILENT_SECONDS + 1.0
     for alike in ([row for row in rows if "media_at" in row], [row for row in rows if "media_at" not in row]):
         if alike:
             new = {name: insert.excluded[name] for name in alike[0] if name != "site"}
+            new["due_at"] = case((quiet, silence), else_=insert.excluded.seen_at)
             session.execute(insert.on_conflict_do_update(index_elements=["site"], set_=new), alike)
 
 
@@ -140,9 +163,18 @@ def _row(told: Told, at: float) -> dict[str, Any]:
         "site": told.site, "seen_at": at, "epoch": told.applied[0], "revision": told.applied[1],
         "registered": told.registered, "handshakes": json.dumps(told.handshakes, separators=(",", ":")),
         "findings": json.dumps(told.findings), "report": told.kept, "version": told.version,
+        "said": _said(told), "due_at": at,
     }  # fmt: skip
     # A site that shows nothing to anybody keeps the last moment at which it did.
     return row | {"media_at": at} if told.media else row
+
+
+def _said(told: Told) -> str:
+    """What of a report a verdict rests on, but for its age."""
+    gone = verdict.dead(told.handshakes, ())
+    return json.dumps(
+        [sorted(told.handshakes), gone, told.registered, told.errors, told.applied], separators=(",", ":")
+    )
 
 
 def _outcome(told: Told, mark: tuple[int, int]) -> str | None:
@@ -157,11 +189,37 @@ def _refuses(told: Told, mark: tuple[int, int]) -> bool:
     return told.refused is not None and told.refused[0] == mark
 
 
-def _head_is_new(session: Session, site: str, head: tuple[int, str]) -> bool:
-    last = session.scalar(
-        select(ReceiptHead).where(ReceiptHead.site == site).order_by(ReceiptHead.sequence.desc()).limit(1)
-    )
-    return last is None or last.sequence < head[0]
+def _settle_head(session: Session, site: str, head: tuple[int, str], now: float) -> None:
+    """Keep a head that goes on; one that went back is told to a person and kept not: what it denies stays."""
+    moved = _head_moved(session, site, head)
+    if moved == "on":
+        last = _last_head(session, site)
+        if last is not None and now - last.at < HEAD_SECONDS:
+            session.delete(last)
+            session.flush()
+        at = last.at if last is not None and now - last.at < HEAD_SECONDS else now
+        session.add(ReceiptHead(site=site, sequence=head[0], hash=head[1], at=at))
+    elif moved == "back":
+        alerts.raise_(session, now, "receipts_went_back", f"site:{site}", "error", site=site, sequence=head[0])
+
+
+def _head_moved(session: Session, site: str, head: tuple[int, str]) -> str | None:
+    """Return "on" of a head that is further than all before, "back" of one that denies an earlier one, else None.
+
+    "back" is told once: while its alert is open and says this number, the same is no news.
+    """
+    last = _last_head(session, site)
+    if last is None or last.sequence < head[0]:
+        return "on"
+    if last.sequence == head[0] and last.hash == head[1]:
+        return None
+    told = alerts.opened(session, "receipts_went_back", f"site:{site}")
+    return None if told is not None and json.loads(told.args).get("sequence") == head[0] else "back"
+
+
+def _last_head(session: Session, site: str) -> ReceiptHead | None:
+    newest = select(ReceiptHead).where(ReceiptHead.site == site).order_by(ReceiptHead.sequence.desc()).limit(1)
+    return session.scalars(newest).first()
 
 
 def _table(value: Any) -> dict[str, Any]:
@@ -202,6 +260,11 @@ def _codes(*told: Any) -> tuple[str, ...]:
     """Codes alone: [code, ...] lists, as the keeper's findings and the causes of faults come."""
     found = [_text(one[0], MAX_TEXT) for part in told for one in _list(part) if isinstance(one, list) and one]
     return tuple(dict.fromkeys(code for code in found if code))[:MAX_FINDINGS]
+
+
+def _errors(faults: Any) -> tuple[str, ...]:
+    """The codes of [code, severity, …] that are errors."""
+    return _codes([one for one in _list(faults) if isinstance(one, list) and one[1:2] == ["error"]])
 
 
 def _head(value: dict[str, Any]) -> tuple[int, str] | None:

@@ -58,6 +58,9 @@ class Signer(Protocol):
     def highest(self, site: str) -> tuple[int, int]:
         """Return the newest (epoch, revision) that was ever signed for a site; (0, 0) of none."""
 
+    def standing(self, after: str = "") -> tuple[int, tuple[str, ...]]:
+        """Return the highest epoch that was ever signed, and up to a thousand revoked sites after ``after``, in order."""
+
     def sign_answer(self, payload: Mapping[str, Any]) -> str:
         """``site, device, nonce``."""
 

@@ -6,7 +6,7 @@ device have one owner, and an address that was given is never given again.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint
+from sqlalchemy import BigInteger, Boolean, Float, ForeignKey, Index, Integer, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 _SITE = String(20)
@@ -118,7 +118,10 @@ class Claim(Table):
 
 
 class Certificate(Table):
-    """A certificate that the signing process made, for a site's device or a concentrator ("site:ID", "concentrator:ID")."""
+    """A certificate that the signing process made, for a site's device or a concentrator ("site:ID", "concentrator:ID").
+
+    ``held_at``: it is refused until a person has looked (its site was heard at two places at once).
+    """
 
     __tablename__ = "certificate"
     serial: Mapped[str] = mapped_column(String(40), primary_key=True)
@@ -127,6 +130,7 @@ class Certificate(Table):
     begins_at: Mapped[float] = mapped_column(Float)
     ends_at: Mapped[float] = mapped_column(Float)
     revoked_at: Mapped[float | None] = mapped_column(Float)
+    held_at: Mapped[float | None] = mapped_column(Float)
 
 
 class Address(Table):
@@ -212,9 +216,14 @@ class Layer(Table):
 
 
 class Health(Table):
-    """The newest report of a site, and what was made of it (``verdict``: good, degraded, dark, unknown)."""
+    """The newest report of a site, and what was made of it (``verdict``: good, degraded, dark, unknown).
+
+    ``said`` is what the report says that a verdict rests on; while it stays the same and all is well nobody looks.
+    ``due_at``: when somebody must. ``reasons`` (codes with facts), ``leaning`` and ``leaning_at`` are the verdict's.
+    """
 
     __tablename__ = "health"
+    __table_args__ = (Index("health_due", "due_at"), Index("health_by_verdict", "verdict"))
     site: Mapped[str] = mapped_column(ForeignKey("site.id"), primary_key=True)
     seen_at: Mapped[float] = mapped_column(Float)
     verdict: Mapped[str] = mapped_column(String(16), default="unknown")
@@ -227,12 +236,19 @@ class Health(Table):
     findings: Mapped[str] = mapped_column(Text, default="[]")
     report: Mapped[str] = mapped_column(Text, default="{}")
     version: Mapped[str] = mapped_column(_NAME, default="")
+    said: Mapped[str] = mapped_column(Text, default="")
+    reasons: Mapped[str] = mapped_column(Text, default="[]")
+    leaning: Mapped[str] = mapped_column(String(16), default="")
+    leaning_at: Mapped[float] = mapped_column(Float, default=0.0)
+    judged_at: Mapped[float] = mapped_column(Float, default=0.0)
+    due_at: Mapped[float] = mapped_column(Float, default=0.0)
 
 
 class ReceiptHead(Table):
     """How far a site's chain of receipts had come when it said so; a later head that is lower is a finding."""
 
     __tablename__ = "receipt_head"
+    __table_args__ = (Index("receipt_head_by_at", "at"),)
     site: Mapped[str] = mapped_column(ForeignKey("site.id"), primary_key=True)
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     hash: Mapped[str] = mapped_column(_HASH)
@@ -281,10 +297,20 @@ class RolloutStep(Table):
 
 
 class Alert(Table):
-    """Something that a person must know. ``grouping``: alerts of one cause are one line ("carrier:NAME", "concentrator:ID")."""
+    """Something that a person must know. ``grouping``: alerts of one cause are one line ("carrier:NAME", "concentrator:ID").
+
+    ``told_at``: when it was put in the hooks' queue (``Telling``), ``over_told_at`` when its end was.
+    """
 
     __tablename__ = "alert"
-    __table_args__ = (Index("alert_open", "closed_at"),)
+    __table_args__ = (
+        Index("alert_open", "code", "subject", unique=True, sqlite_where=text("closed_at IS NULL"),
+              postgresql_where=text("closed_at IS NULL")),
+        Index("alert_untold", "id", sqlite_where=text("told_at IS NULL AND closed_at IS NULL"),
+              postgresql_where=text("told_at IS NULL AND closed_at IS NULL")),
+        Index("alert_over", "closed_at"),
+        Index("alert_by_group", "grouping"),
+    )  # fmt: skip
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     code: Mapped[str] = mapped_column(_NAME)
     subject: Mapped[str] = mapped_column(String(96))
@@ -294,6 +320,7 @@ class Alert(Table):
     opened_at: Mapped[float] = mapped_column(Float)
     closed_at: Mapped[float | None] = mapped_column(Float)
     told_at: Mapped[float | None] = mapped_column(Float)
+    over_told_at: Mapped[float | None] = mapped_column(Float)
 
 
 class Person(Table):
@@ -359,10 +386,38 @@ class Audit(Table):
 
 
 class Hook(Table):
-    """Where alerts go: ``kind`` webhook or syslog, ``target`` an address of it."""
+    """Where alerts go: ``kind`` webhook (an https address) or syslog (udp:, tcp:, unix:); ``least``: the lowest severity.
+
+    ``secret`` signs what a webhook is sent; ``ca`` (PEM) is whom its certificate must come from, "": whom this machine
+    trusts. ``inside``: it may have an address of a private network.
+    """
 
     __tablename__ = "hook"
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     kind: Mapped[str] = mapped_column(String(16))
     target: Mapped[str] = mapped_column(String(256))
     least: Mapped[str] = mapped_column(String(16), default="warning")
+    secret: Mapped[str] = mapped_column(_HASH, default="")
+    ca: Mapped[str] = mapped_column(Text, default="")
+    inside: Mapped[bool] = mapped_column(Boolean, default=False)
+    language: Mapped[str] = mapped_column(String(8), default="zh-CN")
+
+
+class Telling(Table):
+    """One alert's opening or end (``what``: open, over) on its way to one hook; ``done_at`` also when it was given up."""
+
+    __tablename__ = "telling"
+    __table_args__ = (
+        Index(
+            "telling_waits", "next_at", sqlite_where=text("done_at IS NULL"), postgresql_where=text("done_at IS NULL")
+        ),
+        Index("telling_done", "done_at"),
+    )
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    alert: Mapped[int] = mapped_column(ForeignKey("alert.id"))
+    hook: Mapped[int] = mapped_column(ForeignKey("hook.id"))
+    what: Mapped[str] = mapped_column(String(8))
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    next_at: Mapped[float] = mapped_column(Float)
+    done_at: Mapped[float | None] = mapped_column(Float)
+    why: Mapped[str] = mapped_column(_NAME, default="")

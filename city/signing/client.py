@@ -42,6 +42,10 @@ class Client:
         epoch, revision = self._ask("highest", site=site)
         return int(epoch), int(revision)
 
+    def standing(self, after: str = "") -> tuple[int, tuple[str, ...]]:
+        told = self._ask("standing", after=after)
+        return int(told["epoch"]), tuple(str(site) for site in told["revoked"])
+
     def sign_answer(self, payload: Mapping[str, Any]) -> str:
         return str(self._ask("answer", payload=dict(payload)))
 

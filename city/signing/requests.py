@@ -125,6 +125,13 @@ class Certify(_Part):
     )
 
 
+class Standing(_Part):
+    """How high the epoch is, and up to a thousand revoked sites after one."""
+
+    ask: Literal["standing"]
+    after: Annotated[str, StringConstraints(pattern=r"^([0-9]{20})?\z")] = ""
+
+
 class Seal(_Part):
     ask: Literal["seal"]
     site: Code
@@ -134,7 +141,7 @@ class Seal(_Part):
 
 
 Request = Annotated[
-    WhoAreYou | SignLayer | Highest | SignAnswer | SignRevocation | SignPeers | Certify | Seal,
+    WhoAreYou | SignLayer | Highest | SignAnswer | SignRevocation | SignPeers | Certify | Standing | Seal,
     Field(discriminator="ask"),
 ]
 REQUEST: TypeAdapter[Request] = TypeAdapter(Request)

@@ -28,6 +28,10 @@ _SOMEBODY: Mapping[str, Any] = {
 }
 
 
+#: Revoked sites in one answer; and how far an epoch may jump: a registry that was taken over shall not use them all up.
+MOST_REVOKED, MOST_EPOCHS = 1000, 1000
+
+
 class _Refused(ValueError):
     def __init__(self, rule: str, **args: object) -> None:
         super().__init__(rule)
@@ -62,10 +66,15 @@ class Service:
                 return self._layer(request.payload)
             case requests.Highest():
                 return list(self._marks.highest(request.site))
+            case requests.Standing():
+                return {"epoch": self._marks.epoch(), "revoked": self._marks.revoked(request.after, MOST_REVOKED)}
             case requests.SignAnswer():
+                self._alive(request.payload.site)
                 return self._sign("answer", request.payload.model_dump())
             case requests.SignRevocation():
-                return self._sign("revocation", request.payload.model_dump())
+                text = self._sign("revocation", request.payload.model_dump())
+                self._marks.revoke(request.payload.site, request.payload.at)
+                return text
             case requests.SignPeers():
                 return self._peers(request.payload)
             case requests.Certify():
@@ -79,11 +88,27 @@ class Service:
             raise _Refused("sign_long")
         return text
 
+    def _alive(self, site: str) -> None:
+        if self._marks.is_revoked(site):
+            raise _Refused("sign_revoked", site=site)
+
+    def _epoch(self, epoch: int) -> None:
+        """Of two registries only the one whose epoch is the highest has anything signed."""
+        highest = self._marks.epoch()
+        if epoch < highest:
+            raise _Refused("sign_epoch_old", epoch=epoch, highest=highest)
+        if epoch > highest + MOST_EPOCHS:
+            raise _Refused("sign_epoch_far", epoch=epoch, highest=highest)
+        self._marks.rise_epoch(epoch)
+
     def _layer(self, asked: requests.LayerPayload) -> str:
+        self._alive(asked.site)
         for found in judged(asked.site, asked.layer):
             raise _Refused("sign_layer_unfit", place=found.path, what=found.code)
         payload = asked.model_dump(exclude={"sealed"} if not asked.sealed else set())
         text = self._sign("layer", payload)
+        if (asked.epoch, asked.revision) > self._marks.highest(asked.site):
+            self._epoch(asked.epoch)
         # What is kept before it is told may be a number that no box sees; the other way round were two layers of one.
         if not self._marks.rise(asked.site, asked.epoch, asked.revision):
             epoch, revision = self._marks.highest(asked.site)
@@ -96,6 +121,7 @@ class Service:
         for peer in asked.peers:
             if peer.gone:
                 continue
+            self._alive(peer.site)
             if peer.public_key is None:
                 raise _Refused("sign_fields", place="peers/public_key", what="missing")
             if not peer.allowed or any(network.prefixlen != 32 for network in peer.allowed):
@@ -104,11 +130,13 @@ class Service:
                 # One site may have two keys for one address while its key is being changed, never two sites.
                 if owned.setdefault(thing, peer.site) != peer.site:
                     raise _Refused("sign_peer_twice", site=peer.site, other=owned[thing])
+        self._epoch(asked.epoch)
         payload = asked.model_dump(mode="json", exclude={"peers"}, exclude_unset=True)
         payload["peers"] = [peer.model_dump(mode="json", exclude_unset=True) for peer in asked.peers]
         return self._sign("peers", payload, envelope.MAX_PEERS_BYTES)
 
     def _certify(self, asked: requests.Certify) -> str:
+        self._alive(asked.subject.removeprefix("site:"))
         try:
             number = int.from_bytes(self._chance(16), "big") >> 1 | 1
             return certificates.certify(self._keys, asked, self._clock(), number)

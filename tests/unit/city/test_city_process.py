@@ -162,9 +162,45 @@ def test_a_box_comes_by_its_bundle_over_tls_and_is_let_in(furnished: City, bundl
 
 
 def test_a_database_that_was_laid_back_begins_a_new_epoch_each_time(city: City) -> None:
-    first, second = (int(city.command("restored", who="system")) for _ in range(2))
-    assert time.time() - 600 < first < second
-    assert "not_allowed" in city.command("restored", who="audit", fails=True)
+    told = [city.command("restored", "--reason", "the disk died", who="system") for _ in range(2)]
+    assert ["Epoch 2:" in told[0], "Epoch 3:" in told[1]] == [True, True], told
+    assert "not_allowed" in city.command("restored", "--reason", "x", who="audit", fails=True)
+
+
+def scheduled(folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "edge.cli", "city", "--folder", str(folder), "schedule"]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def first_code(process: subprocess.Popen[str]) -> str:
+    """The first line of its log; one that writes none is ended by pytest's own time."""
+    assert process.stderr is not None
+    return str(json.loads(process.stderr.readline())["code"])
+
+
+def test_one_schedule_leads_and_the_next_takes_over_when_it_is_killed(city: City) -> None:
+    first = scheduled(city.folder)
+    second = None
+    try:
+        assert first_code(first) == "schedule_leads"
+        second = scheduled(city.folder)
+        assert first_code(second) == "schedule_waits"
+        first.kill()
+        first.wait(10)
+        assert first_code(second) == "schedule_leads"
+        second.terminate()
+        assert second.wait(60) == 0
+    finally:
+        for process in (first, second):
+            if process is not None:
+                process.kill()
+                process.communicate()
+
+
+def test_how_the_city_is_on_the_command_line(city: City) -> None:
+    assert json.loads(city.command("status", who="system"))["deaf_since"] is None, "the server says that it listens"
+    assert city.command("alerts", who="system") == ""
+    assert "site_unknown" in city.command("status", "34020000002000009999", who="system", fails=True)
 
 
 def test_c02_the_server_speaks_tls_1_3_and_with_its_own_name_alone(city: City) -> None:

@@ -34,6 +34,7 @@ def upgrade() -> None:
     _rollout_step()
     _session()
     _peer()
+    _telling()
 
 
 def _alert() -> None:
@@ -48,9 +49,14 @@ def _alert() -> None:
         sa.Column("opened_at", sa.Float(), nullable=False),
         sa.Column("closed_at", sa.Float(), nullable=True),
         sa.Column("told_at", sa.Float(), nullable=True),
+        sa.Column("over_told_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("alert_open", "alert", ["closed_at"], unique=False)
+    open_, untold = sa.text("closed_at IS NULL"), sa.text("told_at IS NULL AND closed_at IS NULL")
+    op.create_index("alert_open", "alert", ["code", "subject"], unique=True, sqlite_where=open_, postgresql_where=open_)
+    op.create_index("alert_untold", "alert", ["id"], sqlite_where=untold, postgresql_where=untold)
+    op.create_index("alert_over", "alert", ["closed_at"])
+    op.create_index("alert_by_group", "alert", ["grouping"])
 
 
 def _approval() -> None:
@@ -95,6 +101,7 @@ def _certificate() -> None:
         sa.Column("begins_at", sa.Float(), nullable=False),
         sa.Column("ends_at", sa.Float(), nullable=False),
         sa.Column("revoked_at", sa.Float(), nullable=True),
+        sa.Column("held_at", sa.Float(), nullable=True),
         sa.PrimaryKeyConstraint("serial"),
     )
     op.create_index(op.f("ix_certificate_subject"), "certificate", ["subject"], unique=False)
@@ -153,6 +160,10 @@ def _hook() -> None:
         sa.Column("kind", sa.String(length=16), nullable=False),
         sa.Column("target", sa.String(length=256), nullable=False),
         sa.Column("least", sa.String(length=16), nullable=False),
+        sa.Column("secret", sa.String(length=64), nullable=False),
+        sa.Column("ca", sa.Text(), nullable=False),
+        sa.Column("inside", sa.Boolean(), nullable=False),
+        sa.Column("language", sa.String(length=8), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
 
@@ -306,12 +317,20 @@ def _health() -> None:
         sa.Column("findings", sa.Text(), nullable=False),
         sa.Column("report", sa.Text(), nullable=False),
         sa.Column("version", sa.String(length=64), nullable=False),
+        sa.Column("said", sa.Text(), nullable=False),
+        sa.Column("reasons", sa.Text(), nullable=False),
+        sa.Column("leaning", sa.String(length=16), nullable=False),
+        sa.Column("leaning_at", sa.Float(), nullable=False),
+        sa.Column("judged_at", sa.Float(), nullable=False),
+        sa.Column("due_at", sa.Float(), nullable=False),
         sa.ForeignKeyConstraint(
             ["site"],
             ["site.id"],
         ),
         sa.PrimaryKeyConstraint("site"),
     )
+    op.create_index("health_due", "health", ["due_at"])
+    op.create_index("health_by_verdict", "health", ["verdict"])
 
 
 def _layer() -> None:
@@ -349,6 +368,7 @@ def _receipt_head() -> None:
         ),
         sa.PrimaryKeyConstraint("site", "sequence"),
     )
+    op.create_index("receipt_head_by_at", "receipt_head", ["at"])
 
 
 def _rollout_site() -> None:
@@ -439,3 +459,23 @@ def _peer() -> None:
         sa.UniqueConstraint("public_key"),
     )
     op.create_index("peer_by_concentrator", "peer", ["concentrator", "state"], unique=False)
+
+
+def _telling() -> None:
+    op.create_table(
+        "telling",
+        sa.Column("id", sa.Integer(), autoincrement=True, nullable=False),
+        sa.Column("alert", sa.Integer(), nullable=False),
+        sa.Column("hook", sa.Integer(), nullable=False),
+        sa.Column("what", sa.String(length=8), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("next_at", sa.Float(), nullable=False),
+        sa.Column("done_at", sa.Float(), nullable=True),
+        sa.Column("why", sa.String(length=64), nullable=False),
+        sa.ForeignKeyConstraint(["alert"], ["alert.id"]),
+        sa.ForeignKeyConstraint(["hook"], ["hook.id"]),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    waits = sa.text("done_at IS NULL")
+    op.create_index("telling_waits", "telling", ["next_at"], sqlite_where=waits, postgresql_where=waits)
+    op.create_index("telling_done", "telling", ["done_at"])

@@ -1,0 +1,84 @@
+"""After the database was restored from a backup: its epoch is raised, and what was revoked since is revoked again.
+
+The boxes and the concentrators know higher revisions than the registry now does; with a higher epoch they take its lower
+ones. What was revoked meanwhile the backup does not know, but the signing process does. Until this was done it signs
+nothing for those sites. A second registry that still runs (the one that was thought lost) has the lower epoch from here
+on, and has nothing signed any more.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from city.registry import audit, layers, revocation
+from city.registry.layers import Why
+from city.registry.refused import RegistryRefused
+from city.registry.signer import Signer
+from city.registry.tables import Health, Meta, Site
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What was done: the new epoch, the sites that were revoked again, those that are gone from the registry, how many
+    layers were signed anew, and the sites whose layer could not be, with the rule."""
+
+    epoch: int
+    revoked: tuple[str, ...]
+    unknown: tuple[str, ...]
+    offered: int
+    refused: tuple[tuple[str, str], ...]
+
+
+def restored(session: Session, signer: Signer, who: str, reason: str, now: float) -> Restored:
+    """Take the registry on after a restore, in one transaction.
+
+    Raises:
+        RegistryRefused: ``reason_missing``.
+        SignerAway: nothing was done.
+    """
+    if not reason.strip():
+        raise RegistryRefused("reason_missing")
+    highest, gone = _standing(signer)
+    epoch = max(highest, layers.epoch(session)) + 1
+    session.merge(Meta(name="epoch", value=str(epoch)))
+    session.flush()
+    again, unknown = _revoke_again(session, signer, gone, who, now)
+    session.execute(update(Site).where(Site.state == "active").values(offered=0))
+    session.expire_all()
+    offered, refused = 0, []
+    for site in session.scalars(select(Site).where(Site.state == "active").order_by(Site.id)).all():
+        try:
+            layers.offer(session, signer, site, now, Why(who, reason))
+            offered += 1
+        except RegistryRefused as wrong:
+            refused.append((site.id, wrong.rule))
+    # What was said of the sites before the backup is no word on how they are now.
+    session.execute(update(Health).values(due_at=now))
+    audit.write(session, now, who, "registry.restored", "registry", epoch=epoch, reason=reason, revoked=len(again))
+    return Restored(epoch, tuple(again), tuple(unknown), offered, tuple(refused))
+
+
+def _standing(signer: Signer) -> tuple[int, list[str]]:
+    highest, part = signer.standing()
+    gone = list(part)
+    while part:
+        _, part = signer.standing(gone[-1])
+        gone.extend(part)
+    return highest, gone
+
+
+def _revoke_again(
+    session: Session, signer: Signer, gone: list[str], who: str, now: float
+) -> tuple[list[str], list[str]]:
+    again, unknown = [], []
+    for number in gone:
+        site = session.get(Site, number)
+        if site is None:
+            unknown.append(number)
+        elif site.state != "revoked":
+            revocation.revoke(session, signer, site, who, "revoked before the backup was restored", now)
+            again.append(number)
+    return again, unknown
