@@ -41,6 +41,13 @@ TAKEN = [
     ("lan", "the owner's page", "A31"), ("lan", "sound of open talks", "A07"), ("vpn", "media of open views", "A13"),
     ("vpn", "SIP of 34020000002000000001", "A10"), ("vpn", "sound of open talks", "A15"), ("wan", "WireGuard wg-a", "A20"),
     ("vpn", "reports to the city's control", "A16"), ("vpn", "media of open views, by TCP", "A14"),
+    ("lan", "reports about open views", "A09"), ("lan", "reports to 34020000001180000001", "A09"),
+    ("vpn", "reports about open views", "A19"),
+]  # fmt: skip
+#: What of a rule's match is taken away, and the case that must notice.
+LOOSENED = [
+    ("vpn", " @th,72,8 != 192-223", "R07"), ("vpn", " @th,72,8 { 200, 201 }", "R07"), ("vpn", " udp length <= 264", "R07"),
+    ("lan", " @th,72,8 201", "R07"), ("lan", " udp length <= 108", "R07"),
 ]  # fmt: skip
 #: The same upon the wires, which only a packet socket meets alone: room, device, rule that is opened, case.
 WIRES = [
@@ -170,6 +177,14 @@ def test_pins_hold_upon_the_wire_of_each_tunnel() -> None:
     )
     words = {o.case.words for o in proven(rules, SPOKEN) if not o.green and o.case.way == "frame"}
     assert {f"media to another host of the city by {name}, as a frame" for name in ("wg-a", "wg-b")} <= words
+
+
+@pytest.mark.parametrize(("room", "match", "case"), LOOSENED)
+def test_a_rule_that_asks_less_turns_it_red(room: Room, match: str, case: str) -> None:
+    rules = texts()
+    rules[room] = rules[room].replace(match, "")
+    assert rules != texts()
+    assert case in red(proven(rules))
 
 
 def test_rules_that_are_none_are_no_proof(tmp_path: Path) -> None:
