@@ -245,7 +245,7 @@ def _reports_out(report: Packet, foreign: tuple[int, ...]) -> list[Row]:
     rows = [
         ("A09", "a report of ours", report, True),
         ("R07", "a report that is longer than any", replace(report, payload=report.payload + bytes(80)), False),
-        ("R07", "a report from another port", replace(report, sport=4000), False),
+        ("R07", "a report of no view", replace(report, sport=report.sport + 2), False),
     ]
     for words, kind, more in (*_OTHER_RTCP, *others):
         rows.append(("R07", f"{words} of ours", replace(report, payload=rtcp(kind, 1, more)), False))
@@ -397,6 +397,8 @@ def _vpn_doors(site: Site) -> Iterator[Case]:
                       "S" if sip == TCP else "")  # fmt: skip
         answer = _back(asks, flags="A" if sip == TCP else "")
         media = Packet(own, view.city, UDP, view.city_udp[1], view.city_udp[0], rtp())
+        report = Packet(own, view.city, UDP, view.city_reports[1], view.city_reports[0], rtcp(200, 0, bytes(20)))
+        first, of = door == 0, f"of a view of {site.tunnel[0].name}, by {name}"
         for other in (t for t in site.tunnel if t is not tunnel):
             theirs = str(other.address.ip)
             rows += [
@@ -404,13 +406,9 @@ def _vpn_doors(site: Site) -> Iterator[Case]:
                 ("out", "A12", f"SIP to the platform by {name}", asks, True),
                 ("in", "K04", f"what is for {other.name}, by {name}", replace(answer, target=theirs), False),
                 ("out", "K14", f"from the address of {other.name}, by {name}", replace(asks, source=theirs), False),
-                (
-                    "out",
-                    "A13" if door == 0 else "K14",
-                    f"media of a view of {site.tunnel[0].name}, by {name}",
-                    media,
-                    door == 0,
-                ),
+                ("out", "A13" if first else "K14", f"media {of}", media, first),
+                ("out", "A09" if first else "K14", f"a report {of}", report, first),
+                ("in", "A19" if first else "R07", f"a viewer's report {of}", _back(report), first),
                 (
                     "out",
                     "K01",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from dataclasses import replace
+from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,7 @@ from edge.sdp import description
 from edge.sip.address import Address
 from edge.siteside.ports import MediaPorts
 from firewall import pin as pins
+from firewall.ruleset import FRAMES, TABLE
 from tests.chance import SeededChance
 from tests.playbook.field import test_field_media as field
 from tests.playbook.test_ferry import IN, OPEN, OUT, SINK, SITE, SOURCE, Script, receipt
@@ -37,11 +39,12 @@ from tests.playbook.test_ferry import IN, OPEN, OUT, SINK, SITE, SOURCE, Script,
 EARS = PassedSocket(20, ("100.64.0.10", 41001), ("100.64.255.10", 40001))
 BACK = PassedSocket(21, ("192.168.1.2", 30001), ("192.168.1.10", 15061))
 OUT_TOLD = replace(OUT, report_port=40001, report_local_port=41001)
+BOTH = (TABLE, FRAMES)
 
 
 def held(*more: tuple[MediaReports, PassedSocket], mux: int = 0) -> Script:
     script = Script()
-    script.says(Party.CITY, MediaSink(7, 200001, 96, mux), SINK)
+    script.says(Party.CITY, MediaSink(7, 200001, 96, mux=mux), SINK)
     for record, passed in more:
         assert script.says(Party.CITY, record, passed) == []
     return script
@@ -117,7 +120,8 @@ def test_reports_come_once_behind_the_sink_that_they_are_of(before: str) -> None
     if before == "mux":
         script = held(mux=1)
     if before == "tcp":
-        script.says(Party.CITY, MediaDial(7, 1, 96, int.from_bytes(bytes((100, 64, 255, 10)), "big"), 40000, 41000))
+        city, own = int(IPv4Address("100.64.255.10")), int(IPv4Address("100.64.0.10"))
+        script.says(Party.CITY, MediaDial(7, 1, 96, city, 40000, own, 41000))
     assert script.says(Party.CITY, MediaReports(7), EARS)[-1] == DropSide(Party.CITY, "reports_unexpected")
 
 
@@ -171,17 +175,32 @@ def test_nobody_loses_more_than_he_was_sent() -> None:
 def test_the_pins_of_reports_live_and_end_with_their_medias() -> None:
     assert SITE is not None
     out, into = pin_of(OUT_TOLD, SITE), pin_of(IN, SITE)
-    key = "100.64.255.10 . 40001 . 41001"
-    assert out.reports == (("reports", key), ("returns", key))
+    key = "100.64.0.10 . 100.64.255.10 . 40001 . 41001"
+    assert out.reports == (("reports", key), ("returns", key)), "both ends have a name"
     assert into.reports == (("reports", "192.168.1.10 . 30001"),)
-    for pin, name in ((out, "returns"), (into, "reports")):
+    for pin, name, tables in ((out, "reports", BOTH), (out, "returns", BOTH[:1]), (into, "reports", BOTH)):
         opened, closed = pins.opened(pin, 30)[pin.namespace], pins.closed(pin)[pin.namespace]
-        assert opened.count(f"snowgate {name} {{") == 3
+        assert [table for table in BOTH if f" element {table} {name} {{" in opened] == list(tables), (
+            "what goes out is a frame"
+        )
+        for table in tables:
+            assert opened.count(f" element {table} {name} {{") == 3
+            assert closed.count(f"delete element {table} {name} {{") == 1
         assert "limit rate 4/second burst 8 packets timeout 30s" in opened
-        assert closed.count(f"delete element inet snowgate {name} {{") == 1
     assert pin_of(OUT, SITE).reports == ()
     assert pin_of(replace(IN, lan_port=30999), SITE).reports == (), "the range ends there"
     assert pin_of(replace(IN, transport="tcp"), SITE).reports == (), "what goes to a recorder by TCP has no content"
+
+
+def test_a_pin_that_is_narrowed_lets_its_reports_go_on() -> None:
+    assert SITE is not None
+    wide, narrow = pin_of(replace(IN, payload_types=(96, 98)), SITE), pin_of(IN, SITE)
+    said = pins.changed(wide, narrow, 30)["lan"]
+    gone, opened = said[: said.index(" timeout 30s")], pins.opened(narrow, 30)["lan"]
+    assert said.endswith(opened) and "delete element inet snowgate media { 192.168.1.10 . 30000 . 98 }" in gone
+    assert "reports" not in said.removesuffix(opened)
+    elsewhere = pin_of(replace(IN, lan_port=30002), SITE)
+    assert "delete element inet snowgate reports { 192.168.1.10 . 30001 }" in pins.changed(narrow, elsewhere, 30)["lan"]
 
 
 @pytest.mark.parametrize(("far", "own", "rule"), [
