@@ -193,8 +193,12 @@ def test_what_a_city_says_beside_reports_ends_here(street: Street, channel: str,
     ]
     arrived = Capture("vpn")
     try:
-        assert fire(shots, twin=False) == len(shots)
-        eventually(lambda: arrived.markers[mark("rtcp")] > 500, 20, "the control: it came to the box")
+        # A tunnel under load loses of such a burst what it likes.
+        eventually(
+            lambda: fire(shots, twin=False) == len(shots) and arrived.markers[mark("rtcp")] > 500,
+            20,
+            "the control: it came to the box",
+        )
     finally:
         arrived.close()
     before = city()
