@@ -126,7 +126,7 @@ OUT = OpenOut("out-7", "100.64.255.10", 40000, topology.TUNNEL_IP, 41000, 2048, 
 @pytest.fixture
 def keeper(tmp_path: Path) -> Keeper:
     hands: Any = {name: RecordingHand() for name in ("lan", "vpn", "wan")}
-    made = Keeper(hands, {"lan": 1, "vpn": 2}, Folders(tmp_path, tmp_path, tmp_path, tmp_path), lambda: "0" * 32)
+    made = Keeper(hands, {"lan": 1, "vpn": 2}, Folders(*(tmp_path,) * 5), lambda: "0" * 32)
     made._store.site = SITE
     return made
 
