@@ -120,10 +120,10 @@ def understood(status: int, data: bytes, ca: x509.Certificate, now: float | None
     raise AnswerWrong("enrol_answer")
 
 
-def _rule(rule: object) -> str:
-    if not isinstance(rule, str) or not rule.isascii() or not rule.replace("_", "").isalnum():
+def _rule(said: object) -> str:
+    if not isinstance(said, str) or not said.isascii() or not said.replace("_", "").isalnum():
         return ""
-    return rule[:MAX_RULE_CHARACTERS]
+    return said[:MAX_RULE_CHARACTERS]
 
 
 def _revoked(said: dict[str, Any], asker: Asker) -> Revoked:

@@ -117,10 +117,10 @@ def _judge(secured: ssl.SSLSocket, trust: Trust) -> None:
         raise HttpsRefused("server_certificate_wrong") from None
 
 
-def _rule(code: int) -> str:
-    if code in _OTHER_CA:
+def _rule(verified: int) -> str:
+    if verified in _OTHER_CA:
         return "server_other_ca"
-    return "server_other_name" if code in _OTHER_NAME else "server_certificate_wrong"
+    return "server_other_name" if verified in _OTHER_NAME else "server_certificate_wrong"
 
 
 def _alert(reason: str) -> str:

@@ -88,6 +88,15 @@ class House(Bench):
         hand.asked.clear()
         return found
 
+    def loaded_anew(self) -> dict[str, str]:
+        """What is loaded, by namespace, when no rules are there any more."""
+        for hand in self.hands.values():
+            hand.asked.clear()
+        self.keeper._kernel._rules.clear()
+        self.keeper.tick()
+        return {name: "".join(each.removeprefix("load ") for each in hand.asked if each.startswith("load "))
+                for name, hand in self.hands.items()}  # fmt: skip
+
     def layer(self, sealed: dict[str, Any] | None = None, torn: bool = False, **other: Any) -> str:
         site, _ = read_site(TEXT)
         assert site is not None
@@ -152,7 +161,10 @@ def test_without_a_bundle_there_is_no_hole_and_nothing_of_media(house: House) ->
     assert house.keys(go=True)["open"] is False
     assert house.scripts() == []
     assert house.status()["enrolment"]["hole"] == ""
-    assert rule(house.ask("ferry", OpenOut("out-1", "100.64.255.10", 5004, 40000, 100, 30))) == "pin_without_site"
+    assert (
+        rule(house.ask("ferry", OpenOut("out-1", "100.64.255.10", 5004, "100.64.0.10", 40000, 100, 30)))
+        == "pin_without_site"
+    )
     assert rule(house.ask("agent", HandOver(house.layer()))) == "city_unknown"
 
 
@@ -174,15 +186,12 @@ def test_with_a_bundle_it_opens_when_enrol_goes_and_not_when_it_looks(house: Hou
 def test_it_is_put_back_behind_rules_that_are_loaded_anew_for_what_is_left_of_it(house: House) -> None:
     house.give()
     house.keys(go=True)
-    house.scripts()
-    house.keeper._loaded("lan")
-    assert house.scripts() == []
-    house.keeper._loaded("wan")
-    (script,) = house.scripts()
-    assert "timeout 59s" in script
+    texts = house.loaded_anew()
+    assert texts["wan"].startswith("# wan\n")
+    assert "timeout 59s" in texts["wan"], "in the transaction that makes the frames' set anew"
+    assert "timeout 59s" not in texts["lan"] + texts["vpn"]
     house.keeper._enrolling._open_until = 0.0
-    house.keeper._loaded("wan")
-    assert house.scripts() == []
+    assert "add element" not in house.loaded_anew()["wan"]
 
 
 def enrolled(house: House, monkeypatch: pytest.MonkeyPatch) -> list[float]:
