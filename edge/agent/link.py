@@ -81,8 +81,10 @@ class Link:
             raise LinkRefused(wrong.rule) from None
         return self._exchanged(server, "/v1/report", report.encode("ascii"), self._trust(held, believed))
 
-    def ask_anew(self, server: Server, known: Known, now: float) -> bool:
-        """Ask for a certificate without showing one, as an active device may; return whether one was kept.
+    def ask_anew(self, server: Server, known: Known, now: float) -> tuple[bool, object]:
+        """Ask for a certificate without showing one, as an active device may.
+
+        Return whether one was kept, and what the city says is its revocation of this box, None when it says nothing such.
 
         Raises:
             LinkRefused, HttpsRefused, OSError: as for ``post``.
@@ -93,7 +95,9 @@ class Link:
         body = sign_request(asked, self._key).encode("ascii")
         trust = Trust(held.ca, self._believed(held, known, now))
         answer = self._exchanged(server, "/v1/enrol", body, trust)
-        return answer.get("state") == "approved" and self.keep(answer.get("certificate"), known, now)
+        if answer.get("state") != "approved":
+            return False, answer.get("revocation")
+        return self.keep(answer.get("certificate"), known, now), None
 
     def keep(self, pem: object, known: Known, now: float) -> bool:
         """Judge and keep a certificate that the city sent; return whether it is a newer one than there was.
@@ -133,12 +137,12 @@ class Link:
 
 def _answer(came: tuple[int, bytes]) -> dict[str, Any]:
     status, data = came
-    if status != 200:
-        raise HttpsRefused("server_answer")
     try:
         found = json.loads(data)
     except (ValueError, RecursionError):
         raise HttpsRefused("server_answer") from None
-    if not isinstance(found, dict):
-        raise HttpsRefused("server_answer")
-    return found
+    if isinstance(found, dict) and status == 200:
+        return found
+    # The city judges time and serial behind TLS, where it can say what is wrong (docs/city.md).
+    ours = isinstance(found, dict) and status in (401, 403) and str(found.get("rule")).startswith("certificate_")
+    raise HttpsRefused("server_refuses_certificate" if ours else "server_answer")

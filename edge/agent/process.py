@@ -97,7 +97,6 @@ class Agent:
         answer = self._asked(report)
         if answer is None:
             return
-        self._revoked(answer.get("revocation"))
         if "certificate" in answer:
             self._keep(answer["certificate"])
         if isinstance(tunnel := answer.get("rotate"), str):
@@ -141,8 +140,10 @@ class Agent:
         self._supervisor.beat()
         with contextlib.suppress(OSError):
             try:
-                if self._link.ask_anew(server, self._known, time.time()):
+                renewed, revocation = self._link.ask_anew(server, self._known, time.time())
+                if renewed:
                     self._log.say("certificate_renewed")
+                self._revoked(revocation)
             except (LinkRefused, HttpsRefused) as wrong:
                 self._log.say(wrong.rule)
 
@@ -165,7 +166,7 @@ class Agent:
             return
         self._log.say("revoked")
         self._revoked_at = {"at": at, "reason": why[:256]}
-        self._say("answers")
+        self._say("refused", "server_refuses_certificate")
 
     def _tell(self, request: HandOver | Outcome | CityAnswer) -> None:
         self._supervisor.beat()

@@ -38,6 +38,7 @@ from netconf import durable, envelope, layers, secrets
 from netconf.check import read_site
 from netconf.enrolment import Bundle
 from netconf.sealed import seal
+from netconf.unsealed import MAX_PIECES
 from tests.playbook.test_keeper import TEXT, Bench, Facts, Hand
 from tests.proven import ask
 
@@ -97,17 +98,18 @@ class House(Bench):
         return {name: "".join(each.removeprefix("load ") for each in hand.asked if each.startswith("load "))
                 for name, hand in self.hands.items()}  # fmt: skip
 
-    def layer(self, sealed: dict[str, Any] | None = None, torn: bool = False, **other: Any) -> str:
+    def layer(self, *sealed: dict[str, Any], torn: bool = False, **other: Any) -> str:
+        """The city's signed layer, each of ``sealed`` a piece of its own."""
         site, _ = read_site(TEXT)
         assert site is not None
         payload = {
             "site": SITE_ID, "device": self.status()["device"], "epoch": 1, "revision": 5,
             "not_after": int(time.time()) + 3600, "layer": layers.split(site)[1],
         } | other  # fmt: skip
-        if sealed is not None:
+        if sealed:
             device = secrets.ensure_device_key(self.folders.device).public_key()
             context = envelope.SEALED_FOR_BOX + (SITE_ID[::-1] if torn else SITE_ID)
-            payload["sealed"] = seal(json.dumps(sealed).encode(), device, context)
+            payload["sealed"] = " ".join(seal(json.dumps(each).encode(), device, context) for each in sealed)
         return envelope.sign("layer", payload, CITY)
 
     def kept(self) -> dict[str, str | None]:
@@ -332,6 +334,28 @@ def test_secrets_come_and_go_with_the_revision_that_they_belong_to(house: House)
     waiting = house.hand_over(house.layer({"psk": {"wg-a": OTHER_PSK}, "sip": {PLATFORM: "second"}}, revision=7))
     assert house.kept() == {"psk": OTHER_PSK, "sip": "second"}
     assert house.again().kept() == {"psk": PSK, "sip": "first"}, "a power cut is a rollback of them, too"
+
+
+def test_secrets_come_in_pieces_that_are_all_together(house: House) -> None:
+    house.give()
+    pieces: list[dict[str, Any]] = [
+        {"psk": {"wg-a": PSK}, "sip": {}},
+        {"psk": {"wg-b": OTHER_PSK}},
+        {"sip": {PLATFORM: "x"}},
+    ]
+    house.confirm(house.hand_over(house.layer(*pieces)).token)
+    assert house.kept() == {"psk": PSK, "sip": "x"}
+    house.confirm(house.hand_over(house.layer({"psk": {"wg-a": OTHER_PSK}}, revision=6)).token)
+    assert house.kept() == {"psk": OTHER_PSK, "sip": None}, "they replace those before as a whole"
+
+
+def test_pieces_that_contradict_each_other_or_are_too_many_are_not_believed(house: House) -> None:
+    house.give()
+    one: dict[str, Any] = {"psk": {"wg-a": PSK}}
+    assert rule(house.hand_over(house.layer(one, {"psk": {"wg-a": OTHER_PSK}}))) == "seal_broken"
+    assert rule(house.hand_over(house.layer(*[one] * (MAX_PIECES + 1)))) == "seal_broken"
+    assert house.kept() == {"psk": None, "sip": None}
+    assert isinstance(house.hand_over(house.layer(*[one] * MAX_PIECES)), Waiting), "the control"
 
 
 def test_a_layer_without_new_secrets_leaves_those_before_in_force(house: House) -> None:

@@ -238,6 +238,24 @@ def test_a_city_that_does_not_take_our_certificate_is_heard(box: Box, tmp_path: 
     assert wrong.value.rule in ("server_refuses_certificate", "server_tls_broken")
 
 
+@pytest.mark.parametrize(("status", "body", "rule"), [
+    ("403 Forbidden", {"rule": "certificate_expired"}, "server_refuses_certificate"),
+    ("401 Unauthorized", {"rule": "certificate_missing"}, "server_refuses_certificate"),
+    ("403 Forbidden", {"rule": "report_other_site"}, "server_answer"),
+    ("500 Error", {"rule": "certificate_expired"}, "server_answer"),
+    ("403 Forbidden", {"rule": 7}, "server_answer"),
+])  # fmt: skip
+def test_a_city_that_says_so_behind_tls_is_heard_too(box: Box, status: str, body: dict[str, Any], rule: str) -> None:
+    with serving(right(box), said(status, body)) as city, pytest.raises(HttpsRefused) as wrong:
+        box.post(city)
+    assert wrong.value.rule == rule
+
+
+def test_c03_a_box_that_was_revoked_hears_the_word_instead_of_a_certificate(box: Box) -> None:
+    with serving(right(box), said("200 OK", {"state": "revoked", "revocation": "x"})) as city:
+        assert box.link.ask_anew(Server(ADDRESS, city.port), box.known, NOW.timestamp()) == (False, "x")
+
+
 # -- the box's own certificate, and the clock ------------------------------------------------------------------------
 
 
@@ -251,7 +269,7 @@ def test_f32_an_expired_certificate_is_said_and_another_is_asked_for_without_it(
             box.post(city)
         assert wrong.value.rule == "certificate_expired"
         assert city.heard == []
-        assert box.link.ask_anew(Server(ADDRESS, city.port), box.known, NOW.timestamp())
+        assert box.link.ask_anew(Server(ADDRESS, city.port), box.known, NOW.timestamp()) == (True, None)
     request, device = enrolment.open_request(city.heard[0].partition(b"\r\n\r\n")[2].decode())
     assert (request.site, request.claim, request.wireguard) == (SITE, "", {"wg-a": KEY})
     assert device == box.key.public_key()
