@@ -252,7 +252,8 @@ def test_a_city_that_says_so_behind_tls_is_heard_too(box: Box, status: str, body
 
 
 def test_c03_a_box_that_was_revoked_hears_the_word_instead_of_a_certificate(box: Box) -> None:
-    with serving(right(box), said("200 OK", {"state": "revoked", "revocation": "x"})) as city:
+    made = context(box.authority.server("s", ADDRESS), None)
+    with serving(made, said("200 OK", {"state": "revoked", "revocation": "x"})) as city:
         assert box.link.ask_anew(Server(ADDRESS, city.port), box.known, NOW.timestamp()) == (False, "x")
 
 
