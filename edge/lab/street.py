@@ -152,7 +152,9 @@ class Street:
         if "city" not in self.without:
             control = self.site.control
             if control is not None:
-                places = (f"{control.address}:{control.port}", f"{topology.CITY_PUBLIC}:{ENROL_PORT}")
+                places = [f"{control.address}:{control.port}"]
+                if not self.hubs[0].inner:  # else the public address is the hub's
+                    places.append(f"{topology.CITY_PUBLIC}:{ENROL_PORT}")
                 self.program("control", "city", sys.executable, "-m", "edge.lab.control", "--folder", str(CONTROL),
                              "--device", str(SECRETS / "device"), *(f"--at={place}" for place in places))  # fmt: skip
             self._start_platforms(self.site)
