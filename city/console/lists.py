@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 from city.registry import approvals
 from city.registry.tables import (
     Alert,
+    Approval,
     Audit,
     Certificate,
     Claim,
+    Feed,
     Health,
     Layer,
     Peer,
@@ -122,6 +124,23 @@ def certificates(
     if text:
         wanted = wanted.where(Certificate.subject.contains(text, autoescape=True))
     return list(session.scalars(wanted.order_by(Certificate.ends_at, Certificate.serial).limit(most)))
+
+
+def agreed(session: Session, now: float, most: int = PAGE) -> list[Approval]:
+    """Return what two persons have agreed to and nobody has done yet."""
+    wanted = select(Approval).where(Approval.state == "approved", Approval.judged_at >= now - approvals.USE_SECONDS)
+    return list(session.scalars(wanted.order_by(Approval.id).limit(most)))
+
+
+def open_alerts_of(session: Session, site: str, most: int = PAGE) -> list[Alert]:
+    """Return the open alerts of one site."""
+    wanted = select(Alert).where(Alert.subject == f"site:{site}", Alert.closed_at.is_(None))
+    return list(session.scalars(wanted.order_by(Alert.id.desc()).limit(most)))
+
+
+def feeds(session: Session, most: int = PAGE) -> list[Feed]:
+    """Return how far the feeds have come."""
+    return list(session.scalars(select(Feed).order_by(Feed.name).limit(most)))
 
 
 def rotating(session: Session, person: Person, most: int = PAGE) -> list[tuple[Peer, Site]]:

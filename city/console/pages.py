@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from dataclasses import dataclass
 from typing import Any
 
 from cryptography import x509
@@ -18,19 +16,15 @@ from city.console import lists, picture
 from city.registry import (
     alerts,
     approvals,
-    claims,
     concentrators,
     enrolment,
-    feeds,
     figures,
     health,
-    hooks,
     layers,
     outages,
     people,
     rotation,
     sites,
-    templates,
 )
 from city.registry.refused import RegistryRefused
 from city.registry.signer import SignerAway
@@ -101,13 +95,166 @@ def _first(made: Blueprint, office: Office) -> None:
         with office.store.read() as session:
             boxes = [(row, waits(row)) for row in enrolment.waiting(session, g.person.scope, lists.PAGE)]
             asked = approvals.waiting(session, g.now, lists.PAGE)
-            ready = approvals_ready(session, g.now)
+            ready = lists.agreed(session, g.now)
         return render_template("console/pending.html", boxes=boxes, asked=asked, ready=ready)
 
 
-def approvals_ready(session: Session, now: float) -> list[Any]:
-    """Return what two persons have agreed to and nobody has done yet."""
-    from city.registry.tables import Approval
+def areas(counted: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return one entry an area, with its sites by verdict, the largest part of trouble first."""
+    found: dict[str, dict[str, int]] = {}
+    for each in counted:
+        found.setdefault(each["area"], dict.fromkeys(_VERDICTS, 0))[each["verdict"]] = each["sites"]
+    told = [{"area": area, "verdicts": by, "sites": sum(by.values()), "online": online(by)} for area, by in found.items()]
+    return sorted(told, key=lambda each: (each["online"] if each["online"] is not None else 101.0, each["area"]))[:40]
 
-    wanted = select(Approval).where(Approval.state == "approved", Approval.judged_at >= now - approvals.USE_SECONDS)
-    return list(session.scalars(wanted.order_by(Approval.id).limit(lists.PAGE)))
+
+def online(verdicts: dict[str, int]) -> float | None:
+    """Return which part of the sites is known to work, at least in part, in percent; None of no sites."""
+    total = sum(verdicts.values())
+    return None if not total else 100.0 * (verdicts.get("good", 0) + verdicts.get("degraded", 0)) / total
+
+
+def _said(row: Alert) -> str:
+    return alerts.sentence(row, g.language)
+
+
+def _sites(made: Blueprint, office: Office) -> None:
+    @made.get("/sites")
+    def sites_() -> str:
+        asked = {name: request.args.get(name, "")[:64] for name in ("after", "text", "state", "verdict")}
+        with office.store.read() as session:
+            found = sites.page(session, g.person, **asked, most=lists.PAGE + 1)
+            rows = lists.with_health(session, found[: lists.PAGE])
+        following = {**asked, "after": found[lists.PAGE - 1].id} if len(found) > lists.PAGE else None
+        return render_template(
+            "console/sites.html", rows=rows, asked=asked, following=following, states=sites.STATES, verdicts=_VERDICTS
+        )
+
+
+def _one_site(made: Blueprint, office: Office) -> None:
+    @made.get("/sites/<site>")
+    def site(site: str) -> str:
+        with office.store.read() as session:
+            row = sites.get(session, g.person, site)
+            known = session.get(Health, row.id)
+            newest, report = layers.newest(session, row), lists.said_by(known)
+            body = json.loads(newest.body) if newest is not None else {}
+            way = picture.way(peers_of(session, row.id), body, report, known, g.now)
+            return render_template(
+                "console/site.html", site=row, health=known, said=health.said(session, row), way=way, report=report,
+                reasons=health.read_reasons(known.reasons) if known is not None else (), newest=newest,
+                wanted=wanted(session, row, newest, known), moments=lists.moments(session, row),
+                alerts=[each for each in lists.open_alerts_of(session, row.id)], sentence=_said,
+                waits=waits(row) if row.state == "pending" else None, fresh_seconds=rotation.FRESH_SECONDS,
+            )  # fmt: skip
+
+
+def peers_of(session: Session, site: str) -> list[tuple[Peer, Concentrator]]:
+    """Return a site's tunnels with where they end."""
+    found = session.execute(
+        select(Peer, Concentrator).join(Concentrator, Concentrator.id == Peer.concentrator)
+        .where(Peer.site == site, Peer.state == "on").order_by(Peer.tunnel)
+    )  # fmt: skip
+    return [(peer, hub) for peer, hub in found]
+
+
+def wanted(session: Session, site: Site, newest: Layer | None, known: Health | None) -> dict[str, Any]:
+    """Return what a site should have against what it has: marks, and the differences, bounded.
+
+    ``unsent``: what would change if a layer were made now; ``behind``: what the newest layer changes that the box does not
+    use yet, None when the layer that it uses is not kept any more.
+    """
+    body = json.loads(newest.body) if newest is not None else {}
+    unsent = layers.differences(body, layers.compose(session, site)) if newest is not None else []
+    behind: list[Any] | None = []
+    mark = (known.epoch, known.revision) if known is not None else (0, 0)
+    offered = (layers.epoch(session), site.offered)
+    if newest is not None and mark < offered:
+        used = session.get(Layer, (site.id, *mark))
+        behind = layers.differences(json.loads(used.body), body)[:MOST_DIFFERENCES] if used is not None else None
+    return {
+        "applied": mark, "offered": offered, "unsent": unsent[:MOST_DIFFERENCES], "behind": behind, "body": body,
+        "latest": newest is not None and mark >= offered,
+    }  # fmt: skip
+
+
+def _hubs(made: Blueprint, office: Office) -> None:
+    @made.get("/concentrators")
+    def concentrators_() -> str:
+        city_only(g.person)
+        with office.store.read() as session:
+            rows = []
+            for told in concentrators.listed(session):
+                hub = session.get_one(Concentrator, told["id"])
+                rows.append((told, hub, json.loads(hub.report)))
+        return render_template("console/concentrators.html", rows=rows, silent=180.0)
+
+
+def _alerts(made: Blueprint, office: Office) -> None:
+    @made.get("/alerts")
+    def alerts_() -> str:
+        before, over = request.args.get("before", 0, type=int), request.args.get("state", "") == "over"
+        with office.store.read() as session:
+            found = truth.listed(session, g.person, after=max(0, before), over=over, most=lists.PAGE + 1)
+            own = list(session.scalars(select(Hook).order_by(Hook.id))) if people.may(g.person, "hook") else None
+        following = found[lists.PAGE - 1].id if len(found) > lists.PAGE else None
+        return render_template(
+            "console/alerts.html", rows=found[: lists.PAGE], over=over, following=following, said=_said, hooks=own,
+            grouped_codes=outages.SINGLE,
+        )  # fmt: skip
+
+
+def _keys(made: Blueprint, office: Office) -> None:
+    @made.get("/keys")
+    def keys() -> str:
+        text = request.args.get("text", "")[:96]
+        after = (request.args.get("end", 0.0, type=float), request.args.get("serial", "")[:40])
+        with office.store.read() as session:
+            found = lists.certificates(session, g.person, text=text, after=after, most=lists.PAGE + 1)
+            rotating = lists.rotating(session, g.person)
+            hubs = [] if g.person.scope else list(session.scalars(select(Concentrator).order_by(Concentrator.id)))
+            agreed = lists.agreed(session, g.now)
+        city = identity(office)
+        more = found[lists.PAGE - 1] if len(found) > lists.PAGE else None
+        return render_template(
+            "console/keys.html", rows=found[: lists.PAGE], text=text, more=more, rotating=rotating, hubs=hubs,
+            city=city, agreed=[row for row in agreed if row.action == "revoke-all"],
+        )  # fmt: skip
+
+
+def identity(office: Office) -> dict[str, Any] | None:
+    """Return what boxes know this city by; None when the signing process does not answer."""
+    try:
+        city = office.signer.identity()
+    except SignerAway:
+        return None
+    ca = x509.load_pem_x509_certificate(city.ca.encode("ascii"))
+    return {
+        "name": ca.subject.rfc4514_string(), "hash": city.ca_hash, "key": city.city_key,
+        "ends_at": ca.not_valid_after_utc.timestamp(),
+    }  # fmt: skip
+
+
+def _platform(made: Blueprint, office: Office) -> None:
+    @made.get("/health")
+    def health_() -> str:
+        city_only(g.person)
+        heard: float | None = None
+        with office.store.read() as session:
+            heard = session.scalar(select(func.max(Health.judged_at)))
+            listening = health.listening(session)
+            facts = {
+                "kind": office.store.kind, "epoch": layers.epoch(session), "listening": listening,
+                "deaf": g.now - listening.until > DEAF_SECONDS, "judged_at": heard or None,
+                "late": session.scalar(select(func.count()).select_from(Health).where(Health.due_at < g.now - 60.0)) or 0,
+                "reports": session.scalar(
+                    select(func.count()).select_from(Health).where(Health.seen_at > g.now - 60.0)) or 0,
+                "queue": lists.queue(session), "hooks": session.scalar(select(func.count()).select_from(Hook)) or 0,
+                "feeds": lists.feeds(session), "sites": sum(health.counts(session).values()),
+                "restored": session.get(Meta, "epoch"),
+            }  # fmt: skip
+        facts["signer"] = identity(office) is not None
+        return render_template("console/health.html", f=facts)
+
+
+_VERDICTS = tuple(verdict.value for verdict in Verdict)
