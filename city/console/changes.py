@@ -22,6 +22,7 @@ from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.tables import Rollout, RolloutStep, Site, Template
 from city.rollout.table import TABLE, Event, State
+from netconf.finding import Finding
 
 #: Sites of a preview on one page.
 PREVIEWED = 20
@@ -121,7 +122,7 @@ def _templates(made: Blueprint, office: Office) -> None:
             recent = lists.rollouts(session, most=10)
         return render_template("console/templates.html", rows=rows, counts=counts, rollouts=recent)
 
-    @made.get("/templates/<name>/<int:version>")
+    @made.get("/templates/<path:name>/<int:version>")
     def template(name: str, version: int) -> str:
         after = request.args.get("after", "")[:20]
         with office.store.read() as session:
@@ -131,9 +132,10 @@ def _templates(made: Blueprint, office: Office) -> None:
             told = rollouts.preview(session, name, version, PREVIEWED + 1, scope=g.person.scope, after=after)
             before = session.get(Template, (name, version - 1))
             asked = approvals.waiting(session, g.now)
-        own = layers.differences(json.loads(before.body), json.loads(row.body)) if before is not None else []
+        body = json.loads(row.body)
+        own = layers.differences(json.loads(before.body), body) if before is not None else []
         return render_template(
-            "console/template.html", row=row, body=json.loads(row.body), told=told[:PREVIEWED], own=own, after=after,
+            "console/template.html", row=row, body=body, wrong=trouble(body), told=told[:PREVIEWED], own=own, after=after,
             following=told[PREVIEWED - 1]["site"] if len(told) > PREVIEWED else None,
             asked=next((a for a in asked if a.action == "template" and a.subject == f"{name}@{version}"), None),
         )  # fmt: skip
@@ -147,8 +149,8 @@ def _templates(made: Blueprint, office: Office) -> None:
         templates.retire(asked.session, asked.now, asked.person, name, version)
         return url_for("console.template", name=name, version=version)
 
-    act(made, office, "/templates/<name>/<int:version>/ask", "template", ask, "approval_asked")
-    act(made, office, "/templates/<name>/<int:version>/retire", "template", retire, "retired")
+    act(made, office, "/templates/<path:name>/<int:version>/ask", "template", ask, "approval_asked")
+    act(made, office, "/templates/<path:name>/<int:version>/retire", "template", retire, "retired")
 
 
 def users(session: Session, scope: str) -> dict[tuple[str, int], int]:
@@ -179,17 +181,16 @@ def _drafts(made: Blueprint, office: Office) -> None:
             with office.store.begin() as session:
                 audit.because(session, form.get("reason", ""))
                 row = templates.add(session, office.clock(), person, form.get("name", "").strip(), body)
-                wrong = layers.findings(body | PROBE)
-                if wrong:
-                    raise RegistryRefused("template_wrong", code=wrong[0].code, path=wrong[0].path)
         except RegistryRefused as refused:
             page = render_template("console/template_form.html", form=form, wrong=refused.finding)
             return page, errors.status(refused.rule)
         return redirect(url_for("console.template", name=row.name, version=row.version, done="template_made"), 303)
 
 
-#: A site that a template is tried on before it is kept (its number is nobody's).
-PROBE: dict[str, Any] = {"site": {"id": "0" * 20, "name": "-", "civil_code": "00", "class": 3}, "tunnel": []}
+def trouble(body: dict[str, Any]) -> list[Finding]:
+    """Return what a box would not take of a template; what it lacks, sites may have of their own."""
+    tried = body | {"site": {"id": "0" * 20, "name": "-", "civil_code": "00", "class": 3}, "tunnel": []}
+    return [found for found in layers.findings(tried) if not found.path.startswith(("/tunnel", "/site"))]
 
 
 def read_body(text: str) -> dict[str, Any]:
@@ -253,6 +254,6 @@ def _rollouts(made: Blueprint, office: Office) -> None:
 
         return done
 
-    act(made, office, "/templates/<name>/<int:version>/rollout", "rollout", begin, "rollout_begun")
+    act(made, office, "/templates/<path:name>/<int:version>/rollout", "rollout", begin, "rollout_begun")
     for event in ORDERS:
         act(made, office, f"/rollouts/<int:number>/{event.value}", "rollout", order(event), f"rollout_{event.value}")

@@ -38,12 +38,4 @@ CITY_CONSOLE = {
         "该地址登录尝试过于频繁。",
         "请稍候一分钟再试。",
     ),
-    "template_wrong": Words(
-        "A box would refuse this template.",
-        "Mend the named place.",
-        "设备会拒绝此模板。",
-        "请修改所指位置。",
-        "{code} at {path}.",
-        "{path} 处 {code}。",
-    ),
 }
