@@ -112,7 +112,8 @@ def _around(made: Blueprint, office: Office) -> None:
 def _refusing(made: Blueprint) -> None:
     def page(rule: str, status: int, **args: object) -> Reply:
         found = RegistryRefused(rule, **args).finding
-        back = request.form.get("back", "") if request.method == "POST" else ""
+        # A form that is too long is not read here either.
+        back = request.form.get("back", "") if request.method == "POST" and status != 413 else ""
         back = back if back.startswith("/console/") else url_for("console.overview")
         return render_template("console/refused.html", found=found, back=back), status
 

@@ -15,7 +15,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from city.api import errors
 from city.api.office import Office
 from city.api.strict import loads
-from city.console import lists
+from city.console import lists, shown
 from city.console.acts import Asked, act
 from city.registry import approvals, audit, layers, people, rollouts, sites, templates
 from city.registry.layers import Why
@@ -122,7 +122,7 @@ def _templates(made: Blueprint, office: Office) -> None:
             recent = lists.rollouts(session, most=10)
         return render_template("console/templates.html", rows=rows, counts=counts, rollouts=recent)
 
-    @made.get("/templates/<path:name>/<int:version>")
+    @made.get("/templates/<path:name>/<int(max=2147483647):version>")
     def template(name: str, version: int) -> str:
         after = request.args.get("after", "")[:20]
         with office.store.read() as session:
@@ -149,8 +149,8 @@ def _templates(made: Blueprint, office: Office) -> None:
         templates.retire(asked.session, asked.now, asked.person, name, version)
         return url_for("console.template", name=name, version=version)
 
-    act(made, office, "/templates/<path:name>/<int:version>/ask", "template", ask, "approval_asked")
-    act(made, office, "/templates/<path:name>/<int:version>/retire", "template", retire, "retired")
+    act(made, office, "/templates/<path:name>/<int(max=2147483647):version>/ask", "template", ask, "approval_asked")
+    act(made, office, "/templates/<path:name>/<int(max=2147483647):version>/retire", "template", retire, "retired")
 
 
 def users(session: Session, scope: str) -> dict[tuple[str, int], int]:
@@ -167,7 +167,7 @@ def _drafts(made: Blueprint, office: Office) -> None:
     @made.get("/templates/new")
     def new_template() -> str:
         people.demand(g.person, "template")
-        name, version = request.args.get("name", "")[:64], request.args.get("version", 0, type=int)
+        name, version = request.args.get("name", "")[:64], shown.asked_number("version")
         with office.store.read() as session:
             row = session.get(Template, (name, version)) if name else None
         body = json.dumps(json.loads(row.body), ensure_ascii=False, indent=2) if row is not None else ""
@@ -214,13 +214,13 @@ def read_body(text: str) -> dict[str, Any]:
 def _rollouts(made: Blueprint, office: Office) -> None:
     @made.get("/rollouts")
     def rollouts_() -> str:
-        before = max(0, request.args.get("before", 0, type=int))
+        before = shown.asked_number("before")
         with office.store.read() as session:
             rows = lists.rollouts(session, before=before, most=lists.PAGE + 1)
         following = rows[lists.PAGE - 1].id if len(rows) > lists.PAGE else None
         return render_template("console/rollouts.html", rows=rows[: lists.PAGE], following=following)
 
-    @made.get("/rollouts/<int:number>")
+    @made.get("/rollouts/<int(max=2147483647):number>")
     def rollout(number: int) -> str:
         after = request.args.get("after", "")[:20]
         with office.store.read() as session:
@@ -254,6 +254,6 @@ def _rollouts(made: Blueprint, office: Office) -> None:
 
         return done
 
-    act(made, office, "/templates/<path:name>/<int:version>/rollout", "rollout", begin, "rollout_begun")
+    act(made, office, "/templates/<path:name>/<int(max=2147483647):version>/rollout", "rollout", begin, "rollout_begun")
     for event in ORDERS:
-        act(made, office, f"/rollouts/<int:number>/{event.value}", "rollout", order(event), f"rollout_{event.value}")
+        act(made, office, f"/rollouts/<int(max=2147483647):number>/{event.value}", "rollout", order(event), f"rollout_{event.value}")

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from city.api import truth
 from city.api.office import Office, waits
-from city.console import lists, picture
+from city.console import lists, picture, shown
 from city.registry import (
     alerts,
     approvals,
@@ -23,7 +23,6 @@ from city.registry import (
     layers,
     outages,
     people,
-    rotation,
     sites,
 )
 from city.registry.refused import RegistryRefused
@@ -144,8 +143,7 @@ def _one_site(made: Blueprint, office: Office) -> None:
                 "console/site.html", site=row, health=known, said=health.said(session, row), way=way, report=report,
                 reasons=health.read_reasons(known.reasons) if known is not None else (), newest=newest,
                 wanted=wanted(session, row, newest, known), moments=lists.moments(session, row),
-                alerts=[each for each in lists.open_alerts_of(session, row.id)], sentence=_said,
-                waits=waits(row) if row.state == "pending" else None, fresh_seconds=rotation.FRESH_SECONDS,
+                alerts=lists.open_alerts_of(session, row.id), sentence=_said,
             )  # fmt: skip
 
 
@@ -193,9 +191,9 @@ def _hubs(made: Blueprint, office: Office) -> None:
 def _alerts(made: Blueprint, office: Office) -> None:
     @made.get("/alerts")
     def alerts_() -> str:
-        before, over = request.args.get("before", 0, type=int), request.args.get("state", "") == "over"
+        before, over = shown.asked_number("before"), request.args.get("state", "") == "over"
         with office.store.read() as session:
-            found = truth.listed(session, g.person, after=max(0, before), over=over, most=lists.PAGE + 1)
+            found = truth.listed(session, g.person, after=before, over=over, most=lists.PAGE + 1)
             own = list(session.scalars(select(Hook).order_by(Hook.id))) if people.may(g.person, "hook") else None
         following = found[lists.PAGE - 1].id if len(found) > lists.PAGE else None
         return render_template(

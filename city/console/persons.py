@@ -12,7 +12,7 @@ from werkzeug.wrappers import Response as BaseResponse
 from city.api import errors
 from city.api.callers import COOKIE
 from city.api.office import Office
-from city.console import lists
+from city.console import lists, shown
 from city.registry import audit, people
 from city.registry.people import Right, Role
 from city.registry.refused import RegistryRefused
@@ -112,7 +112,7 @@ def _record(made: Blueprint, office: Office) -> None:
     def audit_() -> str:
         people.demand(g.person, "audit")
         asked = {name: request.args.get(name, "").strip()[:96] for name in ("who", "what", "subject")}
-        before = max(0, request.args.get("before", 0, type=int))
+        before = shown.asked_number("before")
         with office.store.read() as session:
             rows = lists.audit_lines(session, before=before, **asked, most=lists.PAGE + 1)
             whole = audit.verify(session) if "verify" in request.args else None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from flask import g
+from flask import g, request
 
 from city.console import words as own
 from netconf import words
@@ -18,6 +18,12 @@ from netconf.finding import Finding
 _BEIJING = timezone(timedelta(hours=8))
 #: Longer values of a document are cut in a table of differences.
 MOST_VALUE = 160
+
+
+def asked_number(name: str) -> int:
+    """Return a number of the page's address: 0 of none, and of what no number of ours is."""
+    number = request.args.get(name, 0, type=int)
+    return number if 0 < number < 1 << 53 else 0
 
 
 def word(key: str, **facts: object) -> str:
