@@ -8,7 +8,19 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from city.registry import alerts, approvals, claims, enrolment, layers, people, reports, rollouts, rotation, sites, templates
+from city.registry import (
+    alerts,
+    approvals,
+    claims,
+    enrolment,
+    layers,
+    people,
+    reports,
+    rollouts,
+    rotation,
+    sites,
+    templates,
+)
 from city.registry.signer import Signer
 from city.registry.store import Store
 from city.registry.tables import Concentrator, Health, Meta, Person, Site, Template
@@ -64,7 +76,9 @@ def furnish(store: Store, signer: Signer, now: float, kept: str) -> None:
     _enrol(store, signer, now - 300, MINE, "范罗山街道办", "34020202", "移动", 102, approve=False, by="wangfang")
     with store.begin() as session:
         wang = session.get_one(Person, "wangfang")
-        sites.add(session, now - 60, wang, sites.Facts(NEW, "红杨镇水利站", "34022108", template="街道", template_version=1))
+        sites.add(
+            session, now - 60, wang, sites.Facts(NEW, "红杨镇水利站", "34022108", template="街道", template_version=1)
+        )
         _troubles(session, now)
         _changes(session, signer, now)
 
@@ -147,7 +161,9 @@ def _troubles(session: Session, now: float) -> None:
                 "error" if verdict == "dark" else "warning", **facts,
             )  # fmt: skip
     alerts.raise_(session, now - 40, "claim_used", f"site:{WAITS}", "warning", site=WAITS, claim="00000065")
-    over = alerts.raise_(session, now - 9000, "concentrator_silent", "concentrator:hub-b", "error", concentrator="hub-b")
+    over = alerts.raise_(
+        session, now - 9000, "concentrator_silent", "concentrator:hub-b", "error", concentrator="hub-b"
+    )
     over.closed_at = now - 8700
     seen = alerts.opened(session, "site_degraded", f"site:{site_id(3)}")
     assert seen is not None

@@ -111,7 +111,12 @@ def _claims(made: Blueprint, office: Office) -> None:
             kept = claims.issue(session, asked.now, person.name, row, fresh, days=days)
             bundle = office.claim(site, fresh)
         return render_template(
-            "console/bundle.html", site=row, bundle=bundle, code=picture(bundle), ends_at=kept.ends_at, prefix=kept.prefix
+            "console/bundle.html",
+            site=row,
+            bundle=bundle,
+            code=picture(bundle),
+            ends_at=kept.ends_at,
+            prefix=kept.prefix,
         )
 
 
@@ -259,4 +264,3 @@ def _same(asked: Asked, name: str) -> None:
     """What cannot be undone is named once more by who wants it."""
     if asked.said("again") != name:
         raise RegistryRefused("named_otherwise", name=name)
-

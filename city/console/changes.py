@@ -256,4 +256,11 @@ def _rollouts(made: Blueprint, office: Office) -> None:
 
     act(made, office, "/templates/<path:name>/<int(max=2147483647):version>/rollout", "rollout", begin, "rollout_begun")
     for event in ORDERS:
-        act(made, office, f"/rollouts/<int(max=2147483647):number>/{event.value}", "rollout", order(event), f"rollout_{event.value}")
+        act(
+            made,
+            office,
+            f"/rollouts/<int(max=2147483647):number>/{event.value}",
+            "rollout",
+            order(event),
+            f"rollout_{event.value}",
+        )

@@ -51,7 +51,10 @@ _ACTS: dict[str, tuple[str, str]] = {
         "Layers name it from now on, and both are served. Tell the sites next.",
     ),
     "hub_tell": ("下发给站点", "Tell its sites"),
-    "hub_tell_text": ("每次向一百个站点下发新密钥和端口。", "A hundred sites are offered a layer with its key and port."),
+    "hub_tell_text": (
+        "每次向一百个站点下发新密钥和端口。",
+        "A hundred sites are offered a layer with its key and port.",
+    ),
     "hub_finish": ("结束旧密钥", "End the old key"),
     "hub_finish_text": (
         "无站点使用旧密钥后将其删除；仍在使用旧密钥的站点会断开。",
@@ -80,7 +83,10 @@ _ACTS: dict[str, tuple[str, str]] = {
     "order_roll_back": ("回退", "Roll back"),
     "order_roll_back_text": ("已下发的站点退回原版本。", "Sites that were offered it get the version before."),
     "acknowledge": ("确认", "Acknowledge"),
-    "acknowledge_text": ("表示已知悉并在处理；原因消除后告警自动恢复。", "You see to it; it ends when its cause is gone."),
+    "acknowledge_text": (
+        "表示已知悉并在处理；原因消除后告警自动恢复。",
+        "You see to it; it ends when its cause is gone.",
+    ),
     "add_hook": ("添加接收地址", "Add a hook"),
     "add_hook_text": (
         "Webhook 为 https:// 地址；Syslog 为 udp://、tcp:// 或 unix:/ 地址。",

@@ -103,7 +103,9 @@ def areas(counted: list[dict[str, Any]]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, int]] = {}
     for each in counted:
         found.setdefault(each["area"], dict.fromkeys(_VERDICTS, 0))[each["verdict"]] = each["sites"]
-    told = [{"area": area, "verdicts": by, "sites": sum(by.values()), "online": online(by)} for area, by in found.items()]
+    told = [
+        {"area": area, "verdicts": by, "sites": sum(by.values()), "online": online(by)} for area, by in found.items()
+    ]
     return sorted(told, key=lambda each: (each["online"] if each["online"] is not None else 101.0, each["area"]))[:40]
 
 

@@ -171,7 +171,10 @@ _SITES: dict[str, tuple[str, str]] = {
     "own": ("站点自有字段（JSON）", "Its own fields (JSON)"),
     "own_hint": ("覆盖模板中的同名字段；通常留空。", "Laid over the template's; usually empty."),
     "way": ("画面路径", "The way of its pictures"),
-    "way_label": ("{site} 的路径：站点、隧道、集中器、平台", "The way of {site}: site, tunnels, concentrators, platform"),
+    "way_label": (
+        "{site} 的路径：站点、隧道、集中器、平台",
+        "The way of {site}: site, tunnels, concentrators, platform",
+    ),
     "way_fresh": ("据设备 {at} 上报。", "As the box said at {at}."),
     "way_stale": (
         "设备自 {at} 起无上报，隧道与注册状态未知。",
@@ -294,7 +297,10 @@ _HUBS: dict[str, tuple[str, str]] = {
     "other_key": ("第二密钥", "Other key"),
     "key_coming": ("等待集中器生成", "the concentrator makes it"),
     "after_site": ("从此站点编码之后", "After the site"),
-    "told_sites": ("已下发 {count} 个站点，最后一个：{last}。", "{count} sites were offered a layer; the last: {last}."),
+    "told_sites": (
+        "已下发 {count} 个站点，最后一个：{last}。",
+        "{count} sites were offered a layer; the last: {last}.",
+    ),
     "hub_add_text": ("新增集中器请在服务器上执行", "One is added at the city's machine:"),
 }
 
@@ -449,7 +455,10 @@ _PERSONS: dict[str, tuple[str, str]] = {
     ),
     "verify": ("校验完整性", "Check the chain"),
     "audit_whole": ("审计记录完整，共 {lines} 条。", "The record is whole: {lines} lines."),
-    "audit_broken": ("审计记录被篡改：第 {line} 条与前一条不衔接。", "Line {line} does not follow from the one before it."),
+    "audit_broken": (
+        "审计记录被篡改：第 {line} 条与前一条不衔接。",
+        "Line {line} does not follow from the one before it.",
+    ),
     "no_lines": ("没有记录。", "There is no line."),
     "who": ("操作人", "Who"),
     "what": ("操作", "What"),

@@ -42,10 +42,10 @@ def preview(
     told = []
     mine = (Site.template == template, Site.state == "active", Site.civil_code.startswith(scope), Site.id > after)
     for site in session.scalars(select(Site).where(*mine).order_by(Site.id).limit(min(most, MAX_PREVIEW))):
-        current, after = layers.newest(session, site), layers.compose(session, site, version)
+        current, would = layers.newest(session, site), layers.compose(session, site, version)
         before = json.loads(current.body) if current is not None else {}
-        wrong = [found.code for found in layers.findings(after)]
-        told.append({"site": site.id, "name": site.name, "wrong": wrong, "changes": layers.differences(before, after)})
+        wrong = [found.code for found in layers.findings(would)]
+        told.append({"site": site.id, "name": site.name, "wrong": wrong, "changes": layers.differences(before, would)})
     return told
 
 

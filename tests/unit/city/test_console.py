@@ -93,7 +93,9 @@ def test_every_page_is_whole_in_both_languages(console: Console, language: str) 
 
 
 #: Words with a line in them that stand on pages as they are.
-CODES = frozenset({"concentrator_add", "not_allowed", "site_dark", "site_degraded", "claim_used", "concentrator_silent"})
+CODES = frozenset(
+    {"concentrator_add", "not_allowed", "site_dark", "site_degraded", "claim_used", "concentrator_silent"}
+)
 
 
 def test_each_right_opens_its_pages_and_no_other(console: Console) -> None:
@@ -122,7 +124,10 @@ def test_who_has_not_signed_in_sees_the_door_alone(console: Console) -> None:
 
 def test_another_countys_site_does_not_exist(console: Console) -> None:
     """xian-zhao has the county 340221: he sees its sites on every page, and of the others nothing."""
-    mine, others = scene.site_id(6), [scene.site_id(number) for number in range(len(scene.ACTIVE)) if number not in (6, 7)]
+    mine, others = (
+        scene.site_id(6),
+        [scene.site_id(number) for number in range(len(scene.ACTIVE)) if number not in (6, 7)],
+    )
     console.enter("xian-zhao")
     for path in ("/", "/sites", "/pending", "/alerts", "/keys", "/templates/街道/2", "/rollouts/1"):
         text = console.get(path).text
@@ -145,7 +150,14 @@ def test_lists_are_bounded_and_go_on(console: Console) -> None:
     with console.store.begin() as session:
         for number in range(120):
             session.add(
-                Site(id=f"5{number:019d}", name=f"站点{number}", civil_code="34", made_by="lina", made_at=NOW, state="new")
+                Site(
+                    id=f"5{number:019d}",
+                    name=f"站点{number}",
+                    civil_code="34",
+                    made_by="lina",
+                    made_at=NOW,
+                    state="new",
+                )
             )
     console.enter("look")
     seen: list[str] = []
@@ -215,7 +227,17 @@ def test_nonsense_in_an_address_is_no_fault(console: Console, path: str) -> None
     assert console.get(path).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/sites/1/2/3", "/templates/街道/99", "/rollouts/99", "/templates/x/y", "/rollouts/99999999999999999999"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/nothing",
+        "/sites/1/2/3",
+        "/templates/街道/99",
+        "/rollouts/99",
+        "/templates/x/y",
+        "/rollouts/99999999999999999999",
+    ],
+)
 def test_what_is_not_there_is_said_on_a_page(console: Console, path: str) -> None:
     console.enter("look")
     answer = console.get(path)
@@ -256,13 +278,17 @@ def test_every_deed_of_the_record_has_words() -> None:
     for path in sorted(ROOM.parent.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "write":
-                said = [each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)]
+                said = [
+                    each.value for each in node.args if isinstance(each, ast.Constant) and isinstance(each.value, str)
+                ]
                 found |= {each for each in said if re.fullmatch(r"[a-z]+[._][a-z_.]+", each)}
     assert len(found) > 30
     assert not [code for code in sorted(found) if "did_" + code.replace(".", "_") not in words.TABLE]
 
 
-def test_nobody_is_left_of_a_page_that_the_database_cannot_serve(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nobody_is_left_of_a_page_that_the_database_cannot_serve(
+    console: Console, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from sqlalchemy.exc import OperationalError
 
     console.enter("look")

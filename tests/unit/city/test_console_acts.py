@@ -306,7 +306,8 @@ def post_as(console: Console, name: str, path: str, **form: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    "body", ["", "{", "[[[", "x = 1979-05-27", '{"tunnel": []}', '{"lan": {}}', "[]", '{"a": NaN}', "a = inf", "[" * 9000]
+    "body",
+    ["", "{", "[[[", "x = 1979-05-27", '{"tunnel": []}', '{"lan": {}}', "[]", '{"a": NaN}', "a = inf", "[" * 9000],
 )
 def test_a_wrong_template_is_a_sentence_and_is_not_lost(console: Console, body: str) -> None:
     console.enter("system")
@@ -337,7 +338,10 @@ def test_where_alerts_are_told_is_the_security_administrators(console: Console) 
     made = console.post("/hooks", kind="webhook", target="https://192.0.2.9/x", least="error", language="zh-CN")
     assert re.search(r"[0-9a-f]{64}", made.text)
     assert "192.0.2.9" in console.get("/alerts").text
-    assert "hook_target" in console.post("/hooks", kind="webhook", target="http://192.0.2.9/", least="error", language="en").text
+    assert (
+        "hook_target"
+        in console.post("/hooks", kind="webhook", target="http://192.0.2.9/", least="error", language="en").text
+    )
     with console.store.read() as session:
         (hook,) = session.query(Hook)
     assert console.post(f"/hooks/{hook.id}/remove").status_code == 303
@@ -350,7 +354,9 @@ def test_persons_are_the_security_administrators_and_never_his_own(console: Cons
     added = console.post("/people", name="neu", password="short", role="viewer")
     assert "密码至少 12 个字符" in added.text
     assert "short" not in added.text
-    assert console.post("/people", name="neu", password="long enough now", role="viewer", scope="3402").status_code == 303
+    assert (
+        console.post("/people", name="neu", password="long enough now", role="viewer", scope="3402").status_code == 303
+    )
     assert "role_unknown" not in console.get("/people").text
     for form, rule in (({"role": "root"}, "role_unknown"), ({"role": "viewer", "scope": "3"}, "scope_form")):
         assert rule in console.post("/people/neu", **form).text
@@ -367,7 +373,10 @@ def test_who_knows_his_password_may_choose_another(console: Console) -> None:
     new = {"password": "quite another one", "repeated": "quite another one"}
     wrong = console.post("/account", old="wrong", **new)
     assert (wrong.status_code, "当前密码不正确" in wrong.text) == (409, True)
-    assert "两次输入的新密码不一致" in console.post("/account", old=scene.PASSWORD, password="a" * 12, repeated="b" * 12).text
+    assert (
+        "两次输入的新密码不一致"
+        in console.post("/account", old=scene.PASSWORD, password="a" * 12, repeated="b" * 12).text
+    )
     assert console.post("/account", old=scene.PASSWORD, **new).headers["Location"].startswith("/console/login")
     assert console.get("/sites").status_code == 303, "he signs in anew"
     door = {"name": "look", "password": "quite another one"}
