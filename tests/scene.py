@@ -13,7 +13,9 @@ from city.registry import (
     approvals,
     claims,
     enrolment,
+    feeds,
     layers,
+    peers,
     people,
     reports,
     rollouts,
@@ -81,6 +83,18 @@ def furnish(store: Store, signer: Signer, now: float, kept: str) -> None:
         )
         _troubles(session, now)
         _changes(session, signer, now)
+        for hub in session.query(Concentrator):
+            hub.revision = feeds.head(session, peers.feed(hub.id))
+
+
+def refresh(store: Store, now: float) -> None:
+    """Let who has spoken a while ago have spoken now: the pictures are taken over minutes."""
+    with store.begin() as session:
+        session.merge(Meta(name="listening", value=json.dumps([now - 9 * 86_400, now])))
+        for hub in session.query(Concentrator):
+            hub.seen_at = now - 25
+        for row in session.query(Health).filter(Health.verdict != "dark"):
+            row.seen_at, row.due_at, row.judged_at = now - 20, now + 3600, now - 4
 
 
 def _ground(session: Session, now: float, kept: str) -> None:
@@ -155,7 +169,7 @@ def _troubles(session: Session, now: float) -> None:
     for number, (name, _, carrier, verdict) in enumerate(ACTIVE):
         if verdict in ("dark", "degraded"):
             site = site_id(number)
-            facts = {"site": site, "name": name, "carrier": carrier, "why": WHY[verdict][0][0], "concentrators": []}
+            facts = {"site": site, "name": name, "carrier": carrier, "reasons": WHY[verdict], "concentrators": []}
             alerts.raise_(
                 session, now - 5000 - number, f"site_{verdict}", f"site:{site}",
                 "error" if verdict == "dark" else "warning", **facts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from cryptography import x509
@@ -78,6 +79,8 @@ def _first(made: Blueprint, office: Office) -> None:
     def overview() -> str:
         with office.store.read() as session:
             numbers = figures.overview(session, g.now, g.person.scope)
+            # The figures' areas are whole cities; here a city is looked at by its counties, a county by its townships.
+            by_area = health.counts(session, g.person.scope, 6 if len(g.person.scope) < 6 else 8)
             worst = lists.worst(session, g.person)
             open_ = [row for row in truth.listed(session, g.person, most=60) if not row.grouping][: lists.MOST_ALERTS]
             rolling = [] if g.person.scope else [
@@ -85,7 +88,7 @@ def _first(made: Blueprint, office: Office) -> None:
             ]  # fmt: skip
             return render_template(
                 "console/overview.html", n=numbers, worst=[(s, h, health.read_reasons(h.reasons)) for s, h in worst],
-                areas=areas(numbers["areas"]), alerts=open_, said=_said, rollouts=rolling, targets=TARGETS,
+                areas=areas(by_area), alerts=open_, said=_said, rollouts=rolling, targets=TARGETS,
                 online=online(numbers["verdicts"]),
             )  # fmt: skip
 
@@ -98,18 +101,18 @@ def _first(made: Blueprint, office: Office) -> None:
         return render_template("console/pending.html", boxes=boxes, asked=asked, ready=ready)
 
 
-def areas(counted: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Return one entry an area, with its sites by verdict, the largest part of trouble first."""
+def areas(counted: Mapping[tuple[str, str], int]) -> list[dict[str, Any]]:
+    """Return one entry an area, with its sites by verdict: that with the fewest online first."""
     found: dict[str, dict[str, int]] = {}
-    for each in counted:
-        found.setdefault(each["area"], dict.fromkeys(_VERDICTS, 0))[each["verdict"]] = each["sites"]
+    for (area, verdict), number in counted.items():
+        found.setdefault(area, dict.fromkeys(_VERDICTS, 0))[verdict] = number
     told = [
         {"area": area, "verdicts": by, "sites": sum(by.values()), "online": online(by)} for area, by in found.items()
     ]
     return sorted(told, key=lambda each: (each["online"] if each["online"] is not None else 101.0, each["area"]))[:40]
 
 
-def online(verdicts: dict[str, int]) -> float | None:
+def online(verdicts: Mapping[str, int]) -> float | None:
     """Return which part of the sites is known to work, at least in part, in percent; None of no sites."""
     total = sum(verdicts.values())
     return None if not total else 100.0 * (verdicts.get("good", 0) + verdicts.get("degraded", 0)) / total
@@ -239,9 +242,8 @@ def _platform(made: Blueprint, office: Office) -> None:
     @made.get("/health")
     def health_() -> str:
         city_only(g.person)
-        heard: float | None = None
         with office.store.read() as session:
-            heard = session.scalar(select(func.max(Health.judged_at)))
+            heard: float | None = session.scalar(select(func.max(Health.judged_at)))
             listening = health.listening(session)
             facts = {
                 "kind": office.store.kind, "epoch": layers.epoch(session), "listening": listening,

@@ -101,8 +101,11 @@ def keep(session: Session, now: float, code: str, severity: Severity, now_so: di
 
 def sentence(row: Alert, language: words.Language = "en") -> str:
     """Return what an alert says, with what to do about it."""
-    facts = {
-        name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(row.args).items()
-    }
+    args = json.loads(row.args)
+    facts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in args.items()}
+    reasons = [Finding(code, args=tuple(sorted(of.items()))) for code, of in args.get("reasons", [])]
+    if reasons:
+        # A site's alert is for a person, who reads no codes.
+        facts["why"] = " ".join(words.sentence(each, language).rstrip(".。") for each in reasons)
     found = Finding(row.code, args=tuple(sorted(facts.items())))
     return " ".join(part for part in (words.sentence(found, language), words.advice(found, language)) if part)

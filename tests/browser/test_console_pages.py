@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from city.registry import people
-from city.registry.store import open_store
+from city.registry.store import Store, open_store
 from city.signing.client import over_socket
 from tests import scene
 from tests.browser import browser as inside
@@ -46,8 +46,8 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The city's server with a furnished registry; its address."""
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Store]]:
+    """The city's server with a furnished registry: the console's address, and the registry."""
     folder = tmp_path_factory.mktemp("city")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -67,11 +67,19 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
                 time.sleep(0.1)
         store = open_store(f"sqlite:///{folder / 'city.sqlite'}", upgrade=False)
         scene.furnish(store, over_socket(folder / "sign.sock"), time.time(), people.hashed(scene.PASSWORD))
+        yield f"https://127.0.0.1:{port}/console", store
         store.close()
-        yield f"https://127.0.0.1:{port}/console"
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait(60)
+
+
+@pytest.fixture
+def city(served: tuple[str, Store]) -> str:
+    """The console's address; its boxes have just spoken."""
+    address, store = served
+    scene.refresh(store, time.time())
+    return address
 
 
 @pytest.fixture
@@ -169,7 +177,12 @@ def test_a_box_is_let_in_and_a_bundle_printed_by_hand(browser: Browser, city: st
     browser.do("wait", selector=".done")
     assert browser.do("url").endswith(f"/sites/{scene.WAITS}?done=approved")
     browser.do("goto", url=f"{city}/sites/new")
-    for field, text in {"id": "34020200002008000999", "name": "滨江公园", "civil_code": "34020201", "reason": "新装"}.items():
+    for field, text in {
+        "id": "34020200002008000999",
+        "name": "滨江公园",
+        "civil_code": "34020201",
+        "reason": "新装",
+    }.items():
         browser.do("fill", selector=f"[name={field}]", text=text)
     browser.do("click", selector="form.form button")
     browser.do("wait", selector=".done")
