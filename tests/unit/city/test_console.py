@@ -244,6 +244,7 @@ def test_what_is_not_there_is_said_on_a_page(console: Console, path: str) -> Non
     assert answer.status_code in (404, 409)
     assert "<html" in answer.text
     assert "Traceback" not in answer.text
+    assert console.get("/rollouts/99999999999999999999").status_code == 404
 
 
 def test_every_word_is_there_in_both_languages() -> None:
