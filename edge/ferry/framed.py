@@ -185,7 +185,7 @@ class FramedStream(Stream):
             self.left = left
         elif not self.left and (left := self.quick(kept, at + 12, at + size)) >= 0:
             self.left = left
-            if self.inspection.pictures != self.metered[0]:
+            if self.inspection.pictures >= self.due:
                 self.measure(timestamp)
         elif not self.walk(kept, at, size, head):
             return

@@ -28,9 +28,9 @@ _PICTURE, _SLICE = struct.Struct("!IB8xBIHHB"), struct.Struct("!IB")
 _QUICK_BYTES = _PICTURE.size + 10 + 6
 #: What such a PES header's flags may be (aligned or not), and how many octets of times they announce.
 _QUICK_FLAGS = {first << 8 | times: size for first in (0x80, 0x84) for times, size in ((0, 0), (0x80, 5), (0xC0, 10))}
-#: The first octets of slices, by codec.
+#: The first octets of slices that do not stand alone, by codec.
 _SLICES = {
-    codec: {octet: bool(is_key(codec, octet)) for octet in range(256) if kind_of(codec, octet) is Kind.SLICE}
+    codec: frozenset(first for first in range(256) if kind_of(codec, first) is Kind.SLICE and not is_key(codec, first))
     for codec in (H264, H265)
 }
 #: Octets of times behind a PES header, by its PTS_DTS_flags; 01 is forbidden (2.4.3.7).
@@ -40,8 +40,8 @@ EMPTY = b"\x00\x00\x01\xbe\x00\x02\xff\xff"
 
 
 @functools.lru_cache(maxsize=64)
-def _slices(types: tuple[tuple[int, int], ...]) -> dict[int, dict[int, bool]]:
-    """Return by a PES packet's start code what a slice in it begins with, and whether it stands alone; streams share it."""
+def _slices(types: tuple[tuple[int, int], ...]) -> dict[int, frozenset[int]]:
+    """Return by a PES packet's start code what most slices in it begin with; streams share it."""
     return {0x100 | stream: _SLICES[codec] for stream, codec in types if codec in _SLICES}
 
 
@@ -119,7 +119,7 @@ class PsInspection:
         return EMPTY if marker and not out and not self._seeking else out
 
     def quick(self, data: bytearray, start: int, end: int) -> int:
-        """Judge what most pictures begin with, and need no change of: a pack header, a PES header with times, a slice.
+        """Judge what most pictures begin with, and need no change of: pack header, PES header with times, slice of no key picture.
 
         It may be asked when nothing is ``left`` and no packet is missing. Returns how many octets are left then, -1 when
         ``take`` must look.
@@ -139,12 +139,10 @@ class PsInspection:
         body = start + 23 + size
         begin, unit = _SLICE.unpack_from(data, body)
         left: int = length - 3 - size - (end - body)
-        key = slices.get(unit)
-        if begin != 1 or key is None or left < 0:
+        if begin != 1 or unit not in slices or left < 0:
             return -1
         self._fresh = False
         self.pictures += 1
-        self.keys += key
         if self._saving:
             self._heads.pass_over()
             self._saving = self._heads.budget < SEI_BYTES_AT_ONCE

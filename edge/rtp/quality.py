@@ -38,6 +38,8 @@ class Quality:
 class Meter:
     """The figures of one stream as its pictures come."""
 
+    __slots__ = ("_at", "_jitter", "_key_at", "_key_seconds", "_timestamp")
+
     def __init__(self) -> None:
         self._at = 0.0
         self._timestamp = -1
