@@ -57,6 +57,7 @@ def create_app(
     app.register_blueprint(console.blueprint(desk))
 
     @app.get("/")
+    @app.doc(hide=True)
     def first() -> BaseResponse:
         return redirect("/console/", 303)
 

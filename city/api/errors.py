@@ -7,7 +7,7 @@ from typing import Any
 
 from apiflask import APIFlask, HTTPError
 from flask import Response, jsonify
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -69,6 +69,11 @@ def install(app: APIFlask) -> None:
     def taken(_: IntegrityError) -> Response:
         # Two came in one moment, and the other one was first.
         return answer("taken")
+
+    @app.errorhandler(DataError)
+    def unfit(_: DataError) -> Response:
+        # A sign or a number that the database cannot hold (PostgreSQL keeps no NUL).
+        return answer("body_fields", 422)
 
     @app.errorhandler(OperationalError)
     @app.errorhandler(InterfaceError)

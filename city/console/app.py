@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from apiflask import APIBlueprint
 from flask import Blueprint, Response, g, make_response, redirect, render_template, request, url_for
 from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 from werkzeug.wrappers import Response as BaseResponse
 
 from city.api import errors
@@ -40,9 +41,9 @@ Reply = str | BaseResponse | tuple[str, int]
 
 def blueprint(office: Office) -> Blueprint:
     """Return the console, below ``/console``."""
-    made = Blueprint(
+    made = APIBlueprint(
         "console", __name__, url_prefix="/console", template_folder="templates", static_folder="static",
-        static_url_path="/static",
+        static_url_path="/static", enable_openapi=False,
     )  # fmt: skip
     _around(made, office)
     _refusing(made)
@@ -66,6 +67,9 @@ def _around(made: Blueprint, office: Office) -> None:
         g.person, g.token, g.now = None, "", office.clock()
         if request.method not in ("GET", "HEAD") and not _same_origin():
             raise RegistryRefused("csrf_missing")
+        if any("\0" in value for said in (request.args, request.form) for value in said.values()):
+            # PostgreSQL keeps no such sign, and nobody's name or reason has one.
+            raise BadRequest
         if request.endpoint in _OPEN:
             return None
         try:
