@@ -23,6 +23,7 @@ from netconf.sentences.city_registry import CITY_REGISTRY
 from netconf.sentences.city_signing import CITY_SIGNING
 from netconf.sentences.city_truth import CITY_TRUTH
 from netconf.sentences.crossing import CROSSING
+from netconf.sentences.enrolment import ENROLMENT
 from netconf.sentences.faults import FAULTS
 from netconf.sentences.form import Words
 from netconf.sentences.lab import LAB
@@ -53,6 +54,7 @@ TABLE: dict[str, Words] = (
     | REQUESTS
     | CHANGES
     | CITY_LAYERS
+    | ENROLMENT
     | PROOFS
     | PAGES
     | UPLINK
