@@ -31,7 +31,7 @@ def raised(floor_seconds: float, system_seconds: float, passed_seconds: float) -
     """Return the new floor when ``passed_seconds`` of monotonic time went by since it was last raised."""
     if floor_seconds <= BUILT_SECONDS and system_seconds < BUILT_SECONDS + MOST_FIRST_SECONDS:
         return max(system_seconds, float(BUILT_SECONDS))  # the first time that is seen at all
-    floor = floor_seconds
+    floor = max(floor_seconds, float(BUILT_SECONDS))
     most = floor + passed_seconds + MOST_AHEAD_SECONDS
     return max(floor, min(system_seconds, most))
 
