@@ -33,13 +33,16 @@ from netconf.finding import Finding, finding
 from netconf.kept import Kept
 from netconf.model import Site
 from netconf.proposal import Layers
-from netconf.revision import ChangeRefused, Commit, Journal, State
+from netconf.revision import ChangeRefused, Commit, State
 from netconf.sealed import SealBroken, unseal
 from tests.enrolling import csr
 from tests.simulator.disk import Disk, Ended
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netconf.enrolment import Bundle
+    from tests.simulator.hub import Hub
     from tests.simulator.network import Message
     from tests.simulator.world import World
 
@@ -426,16 +429,11 @@ class Box:
         return None
 
 
-def journal_of(box: Box) -> Journal:
-    """Return what the box's disk holds now."""
-    return Store(box, box.folder("state")).read_journal()[0]
-
-
-def lives(box: Box, what: Any) -> str:
-    """Let a box do something; the power may go within."""
+def lives(one: Box | Hub, what: Callable[[], str]) -> str:
+    """Let a machine do something; the power may go within."""
     try:
-        said: str = what()
+        said = what()
     except Ended as ended:
-        box.end(ended.power)
+        one.end(ended.power)
         return "and its power goes" if ended.power else "and is killed"
     return said

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from city.concentrator import steps
 from city.concentrator.core import Core, Taken
-from city.concentrator.entries import Own
+from city.concentrator.entries import Own, SitePeer
 from city.concentrator.kept import MOST_FILES, Kept
 from city.concentrator.process import opener
 from city.concentrator.steps import Actual, ActualPeer, RemovePeer, Step
@@ -44,7 +44,13 @@ class Hub:
         self.online = True
         self.device: dict[str, tuple[tuple[str, ...], str]] = {}
         self.core: Core | None = None
+        #: What it was last ordered to have, also while it is down.
+        self.ordered: dict[str, SitePeer] = {}
         self._asked: tuple[int, float] | None = None
+
+    def note(self) -> None:
+        if self.core is not None:
+            self.ordered = dict(self.core.peers)
 
     @property
     def up(self) -> bool:
