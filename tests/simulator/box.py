@@ -401,8 +401,7 @@ class Box:
     def _door_said(self, said: dict[str, str]) -> str:
         self.state = said["state"]
         if self.state == "approved":
-            kept = self._keep_certificate(said["certificate"])
-            return f"is approved, {kept}, {self._handed(said['layer'])}" if not self.nonce else "is approved"
+            return f"is approved, {self._keep_certificate(said['certificate'])}, {self._handed(said['layer'])}"
         if self.state == "revoked":
             try:
                 open_revocation(said["revocation"], self.city_key(), site=self.site, device=self.device.hash)

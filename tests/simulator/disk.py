@@ -76,11 +76,10 @@ class Disk:
             self._synced[os.stat(path).st_ino] = Path(path).read_bytes()
             return
         folder = Path(path)
+        there = {str(file.relative_to(self.root)): self._octets(file) for file in folder.iterdir() if file.is_file()}
         for name in [name for name in self._durable if (self.root / name).parent == folder]:
             del self._durable[name]
-        for file in folder.iterdir():
-            if file.is_file():
-                self._durable[str(file.relative_to(self.root))] = self._octets(file)
+        self._durable |= there
 
     def cut(self) -> None:
         """The power was away: of each name stands what was durable, or what was on its way there."""

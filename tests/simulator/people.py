@@ -52,7 +52,7 @@ def issue(world: World, box: Box) -> None:
 
     said = main.does(does)
     if said == "has a claim":
-        known = main.signer.identity()
+        known = world.prepared.keys
         box.bundle = read_bundle(write_bundle(Bundle(box.site, "192.0.2.1", 443, known.ca_hash, known.city_key, claim)))
     world.say("li", f"{box.name} {said}")
 
@@ -62,7 +62,7 @@ def approve(world: World, box: Box) -> None:
     main = world.main
     if box.bundle is None:
         return
-    digits = code(main.signer.identity().ca_hash, box.device.key.public_key(), box.bundle.claim)
+    digits = code(world.prepared.keys.ca_hash, box.device.key.public_key(), box.bundle.claim)
 
     def does(session: Session) -> str:
         row = _site(session, "wang", box.site)

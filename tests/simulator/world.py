@@ -328,7 +328,7 @@ class Bench:
             with self.main.store.begin() as session:
                 found(session, places)
             for box in world.boxes.values():
-                world.turn(box)
+                box.start()
                 box.owner(OWNER, 0)
                 people.add_site(world, box)
             for name in ("box4", "box5"):
