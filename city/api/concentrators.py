@@ -19,7 +19,7 @@ from city.api.callers import Callers
 from city.api.strict import loads
 from city.registry import concentrators, feeds, layers, peers
 from city.registry.refused import RegistryRefused
-from city.registry.signer import Signer
+from city.registry.signer import Signer, SignRefused
 from city.registry.store import Store
 
 #: How long a question about changes is held open, and how many changes one answer has.
@@ -110,7 +110,7 @@ def following(asked: Asked, concentrator: str, epoch: int, after: int, wait: flo
     """Return what has changed after a revision, signed; None when nothing came in time.
 
     Raises:
-        RegistryRefused: ``take_snapshot``, or the signing process does not sign it.
+        RegistryRefused: ``take_snapshot``, also when the signing process does not sign them.
         SignerAway: it does not answer.
     """
     feed, until = peers.feed(concentrator), time.monotonic() + wait
@@ -128,7 +128,11 @@ def following(asked: Asked, concentrator: str, epoch: int, after: int, wait: flo
         return None
     told = list(peers.told(found))
     payload = {"concentrator": concentrator, "epoch": epoch, "kind": "changes", "first": told[0]["revision"]}
-    return asked.signer.sign_peers(payload | {"revision": told[-1]["revision"], "peers": told})
+    try:
+        return asked.signer.sign_peers(payload | {"revision": told[-1]["revision"], "peers": told})
+    except SignRefused:
+        # One change that is signed no more (its site was revoked since) must not keep back those behind it.
+        raise RegistryRefused("take_snapshot") from None
 
 
 def reported(asked: Asked, concentrator: str) -> Response:
