@@ -57,6 +57,8 @@ class Watch:
         self.gone: set[tuple[str, str]] = set()
         #: Sites that may be without a tunnel for a while: after a backup was laid back a box comes to the door again.
         self.excused: set[str] = set()
+        #: Addresses in this database; one that nobody had heard of when a backup was laid back was never anybody's.
+        self.given: dict[str, str] = {}
         self._candidates: dict[str, dict[str, Any]] = {}
 
     # -- what is signed --------------------------------------------------------------------------------------------
@@ -95,14 +97,17 @@ class Watch:
         if foreign:
             raise Violated("owner's fields", f"{site}: the city signed {foreign}")
         self.known.layers[(site, payload["device"], mark)] = json.loads(json.dumps(payload["layer"]))
-        for tunnel in payload["layer"].get("tunnel", ()):
-            self._address(tunnel["address"].removesuffix("/32"), site, "a layer")
 
     def _peers(self, payload: dict[str, Any]) -> None:
         self._epoch(payload["epoch"])
         for peer in payload["peers"]:
             if not peer.get("gone"):
                 self._alive(peer["site"], "a peer")
+
+    def laid_back(self) -> None:
+        """The registry has an older database now."""
+        self.given.clear()
+        self.excused |= {box.site for box in self.world.boxes.values()}
 
     # -- who has what ----------------------------------------------------------------------------------------------
 
@@ -145,7 +150,8 @@ class Watch:
             if state == "active" and device != self.known.devices.get(site, device):
                 raise Violated("the right device", f"{site} is another's")
         for address, site in controller.database.rows("SELECT address, site FROM address"):
-            self._address(address, site, "the registry")
+            if self.given.setdefault(address, site) != site or self.known.addresses.get(address, site) != site:
+                raise Violated("one owner per address", f"{address} was another's before it was {site}'s")
         for key, site in controller.database.rows("SELECT public_key, site FROM peer WHERE state = 'on'"):
             self._key(key, site, "the registry")
 
@@ -194,6 +200,8 @@ class Watch:
             signed = self.known.layers.get((box.site, box.device.hash, confirmed.mark))
             if signed != confirmed.city:
                 raise Violated("the city's word alone", f"{box.name} uses what nobody signed as {confirmed.mark}")
+        for tunnel in confirmed.city.get("tunnel", ()):
+            self._address(tunnel["address"].removesuffix("/32"), box.site, box.name)
         commit = box.running
         if commit.state is State.STEADY and box.applied != (commit.confirmed() or b""):
             raise Violated("confirmed revision holds", f"{box.name} has something else in force")

@@ -176,7 +176,7 @@ def restore(world: World) -> None:
     main.database.lay_back(world.chance.choice(world.backups))
     main.begin()
     world.unfinished = True
-    world.watch.excused |= {box.site for box in world.boxes.values()}
+    world.watch.laid_back()
     world.say("sys", "lays a backup back")
     finish_restore(world)
 
