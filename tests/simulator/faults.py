@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tests.simulator import people
@@ -12,6 +12,7 @@ from tests.simulator.hub import Hub, shaken
 if TYPE_CHECKING:
     from tests.simulator.world import World
 
+Move = Callable[["World"], None]
 #: 1970, 2099, and small errors, as distances from the right time.
 YEAR = 365.25 * 86_400.0
 CLOCKS = (("1970", -60 * YEAR), ("2099", 73 * YEAR), ("an hour fast", 3600.0), ("an hour slow", -3600.0), ("right", 0.0))
@@ -110,13 +111,20 @@ def _drift(world: World) -> None:
     world.say(hub.name, "loses a peer by somebody's hand")
 
 
-TABLE: list[tuple[float, Callable[[World], None]]] = [
-    (40, _turn), (16, _poll), (2, _look),
-    (6, _of_state("pending", people.approve)), (2, _of_state("new", people.issue)), (0.5, _on_one(people.revoke)),
-    (0.3, _of_state("pending", people.refuse)), (5, _on_one(people.rotate)), (3, _on_one(people.edit)),
-    (0.8, people.back_up), (0.4, people.restore), (0.3, people.tamper),
-    (3, _on_one(people.settle_owner)),
-    (1.5, people.replay), (1, people.hand_over_old), (0.6, people.forge), (1, people.replay_at_hub), (0.5, people.steal),
-    (3, _fuse), (1, _cut), (1.5, _burn), (0.5, _signing), (2, _wire), (1.2, _clock), (0.3, _city_clock), (0.4, _week),
-    (0.4, _drift),
-]  # fmt: skip
+TABLE: dict[str, tuple[float, Move]] = {
+    "turn": (40, _turn), "poll": (16, _poll), "look": (2, _look),
+    "approve": (6, _of_state("pending", people.approve)), "claim": (2, _of_state("new", people.issue)),
+    "refuse": (0.3, _of_state("pending", people.refuse)), "revoke": (0.5, _on_one(people.revoke)),
+    "rotate": (5, _on_one(people.rotate)), "edit": (3, _on_one(people.edit)),
+    "back up": (0.8, people.back_up), "restore": (0.4, people.restore), "tamper": (0.3, people.tamper),
+    "owner": (3, _on_one(people.settle_owner)),
+    "replay": (1.5, people.replay), "old layer": (1, people.hand_over_old), "forge": (0.6, people.forge),
+    "overreach": (0.4, people.overreach), "old envelope": (1, people.replay_at_hub), "steal": (0.5, people.steal),
+    "fuse": (3, _fuse), "cut": (1, _cut), "burn": (1.5, _burn), "signing": (0.5, _signing), "wire": (2, _wire),
+    "clock": (1.2, _clock), "city's clock": (0.3, _city_clock), "week": (0.4, _week), "drift": (0.4, _drift),
+}  # fmt: skip
+
+
+def table(often: Mapping[str, float]) -> list[tuple[float, Move]]:
+    """Return the moves with their weights, some of them other than usual."""
+    return [(often.get(name, weight), move) for name, (weight, move) in TABLE.items()]

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from netconf import proposal
 from netconf.layers import PARTS
 from netconf.revision import State
 
@@ -142,7 +143,9 @@ class Watch:
         self.gone |= {(hub.name, site) for site in self.revoked if site not in hub.core.peers}
 
     def registry(self, controller: Controller) -> None:
-        """Look at the rows."""
+        """Look at the rows of a registry that serves somebody."""
+        if not controller.open:
+            return
         rows = controller.database.rows("SELECT id, state, device FROM site")
         for site, state, device in rows:
             if site in self.revoked and state != "revoked":
@@ -196,6 +199,9 @@ class Watch:
             self.known.owners[box.name] = candidate
         if confirmed.owner != self.known.owners[box.name]:
             raise Violated("owner's fields", f"{box.name}: {confirmed.owner}")
+        foreign = [name for name in proposal.layers_of(box.applied or None).city if PARTS.get(name) != "city"]
+        if foreign:
+            raise Violated("owner's fields", f"{box.name}: the city's {foreign} are in force")
         if confirmed.city:
             signed = self.known.layers.get((box.site, box.device.hash, confirmed.mark))
             if signed != confirmed.city:
@@ -222,7 +228,7 @@ class Watch:
         """Return what is not yet as the city wants it, nothing being broken any more."""
         main = self.world.main
         found = []
-        rows = {row[0]: row[1:] for row in main.database.rows("SELECT id, state, offered FROM site")}
+        rows = {row[0]: row[1:] for row in main.database.rows("SELECT id, state, offered, revocation FROM site")}
         layers = {
             (site, revision): state
             for site, revision, state in main.database.rows(
@@ -232,9 +238,9 @@ class Watch:
         }
         rotations = dict(main.database.rows("SELECT site, rotation FROM peer WHERE rotation != ''"))
         for box in self.world.boxes.values():
-            state, offered = rows.get(box.site, ("unknown", 0))
+            state, offered, revocation = rows.get(box.site, ("unknown", 0, ""))
             if state == "revoked":
-                found += self._not_cut_off(box)
+                found += self._not_cut_off(box, bool(revocation))
             elif state != "active":
                 found.append(f"{box.name} is {state}")
             elif layers.get((box.site, offered)) not in ("applied", "reverted"):
@@ -245,9 +251,9 @@ class Watch:
                 found.append(f"{box.name}: only {self.world.works(box)} works")
         return found
 
-    def _not_cut_off(self, box: Box) -> list[str]:
+    def _not_cut_off(self, box: Box, told: bool) -> list[str]:
+        """``told``: the registry knew which device it was, and has it signed that it is revoked."""
         left = [hub.name for hub in self.world.hubs.values() if hub.core is not None and box.site in hub.core.peers]
         if left:
             return [f"{box.name} is revoked and still at {left}"]
-        heard = box.revoked or self.known.devices.get(box.site) is None
-        return [] if heard else [f"{box.name} has not heard that it is revoked"]
+        return [] if box.revoked or not told else [f"{box.name} has not heard that it is revoked"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
@@ -57,12 +57,18 @@ def issue(world: World, box: Box) -> None:
     world.say("li", f"{box.name} {said}")
 
 
+def shown(world: World, box: Box) -> str:
+    """Return the digits that a person reads at the box."""
+    assert box.bundle is not None
+    return code(world.prepared.keys.ca_hash, box.device.key.public_key(), box.bundle.claim)
+
+
 def approve(world: World, box: Box) -> None:
     """A person compares the digits at the box with those at the console; others are turned away."""
     main = world.main
     if box.bundle is None:
         return
-    digits = code(world.prepared.keys.ca_hash, box.device.key.public_key(), box.bundle.claim)
+    digits = shown(world, box)
 
     def does(session: Session) -> str:
         row = _site(session, "wang", box.site)
@@ -113,7 +119,9 @@ def rotate(world: World, box: Box) -> None:
 def edit(world: World, box: Box) -> None:
     """A person changes a site's own part of the layer."""
     main = world.main
-    own = {"control": {"interval_seconds": world.chance.randrange(30, 90)}}
+    own: dict[str, Any] = {"control": {"interval_seconds": world.chance.randrange(30, 90)}}
+    if world.faulty and world.chance.random() < 0.1:
+        own = {"max_calls": 64}  # the owner's: it is not the city's to say
     facts = sites.Facts(box.site, f"小区 {box.name}", "340200", template="standard", template_version=1, own=own)
 
     def does(session: Session) -> str:
@@ -273,6 +281,28 @@ def forge(world: World) -> None:
     answer = {"site": box.site, "device": box.device.hash, "nonce": box.nonce}
     said = lives(box, lambda: box.hear_answer(envelope.sign("answer", answer, Ed25519PrivateKey.generate())))
     world.say("attacker", f"answers {box.name} as another city: {said}")
+    world.looked(box)
+
+
+def overreach(world: World) -> None:
+    """Somebody holds the city's own signing key, and settles what is the owner's."""
+    box = world.chance.choice(list(world.boxes.values()))
+    if not box.up:
+        return
+    epoch, revision = box.running.journal.highest
+    mark = (epoch, revision + 1)
+    layer = box.confirmed().city | {"max_calls": 64}
+    payload = {
+        "site": box.site, "device": box.device.hash, "epoch": epoch, "revision": revision + 1,
+        "not_after": int(world.now) + 10**9, "layer": layer,
+    }  # fmt: skip
+    key = (box.site, box.device.hash, mark)
+    before = world.watch.known.layers.get(key)
+    world.watch.known.layers[key] = layer
+    said = lives(box, lambda: box.hand_over(envelope.sign("layer", payload, world.prepared.keys.city)))
+    world.say("attacker", f"hands {box.name} what is its owner's: {said}")
+    if before is not None:
+        world.watch.known.layers[key] = before
     world.looked(box)
 
 
