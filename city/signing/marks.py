@@ -92,7 +92,9 @@ class Marks:
     def rise_address(self, concentrator: str, highest: int) -> None:
         """Keep durably how far a concentrator's addresses have come (as a number), if further than before."""
         with self._lock:
-            row = self._database.execute("SELECT highest FROM address WHERE concentrator = ?", (concentrator,)).fetchone()
+            row = self._database.execute(
+                "SELECT highest FROM address WHERE concentrator = ?", (concentrator,)
+            ).fetchone()
             if row is None or row[0] < highest:
                 self._database.execute("INSERT OR REPLACE INTO address VALUES (?, ?)", (concentrator, highest))
 

@@ -100,7 +100,7 @@ class Disk:
         name = str(path.relative_to(self.root))
         if info.st_ino in self._synced:
             return self._synced[info.st_ino]
-        return self._durable[name] if name in self._durable else b""
+        return self._durable.get(name, b"")
 
     def _lay(self, image: Image) -> None:
         for name, octets in image.items():
@@ -148,7 +148,7 @@ class Hand:
         os.replace(old, new)
 
     def _of(self, path: Any) -> Disk | None:
-        text = str(path)
+        text = f"{path}/"
         return next((disk for root, disk in self.disks.items() if text.startswith(root)), None)
 
 

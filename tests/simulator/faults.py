@@ -15,7 +15,13 @@ if TYPE_CHECKING:
 Move = Callable[["World"], None]
 #: 1970, 2099, and small errors, as distances from the right time.
 YEAR = 365.25 * 86_400.0
-CLOCKS = (("1970", -60 * YEAR), ("2099", 73 * YEAR), ("an hour fast", 3600.0), ("an hour slow", -3600.0), ("right", 0.0))
+CLOCKS = (
+    ("1970", -60 * YEAR),
+    ("2099", 73 * YEAR),
+    ("an hour fast", 3600.0),
+    ("an hour slow", -3600.0),
+    ("right", 0.0),
+)
 MOST_STEPS, MOST_SIGNATURES = 14, 4
 WEEK = 7 * 86_400.0
 

@@ -136,7 +136,8 @@ class Hub:
             self._perform(list(taken.steps))
         if not taken.rule:
             self._want_snapshot = self._kept.files >= MOST_FILES
-        return f"takes {len(taken.steps)} steps to {self.core.epoch}/{self.core.revision} {taken.rule}"
+        refused = " ".join(sorted({taken.rule, *self.core.refused.values()} - {""}))
+        return f"takes {len(taken.steps)} steps to {self.core.epoch}/{self.core.revision} {refused}"
 
     def _perform(self, made: list[Step]) -> None:
         """Like WireGuard: an address that comes to one peer goes from the other."""

@@ -87,7 +87,9 @@ def refuse(world: World, box: Box) -> None:
     """A person turns away who waits, and gives another claim."""
     main = world.main
     said = main.does(
-        lambda session: enrolment.refuse(session, main.clock(), "sec", _site(session, "sec", box.site), "another device")
+        lambda session: enrolment.refuse(
+            session, main.clock(), "sec", _site(session, "sec", box.site), "another device"
+        )
     )
     world.say("sec", f"who waits at {box.name}'s site {said}")
     issue(world, box)
@@ -203,6 +205,7 @@ def finish_restore(world: World) -> None:
 
 def tamper(world: World) -> None:
     """A registry with a fault tells a concentrator that one site has another's address (attacks.json, W02)."""
+
     def does(session: Session) -> str:
         rows = session.scalars(
             select(Peer).where(Peer.concentrator == "hub-b", Peer.state == "on").order_by(Peer.site)
@@ -258,7 +261,10 @@ def hand_over_old(world: World) -> None:
     box = world.chance.choice(list(world.boxes.values()))
     if not box.up:
         return
-    rows = world.main.database.rows("SELECT site, epoch, revision, envelope FROM layer ORDER BY site, epoch, revision")
+    whose = box.site if world.chance.random() < 0.7 else "%"
+    rows = world.main.database.rows(
+        "SELECT site, epoch, revision, envelope FROM layer WHERE site LIKE ? ORDER BY site, epoch, revision", whose
+    )
     if rows:
         site, epoch, revision, text = world.chance.choice(rows)
         said = lives(box, lambda: box.hand_over(text))
@@ -271,9 +277,10 @@ def forge(world: World) -> None:
     box = world.chance.choice(list(world.boxes.values()))
     if not box.up:
         return
+    epoch, revision = box.running.journal.highest
     payload = {
-        "site": box.site, "device": box.device.hash, "epoch": 9, "revision": 9, "not_after": int(world.now) + 10**9,
-        "layer": {"control": {"address": "10.66.6.6"}},
+        "site": box.site, "device": box.device.hash, "epoch": epoch + 1, "revision": revision,
+        "not_after": int(world.now) + 10**9, "layer": box.confirmed().city | {"control": {"address": "10.20.66.6"}},
     }  # fmt: skip
     said = lives(box, lambda: box.hand_over(envelope.sign("layer", payload, Ed25519PrivateKey.generate())))
     world.say("attacker", f"hands {box.name} a forged layer: {said}")
@@ -327,4 +334,3 @@ def steal(world: World) -> None:
     thief = Box(world, Device(name, victim.site), victim.bundle, world.disk(name))
     world.strangers[name] = thief
     world.say(name, f"has the bundle of {victim.name}")
-

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,9 +14,11 @@ from typing import Any
 
 import pytest
 from pytest import MonkeyPatch
+from sqlalchemy import Update, false, update
 
-from city.registry.signer import SignerAway
+from city.registry.tables import Peer, Table
 from netconf import durable, rotation
+from netconf.envelope import open_layer
 from tests.simulator import faults
 from tests.simulator.disk import Disk, Ended, Hand, installed
 from tests.simulator.world import Bench, Told, play
@@ -25,6 +26,8 @@ from tests.simulator.world import Bench, Told, play
 SEEDS, BLOCK, LAST_STEPS = 200, 25, 25
 #: A rule that was taken out must show within so many seeds.
 MOST_SEEDS = 60
+#: Weights of moves (``faults.TABLE``) that lay backups back often.
+BACK: dict[str, float] = {"back up": 8, "restore": 5}
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +48,9 @@ def test_seeds_hold(bench: Bench, first: int) -> None:
 
 
 def test_the_same_seed_is_the_same_story(bench: Bench) -> None:
-    stories = {seed: play(bench, seed).digest for seed in (3, 4, 5)}
-    assert len(set(stories.values())) == 3
-    assert {seed: play(bench, seed).digest for seed in (5, 3, 4)} == stories
+    stories = {seed: play(bench, seed).digest for seed in (3, 4)}
+    assert len(set(stories.values())) == 2
+    assert {seed: play(bench, seed).digest for seed in (4, 3)} == stories
     other = Bench()
     try:
         assert play(other, 4).digest == stories[4], "with other keys, in another folder"
@@ -60,10 +63,11 @@ def test_the_same_seed_is_the_same_story(bench: Bench) -> None:
 
 def test_everything_happens(bench: Bench) -> None:
     """No move of the table and no answer that matters is one that never comes."""
-    story = "\n".join("\n".join(play(bench, seed).story) for seed in range(3000, 3060))
+    tables: list[Mapping[str, float]] = [{}, BACK, {"steal": 8, "claim": 6}, {"tamper": 6, "clock": 6}]
+    story = "\n".join(line for often in tables for seed in range(3000, 3006) for line in play(bench, seed, often).story)
     for words in (
         "is approved", "is handed", "confirmed", "is revoked", "makes a key of", "is killed", "its power goes", "a week goes by",
-        "1970", "2099", "of epoch 2", "lost city hears", "has the bundle of", "digits" if False else "code_other",
+        "1970", "2099", "of epoch 2", "lost city hears", "has the bundle of", "code_other",
         "claim_used", "layer_unsigned", "layer_old", "layer_other_site", "layer_owner_field", "layer_expired", "take_snapshot",
         "hub_address_twice", "signer_away", "says yes, confirmed", "puts 1 right", "site_own", "sign_epoch_old",
         "has given it up", "loses something", "sends box", "tells hub",
@@ -123,10 +127,10 @@ def owners_fields_at_the_city(patch: MonkeyPatch) -> None:
 
 
 def older_revisions(patch: MonkeyPatch) -> None:
-    from tests.simulator import box
+    def opened(*given: Any, highest: tuple[int, int], **named: Any) -> Any:
+        return open_layer(*given, highest=(-1, -1), **named)
 
-    real = box.open_layer
-    patch.setattr(box, "open_layer", lambda *given, highest, **named: real(*given, highest=(-1, -1), **named))
+    patch.setattr("tests.simulator.box.open_layer", opened)
 
 
 def same_revision_twice(patch: MonkeyPatch) -> None:
@@ -180,17 +184,16 @@ def refused_changes_hold_back(patch: MonkeyPatch) -> None:
 
 
 def exchange_of_the_old_epoch(patch: MonkeyPatch) -> None:
-    from city.registry import restored
+    def changed(table: type[Table]) -> Update:
+        return update(table).where(false()) if table is Peer else update(table)
 
-    real = restored.update
-    patch.setattr(restored, "update", lambda table: real(table).where(False) if table.__name__ == "Peer" else real(table))
+    patch.setattr("city.registry.restored.update", changed)
 
 
 def drift_stays(patch: MonkeyPatch) -> None:
     patch.setattr("city.concentrator.steps.compare", lambda actual, desired: [])
 
 
-BACK: Mapping[str, float] = {"back up": 8, "restore": 5}
 TAKEN_OUT: list[tuple[Callable[[MonkeyPatch], None], str, Mapping[str, float]]] = [
     (addresses_again, "one owner per address", BACK | {"approve": 12}),
     (any_address, "one owner per address", {"tamper": 8}),
@@ -201,11 +204,11 @@ TAKEN_OUT: list[tuple[Callable[[MonkeyPatch], None], str, Mapping[str, float]]] 
     (any_epoch, "one registry", BACK),
     (owners_fields_at_the_box, "owner's fields", {"overreach": 8}),
     (owners_fields_at_the_city, "owner's fields", {"edit": 20}),
-    (older_revisions, "confirmed revision rises", {"old layer": 8, "edit": 8}),
+    (older_revisions, "confirmed revision rises", {"old layer": 12, "edit": 8, "fuse": 0, "cut": 0}),
     (same_revision_twice, "revisions rise", {"burn": 8, "edit": 12}),
     (any_signature, "the city's word alone", {"forge": 8}),
     (folder_not_synced, "confirmed revision rises", {"cut": 8, "fuse": 8, "edit": 10}),
-    (confirmed_not_written, "confirmed revision rises", {"cut": 6, "edit": 8}),
+    (confirmed_not_written, "confirmed revision holds", {"cut": 6, "edit": 8}),
     (old_key_gone_too_early, "all comes right", {"rotate": 15, "fuse": 6}),
     (last_way_taken, "never locked out", {"rotate": 25, "cut": 4}),
     (exchange_not_put_back, "all comes right", {"rotate": 15}),
@@ -218,7 +221,11 @@ TAKEN_OUT: list[tuple[Callable[[MonkeyPatch], None], str, Mapping[str, float]]] 
 
 @pytest.mark.parametrize(("rule", "invariant", "often"), TAKEN_OUT, ids=[one[0].__name__ for one in TAKEN_OUT])
 def test_a_rule_that_is_taken_out_is_seen(
-    bench: Bench, monkeypatch: MonkeyPatch, rule: Callable[[MonkeyPatch], None], invariant: str, often: Mapping[str, float]
+    bench: Bench,
+    monkeypatch: MonkeyPatch,
+    rule: Callable[[MonkeyPatch], None],
+    invariant: str,
+    often: Mapping[str, float],
 ) -> None:
     rule(monkeypatch)
     found: list[str] = []
@@ -233,7 +240,7 @@ def test_a_rule_that_is_taken_out_is_seen(
 
 @pytest.mark.parametrize("often", [BACK, {"tamper": 8}, {"cut": 8, "fuse": 8}, {"rotate": 25}, {"steal": 8}])
 def test_the_same_moves_hold_when_no_rule_is_taken_out(bench: Bench, often: Mapping[str, float]) -> None:
-    red = [told for seed in range(10_000, 10_010) if (told := play(bench, seed, often)).violated is not None]
+    red = [told for seed in range(10_000, 10_006) if (told := play(bench, seed, often)).violated is not None]
     assert not red, "".join(map(said, red[:3]))
 
 
@@ -258,9 +265,7 @@ def test_the_disk_keeps_what_was_written_durably_and_forgets_the_rest(disk: Disk
         image = disk.image()
         assert (image["a"], image["old"]) == (b"first", b"old")
         left.add(image.get("b"))
-        shutil.rmtree(disk.root)
-        disk.root.mkdir()
-        disk.cut()
+        (disk.root / "b").unlink(missing_ok=True)
     assert left == {b"", None}
 
 
@@ -281,4 +286,4 @@ def test_power_goes_between_any_two_steps_and_the_file_is_the_old_or_the_new(dis
 def test_the_moves_are_drawn_with_the_weights_asked_for() -> None:
     with_more = {move: weight for weight, move in faults.table({"tamper": 77})}
     assert with_more[faults.TABLE["tamper"][1]] == 77
-    assert len(with_more) == len(faults.TABLE) and issubclass(SignerAway, Exception)
+    assert len(with_more) == len(faults.TABLE)

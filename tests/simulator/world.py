@@ -79,7 +79,7 @@ class World:
         self.ca: x509.Certificate = prepared.keys.ca
         self.watch = Watch(self, prepared.known.copy())
         self.marks = self._marks()
-        self.service = Service(prepared.keys, self.marks, lambda: self.main.clock(), drawn(f"{seed} signing").randbytes)
+        self.service = Service(prepared.keys, self.marks, self.city_clock, drawn(f"{seed} signing").randbytes)
         if prepared.database is not None:
             bench.main.lay_back(prepared.database)
         self.main = Controller(self, "city", bench.main)
@@ -97,6 +97,10 @@ class World:
             for device in prepared.devices
         }
         self.strangers: dict[str, Box] = {}
+
+    def city_clock(self) -> float:
+        """Return the time by the clock of the city's machine."""
+        return self.main.clock()
 
     def _marks(self) -> Marks:
         path = self.bench.folder / "marks.sqlite"
@@ -412,4 +416,3 @@ def bench() -> Iterator[Bench]:
         yield made
     finally:
         made.close()
-

@@ -234,7 +234,10 @@ def test_no_certificate_for_long_for_nobody_or_for_another_kind_of_key(signer: S
 def test_no_certificate_by_a_clock_that_the_ca_cannot_know(city_keys: keys.Keys, tmp_path: Path, now: float) -> None:
     marks = Marks(tmp_path / "other.sqlite")
     lost = Client(Service(city_keys, marks, lambda: now, counted()).answer)
-    assert refusal(lost.certify, csr(ec.generate_private_key(ec.SECP256R1())), f"site:{SITE}", days=90).rule == "sign_clock"
+    assert (
+        refusal(lost.certify, csr(ec.generate_private_key(ec.SECP256R1())), f"site:{SITE}", days=90).rule
+        == "sign_clock"
+    )
     marks.close()
 
 
