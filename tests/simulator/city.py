@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import sqlite3
@@ -169,7 +170,7 @@ def found(session: Session, places: list[Place]) -> None:
         network = IPv4Network(place.network)
         new = concentrators.New(place.id, place.id, place.plane, place.public_key, f"203.0.113.{ord(place.id[-1])}:51820",
                                 network, IPv4Address(place.probe), (IPv4Network("10.20.0.0/16"),),
-                                fleet.base64.b64encode(spki).decode("ascii"))  # fmt: skip
+                                base64.b64encode(spki).decode("ascii"))  # fmt: skip
         concentrators.add(session, "sys", new, NOW)
     session.add(
         Template(name="standard", version=1, body=json.dumps(fleet.BODY), state="approved", made_by="sys", made_at=NOW)

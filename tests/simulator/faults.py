@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from tests.simulator import people
-from tests.simulator.box import Box
+from tests.simulator.box import Box, lives
 from tests.simulator.hub import Hub, shaken
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def _poll(world: World) -> None:
 def _look(world: World) -> None:
     hub = world.chance.choice(list(world.hubs.values()))
     if hub.up:
-        world.say(hub.name, people.lives(hub, hub.look))
+        world.say(hub.name, lives(hub, hub.look))
         world.looked(hub)
 
 
@@ -61,7 +61,7 @@ def _on_one(what: Callable[[World, Box], None]) -> Callable[[World], None]:
 
 
 def _machine(world: World) -> Box | Hub:
-    return world.chance.choice([*world.boxes.values(), *world.hubs.values()])
+    return world.chance.choice(world.machines())
 
 
 def _fuse(world: World) -> None:

@@ -6,6 +6,7 @@ devices and the boxes' disks; none of the product's own checks is asked.
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -46,7 +47,11 @@ class Known:
     devices: dict[str, str] = field(default_factory=dict)
 
     def copy(self) -> Known:
-        return Known(**{name: value.copy() if isinstance(value, dict) else value for name, value in vars(self).items()})
+        made = copy.copy(self)
+        for name, value in vars(self).items():
+            if isinstance(value, dict):
+                setattr(made, name, value.copy())
+        return made
 
 
 class Watch:

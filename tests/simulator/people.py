@@ -158,10 +158,14 @@ def put_right(world: World) -> None:
             revoke(world, box)
     for hub in world.hubs.values():
         if hub.up and hub.rule == "hub_snapshot_smaller":
-            said = world.main.does(
-                lambda session, name=hub.name: concentrators.allow_smaller(session, "sys", name, world.main.clock())
-            )
-            world.say("sys", f"fewer peers at {hub.name}: {said}")
+            allow_smaller(world, hub.name)
+
+
+def allow_smaller(world: World, hub: str) -> None:
+    """A person says that a concentrator may have fewer sites than before."""
+    main = world.main
+    said = main.does(lambda session: concentrators.allow_smaller(session, "sys", hub, main.clock()))
+    world.say("sys", f"fewer peers at {hub}: {said}")
 
 
 # -- the machine room --------------------------------------------------------------------------------------------------

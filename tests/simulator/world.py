@@ -158,6 +158,13 @@ class World:
     def pass_time(self, seconds: float) -> None:
         self.now += seconds
 
+    def machines(self) -> list[Box | Hub]:
+        """Return what may break: the concentrators and the boxes."""
+        found: list[Box | Hub] = []
+        found.extend(self.hubs.values())
+        found.extend(self.boxes.values())
+        return found
+
     def somebody(self) -> list[Box]:
         return [*self.boxes.values(), *self.strangers.values()]
 
@@ -185,7 +192,7 @@ class World:
         if message.to == "city":
             self._ask_city(message)
             return
-        one: Box | Hub | None = {**self.hubs, **self.boxes, **self.strangers}.get(message.to)
+        one = next((each for each in (*self.machines(), *self.strangers.values()) if each.name == message.to), None)
         if one is None or not one.up or not one.online:
             self.say(message.to, "does not hear it")
             return
@@ -252,7 +259,7 @@ class World:
         self.lost = None
         self.main.whole()
         self.main.open = True
-        for one in (*self.hubs.values(), *self.boxes.values()):
+        for one in self.machines():
             one.online = True
             one.disk.whole()
         for box in self.boxes.values():
@@ -348,7 +355,7 @@ class Bench:
 
     def _keep(self, world: World, prepared: Prepared) -> None:
         prepared.database = self.main.copy()
-        for one in (*world.boxes.values(), *world.hubs.values()):
+        for one in world.machines():
             prepared.disks[one.name] = one.disk.image()
         prepared.bundles = {box.name: box.bundle for box in world.boxes.values() if box.bundle is not None}
         prepared.known = world.watch.known
@@ -393,7 +400,7 @@ def play(bench: Bench, seed: int, often: Mapping[str, float] | None = None) -> T
         world = World(bench, bench.prepared, seed)
         violated = None
         try:
-            for one in (*world.hubs.values(), *world.boxes.values()):
+            for one in world.machines():
                 world.say(one.name, world.start(one))
                 world.looked(one)
             for _ in range(MOVES):
