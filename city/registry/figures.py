@@ -85,7 +85,8 @@ def _sites(session: Session) -> Iterable[tuple[str, dict[str, str], float]]:
     sizes: Counter[str] = Counter()
     for (area, _), number in counts.items():
         sizes[area] += number
-    named = {area for area, _ in sizes.most_common(MOST_AREAS)}
+    # By name among equals: a label that comes and goes with the order of rows is two series.
+    named = set(sorted(sizes, key=lambda area: (-sizes[area], area))[:MOST_AREAS])
     summed: Counter[tuple[str, str]] = Counter()
     for (area, verdict), number in counts.items():
         summed[area if area in named else "other", verdict] += number

@@ -167,7 +167,7 @@ def test_c06_lists_are_bounded(client: FlaskClient, store: Store) -> None:
 
 @pytest.mark.parametrize("text", ['{"a": 1, "a": 2}', "NaN", "Infinity", "1e400", "1" * 21, "[" * 40 + "]" * 40, "x"])
 def test_the_reader_of_json_refuses(text: str) -> None:
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match=r".+"):
         loads(text)
     assert loads('{"a": [1, 2.5, null, "渡"]}') == {"a": [1, 2.5, None, "渡"]}
 
