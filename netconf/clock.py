@@ -17,6 +17,8 @@ BUILT_SECONDS = 1_735_689_600
 KEEP_SECONDS = 3600.0
 #: A step of the clock beyond this is not believed for the floor at once, but hour by hour.
 MOST_AHEAD_SECONDS = 86_400.0
+#: The first time that a new box sees may be any, but not the next century.
+MOST_FIRST_SECONDS = 20 * 365 * 86_400.0
 MAX_FLOOR_BYTES = 32
 
 
@@ -27,9 +29,9 @@ def wall(system_seconds: float, floor_seconds: float) -> float:
 
 def raised(floor_seconds: float, system_seconds: float, passed_seconds: float) -> float:
     """Return the new floor when ``passed_seconds`` of monotonic time went by since it was last raised."""
-    if floor_seconds <= BUILT_SECONDS:
+    if floor_seconds <= BUILT_SECONDS and system_seconds < BUILT_SECONDS + MOST_FIRST_SECONDS:
         return max(system_seconds, float(BUILT_SECONDS))  # the first time that is seen at all
-    floor = floor_seconds
+    floor = max(floor_seconds, float(BUILT_SECONDS))
     most = floor + passed_seconds + MOST_AHEAD_SECONDS
     return max(floor, min(system_seconds, most))
 
@@ -59,6 +61,7 @@ class Floor:
     def __init__(self, path: Path, monotonic_seconds: float) -> None:
         self._path = path
         self._raised_at = self._kept_at = monotonic_seconds
+        self._jumped_at: float | None = None
         self.seconds = read_floor(path)
 
     def wall(self, system_seconds: float) -> float:
@@ -66,13 +69,19 @@ class Floor:
         return wall(system_seconds, self.seconds)
 
     def tick(self, system_seconds: float, monotonic_seconds: float) -> None:
-        """Raise the floor, and write it once an hour.
+        """Raise the floor, and write it once an hour; a clock that ran ahead takes it along a day in that time, not more.
 
         Raises:
             OSError: it could not be written; it is tried again an hour later.
         """
-        self.seconds = raised(self.seconds, system_seconds, monotonic_seconds - self._raised_at)
-        self._raised_at = monotonic_seconds
+        passed = monotonic_seconds - self._raised_at
+        higher, explained = raised(self.seconds, system_seconds, passed), self.seconds + passed
+        if higher > explained:
+            if self._jumped_at is not None and monotonic_seconds - self._jumped_at < KEEP_SECONDS:
+                higher = max(self.seconds, explained)
+            else:
+                self._jumped_at = monotonic_seconds
+        self.seconds, self._raised_at = higher, monotonic_seconds
         if monotonic_seconds - self._kept_at >= KEEP_SECONDS:
             self._kept_at = monotonic_seconds
             self.keep()

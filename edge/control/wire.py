@@ -71,7 +71,10 @@ class OpenIn:
 
 @dataclass(frozen=True, slots=True)
 class OpenOut:
-    """Let media out to the city, from ``local_port`` of the tunnel's own address ``local``, by "udp" or "tcp"."""
+    """Let media out to the city, from ``local_port`` of the tunnel's own address ``local``, by "udp" or "tcp".
+
+    By UDP its reports go from ``report_local_port`` to the city's ``report_port`` and back (0 and 0: none).
+    """
 
     pin: str
     address: str
@@ -81,6 +84,8 @@ class OpenOut:
     max_kbytes_per_second: int
     ttl_seconds: int
     transport: str = "udp"
+    report_port: int = 0
+    report_local_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +196,18 @@ class HandOver:
     """A signed city layer, for us to judge."""
 
     envelope_text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What does the city ask a box for, and may it be asked? With ``go`` the hole is opened, if it may be."""
+
+    go: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskCity:
+    """A person wants the city's enrolment to be asked now, although the tunnels are not dead for long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,22 +338,24 @@ class StatusReport:
 
 PinRequest = OpenIn | OpenOut | OpenFrom | OpenTo | RenewPin | ClosePin
 FerryRequest = PinRequest | ReceiptHead
-OperatorRequest = Plan | Apply | Outcome | Confirm | Reject | Status
-WebRequest = Propose | Outcome | Confirm | Reject | Status
+OperatorRequest = Plan | Apply | Outcome | Confirm | Reject | Status | AskCity
+WebRequest = Propose | Outcome | Confirm | Reject | Status | AskCity
 AgentRequest = HandOver | Outcome | CityAnswer | RotateKey | Status
 UplinkRequest = Lease | NoLease | Resolved | Stale
 ProveRequest = Work | Verdict
-Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest | UplinkRequest | ProveRequest
+EnrolRequest = Keys | HandOver
+Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest | UplinkRequest | ProveRequest | EnrolRequest
 Answer = Done | Proving | Waiting | Job | Planned | NextKey | Refusal | StatusReport
 
 #: Who may ask what: each caller has a socket of its own, ``keeper/CALLER/socket``, and this list.
 CALLERS: dict[str, tuple[type[Any], ...]] = {
     "ferry": (OpenIn, OpenOut, OpenFrom, OpenTo, RenewPin, ClosePin, ReceiptHead),
-    "operator": (Plan, Apply, Outcome, Confirm, Reject, Status),
-    "web": (Propose, Outcome, Confirm, Reject, Status),
+    "operator": (Plan, Apply, Outcome, Confirm, Reject, Status, AskCity),
+    "web": (Propose, Outcome, Confirm, Reject, Status, AskCity),
     "agent": (HandOver, Outcome, CityAnswer, RotateKey, Status),
     "uplink": (Lease, NoLease, Resolved, Stale),
     "prove": (Work, Verdict),
+    "enrol": (Keys, HandOver),
 }
 
 
@@ -527,3 +546,11 @@ def _bounds(request: Request) -> None:
             raise ControlError("request_range")
     if isinstance(request, OpenTo) and not _CODE.fullmatch(request.recorder):
         raise ControlError("request_range")
+    if isinstance(request, OpenOut) and not _reports_fit(request):
+        raise ControlError("request_range")
+
+
+def _reports_fit(asked: OpenOut) -> bool:
+    """Reports of a view by TCP go by its connection."""
+    ports = (asked.report_port, asked.report_local_port)
+    return ports == (0, 0) or (asked.transport == "udp" and all(1024 <= port <= 65535 for port in ports))

@@ -6,12 +6,16 @@ finds the next frame by the stream's SSRC. A viewer that does not read loses pac
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
+import time
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from edge.ferry.stream import RTCP, Stream, Viewer
+from edge.ferry.reporting import Clock
+from edge.ferry.stream import Stream, Viewer
+from edge.rtp.rtcp import PACKET_TYPES, SENDER_REPORT
 
 #: The longest frame, and room to read behind its beginning: all that a connection may hold of ours.
 KEPT_BYTES = 3 << 15
@@ -39,6 +43,7 @@ class FramedViewer(Viewer):
     gone: str = ""
 
     def __post_init__(self) -> None:
+        Viewer.__post_init__(self)
         self.send = self._frame
 
     def _frame(self, packet: memoryview | bytes, _: int) -> int:
@@ -67,7 +72,7 @@ class FramedViewer(Viewer):
         return bool(self.waiting)
 
     def hear(self) -> None:
-        """Read what comes back and throw it away: RTCP ends here, and whatever else it is ends the connection."""
+        """Read what comes back: a report is taken, all other RTCP thrown away, and whatever else it is ends the connection."""
         try:
             came = self.sink.recv(MAX_HEARD_BYTES, _DONTWAIT)
         except BlockingIOError:
@@ -79,11 +84,20 @@ class FramedViewer(Viewer):
         self.heard += came
         while len(heard := self.heard) >= 4 and not self.gone:
             size = heard[0] << 8 | heard[1]
-            if size > MAX_HEARD_BYTES or size < 4 or heard[2] >> 6 != 2 or heard[3] not in RTCP:
+            if size > MAX_HEARD_BYTES or size < 4 or heard[2] >> 6 != 2 or heard[3] not in PACKET_TYPES:
                 self.gone = "city_media_backwards"
             if len(heard) < 2 + size:
                 return
+            if not self.gone:
+                self.told.hear(heard[2 : 2 + size], time.time())
             del heard[: 2 + size]
+
+    def tell(self, clock: Clock | None, now: float, wall: float) -> None:
+        """Queue a report behind the packets: none while none go, for some receivers take what comes then for a new stream."""
+        report = self.told.make(clock, now, wall, self.packets, self.octets)
+        if report[1] == SENDER_REPORT:
+            with contextlib.suppress(BlockingIOError):
+                self.send(report, _DONTWAIT)
 
 
 @dataclass(slots=True)
@@ -185,7 +199,7 @@ class FramedStream(Stream):
             self.left = left
         elif not self.left and (left := self.quick(kept, at + 12, at + size)) >= 0:
             self.left = left
-            if self.inspection.pictures != self.metered[0]:
+            if self.inspection.pictures >= self.due:
                 self.measure(timestamp)
         elif not self.walk(kept, at, size, head):
             return

@@ -20,6 +20,7 @@ from edge.io.status import StatusFile
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.records.codec import encode
+from edge.records.types import MediaReports
 from edge.sip.address import Address
 from edge.siteside.core import PassPort, ReleasePort, ReservePort, Say, SendRecord, SiteSide, WatchPort
 from edge.siteside.ports import MediaPorts
@@ -118,10 +119,12 @@ class Process:
                 self._core.on_port(command.call, self._ports.reserve(command.call, command.media), time.monotonic())
                 self._act()
             elif isinstance(command, WatchPort):
-                self._ports.watch(command.call, command.sources, command.payload_type, command.dial)
+                self._ports.watch(command.call, command.sources, command.payload_type, command.dial, command.reports)
             elif isinstance(command, PassPort):
-                descriptor = self._ports.descriptor(command.call)
-                self._line.send(encode(command.record), [descriptor])
+                reports = self._ports.reports(command.call)
+                if reports is not None:
+                    self._line.send(encode(MediaReports(command.call)), [reports])
+                self._line.send(encode(command.record), [self._ports.descriptor(command.call)])
                 self._ports.release(command.call)
             elif isinstance(command, PassTalkPort):
                 if self._ports.connect(command.call, command.ear):
@@ -157,10 +160,10 @@ def platform_config(site: Site, secrets: Path, log: Log) -> PlatformConfig:
         if recorder.kind == "gb28181"
     )
     return PlatformConfig(
-        id=site.site.id,
-        domain=site.site.id[:10],
+        id=site.identity.id,
+        domain=site.identity.id[:10],
         local=Address(str(site.lan.address.ip), site.lan.sip_port),
-        realm=site.site.id[:10],
+        realm=site.identity.id[:10],
         devices=known,
         user_agent=_USER_AGENT,
     )
@@ -181,7 +184,7 @@ def _wants(site: Site, recorder: str) -> tuple[str, ...]:
 async def _serve(where: Places) -> None:
     confirmed, supervisor = Confirmed(where.run), Supervisor()
     supervisor.ready()
-    while (site := confirmed.read()) is None:
+    while (site := confirmed.read_enrolled()) is None:
         supervisor.beat()
         await asyncio.sleep(TICK_SECONDS)
     await Process(site, where).run(confirmed, supervisor)

@@ -25,7 +25,7 @@ from tests.playbook import test_ferry as ferry
 LAB = Path(__file__).parents[3] / "edge/lab/site.toml"
 TWO_TUNNELS = LAB.parents[2] / "tests/sites/two-tunnels.toml"
 #: The attacks on packets that are sent, each at least once.
-SENT = {"K01", "K02", "K03", "K04", "K05", "K06", "K07", "K08", "K12", "K13", "K14", "R01", "R03", "R08", "T03", "S16",
+SENT = {"K01", "K02", "K03", "K04", "K05", "K06", "K07", "K08", "K12", "K13", "K14", "R01", "R03", "R07", "R08", "T03", "S16",
         "V05", "W05", "W08", "N02", "U11"}  # fmt: skip
 
 
@@ -41,6 +41,7 @@ def sites() -> dict[str, Site]:
         "no recorder": site.model_copy(update={"recorder": (), "channel": ()}),
         "two tunnels": two_tunnels(),
         "no control": site.model_copy(update={"control": None}),
+        "not enrolled": site.model_copy(update={"site": None, "tunnel": (), "platform": (), "control": None}),
     }
 
 

@@ -49,6 +49,17 @@ def test_a_year_ahead_and_back_costs_a_day_and_not_a_year(tmp_path: Path) -> Non
     assert life.wall(NOW + YEAR) == NOW + YEAR  # the present clock is believed while it says so
 
 
+def test_f20_an_hour_in_2099_does_not_make_everything_old_for_ever(tmp_path: Path) -> None:
+    """The keeper ticks each two seconds; a layer for the next month must be good again once the clock is right."""
+    for began in (NOW, 0.0):
+        life = Floor(tmp_path / f"seen-{began}", 0)
+        if began:
+            life.tick(began, 1)
+        for at in range(2, int(HOUR), 2):
+            life.tick(4_070_908_800.0, float(at))
+        assert life.wall(NOW + HOUR) <= NOW + HOUR + 2 * MOST_AHEAD_SECONDS
+
+
 @given(st.lists(st.tuples(st.floats(-1e9, 4e9), st.floats(0, 1e6)), max_size=20))
 def test_the_floor_never_falls(steps: list[tuple[float, float]]) -> None:
     floor = 0.0
