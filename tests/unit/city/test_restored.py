@@ -188,3 +188,17 @@ def test_an_exchange_that_ran_when_the_backup_was_made_comes_to_its_end(
         reports.settle(session, signer, site, reports.read(told), NOW)
         session.refresh(peer)
         assert (peer.rotation, peer.public_key == fleet.key(77)) == ("", used)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_site_that_was_revoked_before_it_had_a_device_stays_so(store: Store, signer: Signer, tmp_path: Path) -> None:
+    with store.begin() as session:
+        session.add(Site(id=fleet.site_id(1), name="s", civil_code="340200", made_by="li", made_at=NOW))
+    yesterday = backup(store, tmp_path)
+    with store.begin() as session:
+        site = session.get_one(Site, fleet.site_id(1))
+        revocation.revoke(session, signer, site, "sec", "never built", NOW)
+        assert (site.state, site.revocation) == ("revoked", "")
+    with yesterday.begin() as session:
+        assert restored.restored(session, signer, "sys", "the disk died", NOW).revoked == (fleet.site_id(1),)
+    yesterday.close()
