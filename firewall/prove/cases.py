@@ -63,33 +63,6 @@ def all_cases(site: Site, learned: Learned, seed: int) -> list[Case]:
     return made + list(drawn(site, learned, seed))
 
 
-def opened(site: Site) -> dict[Room, str]:
-    """Return the scripts that open the sample's pins, by namespace."""
-    pins, known = sample(site), recorders(site)
-    door = (IPv4Address(pins.enrolment[0]), pins.enrolment[1])
-    scripts: dict[Room, str] = {"lan": "", "vpn": "", "wan": hole.opened(os.geteuid(), *door, seconds=600)}
-
-    def ends(ports: tuple[int, int], ours: int) -> tuple[pin.End, pin.End]:
-        return (site.tunnel[0].address.ip, ports[ours]), (IPv4Address(pins.city), ports[1 - ours])
-
-    held: list[pin.Pin] = []
-    if site.platform:
-        held = [
-            pin.outward(*ends(pins.city_udp, 1), 2048, pins.city_reports),
-            pin.outward_framed(*ends(pins.city_tcp, 1), 2048),
-        ]
-    if known:
-        sources = known[0].media_addresses
-        held.append(pin.inward(sources, pins.lan_udp, (pins.payload_type,), 2048, pins.lan_reports))
-        held.append(pin.inward_framed(sources, pins.lan_tcp, 2048))
-    if known and known[0].id in site.spoken_to:
-        held.append(pin.sound_from(*ends(pins.city_sound, 1), 12))
-        held.append(pin.sound_to(known[0].media_addresses[0], EAR_PORT, pins.lan_sound, 12))
-    for each in held:
-        scripts[room_of(each.namespace)] += pin.opened(each, 600)[each.namespace]
-    return scripts
-
-
 def _lan(site: Site) -> Iterator[Case]:
     """From the recorder, from another host of the LAN, and from inside."""
     if not recorders(site):
@@ -349,6 +322,16 @@ def _vpn(site: Site) -> Iterator[Case]:
             id_, good = (id_, good) if at == 0 else ("K14" if good else id_, False)
             yield Case(id_, "vpn", "frame", f"{tunnel.name}: {words}", packet, good, door=at)
     sound = Packet(pins.city, own, UDP, *pins.city_sound, rtp(8, 160))
+    yield from _vpn_services(site, own)
+    good = bool(recorders(site)) and recorders(site)[0].id in site.spoken_to
+    if not tcp:
+        yield _split("vpn", "SIP of the platform, in two pieces", answer)
+    yield Case("A15", "vpn", "in", "sound of an open talk" if good else "sound where nobody may speak", sound, good)
+    yield Case("A15", "vpn", "in", "pictures instead of sound", replace(sound, payload=rtp(96)), False)
+
+
+def _vpn_services(site: Site, own: str) -> Iterator[Case]:
+    """Beside SIP and media: the city's control, which the box calls, and its monitoring, which asks the box."""
     if site.control is not None:
         door = Packet(own, str(site.control.address), TCP, 40111, site.control.port, b"", "S")
         yield Case("A16", "vpn", "out", "reports to the city's control", door, True)
@@ -359,11 +342,6 @@ def _vpn(site: Site) -> Iterator[Case]:
         yield Case("A17", "vpn", "in", "the city's monitoring asks for figures", asks, True)
         yield Case("A17", "vpn", "out", "and has them", _back(asks, flags="PA", payload=b"HTTP/1.1 200 OK"), True)
         yield Case("U11", "vpn", "in", "somebody else asks for figures", replace(asks, source=CITY_DATABASE), False)
-    good = bool(recorders(site)) and recorders(site)[0].id in site.spoken_to
-    if not tcp:
-        yield _split("vpn", "SIP of the platform, in two pieces", answer)
-    yield Case("A15", "vpn", "in", "sound of an open talk" if good else "sound where nobody may speak", sound, good)
-    yield Case("A15", "vpn", "in", "pictures instead of sound", replace(sound, payload=rtp(96)), False)
 
 
 def _vpn_reports(own: str, pins: Pins, media: Packet) -> tuple[list[Row], list[Row]]:
@@ -596,13 +574,3 @@ def _stirred(packet: Packet, dice: random.Random, others: list[Packet]) -> Packe
     if packet.protocol == TCP and not packet.flags:
         packet = replace(packet, flags=dice.choice(("S", "A", "PA", "R", "SA")))
     return replace(packet, flags="") if packet.protocol != TCP else packet
-
-
-def room_of(name: str) -> Room:
-    """Return a room by its name.
-
-    Raises:
-        KeyError: there is none.
-    """
-    rooms: dict[str, Room] = {"lan": "lan", "vpn": "vpn", "wan": "wan"}
-    return rooms[name]
