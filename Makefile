@@ -17,7 +17,7 @@ PREFIX := /opt/snowgate
 SECONDS := 60
 FUZZ := build/fuzz-venv
 
-UNITS := snowgate-proof.timer snowgate-proof.path snowgate-closed snowgate-keeper snowgate-uplink snowgate-prove snowgate-ferry snowgate-site snowgate-city
+UNITS := snowgate-proof.timer snowgate-proof.path snowgate-closed snowgate-keeper snowgate-uplink snowgate-enrol snowgate-prove snowgate-ferry snowgate-site snowgate-city
 
 .DEFAULT_GOAL := help
 SEEDS := 1000
@@ -84,7 +84,7 @@ $(FUZZ)/.installed: pyproject.toml
 	@$(FUZZ)/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: -r $(FUZZ)/wanted
 	@touch $@
 
-fuzz: $(FUZZ)/.installed ## octets that nobody thought of, for the readers of SIP, SDP and MANSCDP (SECONDS=60)
+fuzz: $(FUZZ)/.installed ## octets that nobody thought of, for the readers of SIP, SDP, MANSCDP and enrolment (SECONDS=60)
 	@$(FUZZ)/bin/python -m tests.fuzz $(SECONDS)
 
 simulate: setup ## the city's control plane, its concentrators and boxes in worlds made by lot, a thousand of them (SEEDS=1000)

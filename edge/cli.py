@@ -14,6 +14,7 @@ _COMMANDS = {
     "apply": ("edge.control.commands", "add_apply", "apply", "make a site file the box's configuration"),
     "confirm": ("edge.control.commands", "add_confirm", "confirm", "keep a change that waits"),
     "reject": ("edge.control.commands", "add_reject", "reject", "undo a change that waits"),
+    "enrol": ("edge.upkeep.enrolling", "add_arguments", "run", "make this box one of a city's, by the city's bundle"),
     "status": ("edge.control.commands", "add_status", "status", "say what stands now"),
     "first-code": ("webui.commands", "add_state", "first_code", "print a one-time code for the page's password"),
     "fingerprint": ("webui.commands", "add_state", "fingerprint", "print the fingerprint of the page's key"),

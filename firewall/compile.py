@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from firewall import hole
 from firewall.ruleset import Rule, Ruleset, Wire, noting
 from netconf.learned import NOTHING, Learned, fitting
 from netconf.model import METRICS_PORT, PROBE_PORT, Platform, Recorder, Site
@@ -161,6 +162,8 @@ def _lan(site: Site) -> Ruleset:
 
 def _vpn(site: Site) -> Ruleset:
     tunnels = [tunnel.name for tunnel in site.tunnel]
+    if not tunnels:
+        return Ruleset("vpn", (Rule("", "drop", "not enrolled"),), (), ())
     out = f"oifname {_names(tunnels)}"
     refused = f"icmp type destination-unreachable {noting(*_REFUSALS)}"
     raw, input_ = _raw(tunnels), list[Rule]()
@@ -256,8 +259,16 @@ def _wan(site: Site, learned: Learned) -> Ruleset:
         output.append(Rule(f'oifname "{port}" ip daddr {address} udp dport {udp}{head}', "accept", policy))
         if own:
             egress.append(Rule(f"ip saddr {own.ip} ip daddr {address} udp dport {udp}{head}", "accept", policy))
+    policy = "the city's enrolment"
+    input_.append(Rule(f"{hole.IN_KEY} @{hole.IN_SET} {_ANSWERS}", "accept", policy))
+    output.append(Rule(f'oifname "{port}" {hole.OUT_KEY} @{hole.OUT_SET}', "accept", policy))
+    if own:
+        egress.append(Rule(f"ip saddr {own.ip} {hole.FRAME_KEY} @{hole.FRAME_SET}", "accept", policy))
+    holes, frames = ((hole.OUT_SET, hole.OUT_KEY), (hole.IN_SET, hole.IN_KEY)), ((hole.FRAME_SET, hole.FRAME_KEY),)
     wires = (Wire(port, tuple(egress)),)
-    return Ruleset("wan", tuple(_raw([port])), tuple(input_), tuple(output), wires=wires)
+    return Ruleset(
+        "wan", tuple(_raw([port])), tuple(input_), tuple(output), wires=wires, holes=holes, wire_holes=frames
+    )
 
 
 def _own_frames(site: Site, own: IPv4Interface | None) -> list[Rule]:

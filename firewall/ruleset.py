@@ -56,6 +56,9 @@ class Ruleset:
     wire_pins: tuple[str, ...] = ()
     #: Name -> key of the sets in which dropping rules write down whom they dropped (``noting``).
     notes: tuple[tuple[str, str], ...] = ()
+    #: Name -> key of the sets that let something pass for seconds (``firewall.hole``), and the same of the frames.
+    holes: tuple[tuple[str, str], ...] = ()
+    wire_holes: tuple[tuple[str, str], ...] = ()
 
     def text(self, there: Collection[str] | None = None) -> str:
         """Return the transaction that puts these rules in place of those before; byte-stable.
@@ -70,6 +73,7 @@ class Ruleset:
             lines.append(
                 f"add set {TABLE} {name} {{ typeof {key}; flags dynamic,timeout; timeout {NOTE_SECONDS}s; size {MOST_NOTES}; }}"
             )
+        lines += [_hole(TABLE, name, key) for name, key in self.holes]
         for name, rules in (("raw", self.raw), ("input", self.input), ("output", self.output), ("forward", ())):
             hook, priority = _HOOKS[name]
             lines.append(f"add chain {TABLE} {name} {{ type filter hook {hook} priority {priority}; policy drop; }}")
@@ -80,10 +84,9 @@ class Ruleset:
 
     def _frames(self, wires: Collection[Wire]) -> list[str]:
         """The frames' table is made anew each time: a chain that is kept would keep a device it had before."""
-        if not self.wires:
-            return []
         lines = [f"add table {FRAMES}", f"delete table {FRAMES}", f"add table {FRAMES}"]
         lines += self._sets(FRAMES)
+        lines += [_hole(FRAMES, name, key) for name, key in self.wire_holes]
         for wire in wires:
             chain = f"egress-{wire.port}"
             hook = f'type filter hook egress device "{wire.port}" priority 0; policy drop;'
@@ -109,6 +112,10 @@ class Ruleset:
         """Return the comments that a loaded ruleset must show."""
         rules = (*self.raw, *self.input, *self.output, *(rule for wire in self.wires for rule in wire.rules))
         return frozenset(rule.policy for rule in rules)
+
+
+def _hole(table: str, name: str, key: str) -> str:
+    return f"add set {table} {name} {{ typeof {key}; flags timeout; size 4; }}"
 
 
 def noting(name: str, key: str) -> str:

@@ -34,6 +34,7 @@ def _judged(site: Site | None, wrong: tuple[Finding, ...]) -> tuple[Site | None,
 def check(site: Site) -> Iterator[Finding]:
     """Yield what does not fit together."""
     for rule in (
+        _city,
         _ports,
         _uplink,
         _addresses,
@@ -46,6 +47,15 @@ def check(site: Site) -> Iterator[Finding]:
         _not_yet,
     ):
         yield from rule(site)
+
+
+def _city(site: Site) -> Iterator[Finding]:
+    """The city's part is there as a whole, or not at all: then the box is not enrolled yet."""
+    needed = {"site": site.enrolled, "tunnel": bool(site.tunnel), "platform": bool(site.platform)}
+    if any(needed.values()) or site.control is not None or site.monitoring.readers:
+        for name, there in needed.items():
+            if not there:
+                yield finding("city_part_missing", f"/{name}", name=name)
 
 
 def _ports(site: Site) -> Iterator[Finding]:
@@ -235,7 +245,7 @@ def _platforms(site: Site) -> Iterator[Finding]:
 
 def _identities(site: Site) -> Iterator[Finding]:
     """Site, platform and recorders speak to each other by their ids."""
-    ours = {site.site.id} | {platform.known_as for platform in site.platform}
+    ours = {site.site.id if site.site is not None else None} | {platform.known_as for platform in site.platform}
     theirs = {platform.id for platform in site.platform}
     for at, platform in enumerate(site.platform):
         if platform.id in ours:

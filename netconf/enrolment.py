@@ -92,6 +92,69 @@ def read_bundle(text: str) -> Bundle:
 
 
 @dataclass(frozen=True, slots=True)
+class Door:
+    """Where the city enrols this box, and what it is known by: the bundle without its claim and its signing key."""
+
+    site: str
+    address: str
+    port: int
+    ca: str
+
+
+def write_door(bundle: Bundle) -> bytes:
+    """Return what is kept of a bundle for as long as the box belongs to that city."""
+    return json.dumps(asdict(Door(bundle.site, bundle.address, bundle.port, bundle.ca))).encode("ascii")
+
+
+def read_door(data: bytes) -> Door:
+    """Return what ``write_door`` wrote.
+
+    Raises:
+        EnrolmentRefused: ``bundle_form``.
+    """
+    try:
+        door = Door(**json.loads(data, object_pairs_hook=_once))
+        IPv4Address(door.address)
+        fits = _SITE.fullmatch(door.site) and _HASH.fullmatch(door.ca)
+    except (ValueError, TypeError, RecursionError):
+        raise EnrolmentRefused("bundle_form") from None
+    if not fits or type(door.port) is not int or not 1 <= door.port <= 65535:
+        raise EnrolmentRefused("bundle_form")
+    return door
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What enrolling needs besides: the claim, which is a secret, and what the hardware says of itself."""
+
+    claim: str
+    fingerprint: dict[str, str]
+
+    def __repr__(self) -> str:
+        return f"Claimed(claim={self.claim[:8]!r})"
+
+
+def write_claim(claimed: Claimed) -> bytes:
+    """Return what is kept of a claim until it is used."""
+    return json.dumps(asdict(claimed)).encode("utf-8")
+
+
+def read_claim(data: bytes) -> Claimed:
+    """Return what ``write_claim`` wrote.
+
+    Raises:
+        EnrolmentRefused: ``bundle_form``.
+    """
+    try:
+        claimed = Claimed(**json.loads(data, object_pairs_hook=_once))
+        if not _CLAIM.fullmatch(claimed.claim) or not _facts(claimed.fingerprint):
+            raise ValueError("no claim")
+    except (ValueError, TypeError, RecursionError):
+        raise EnrolmentRefused("bundle_form") from None
+    return claimed
+
+
+@dataclass(frozen=True, slots=True)
 class EnrolRequest:
     """What a box asks before a tunnel exists, or with a certificate that has run out (then ``claim`` is "").
 
@@ -158,13 +221,23 @@ def _fits(request: EnrolRequest) -> bool:
         _NAME.fullmatch(name) and isinstance(key, str) and _KEY.fullmatch(key)
         for name, key in request.wireguard.items()
     )
-    facts = isinstance(request.fingerprint, dict) and len(request.fingerprint) <= MAX_FACTS and all(
-        _NAME.fullmatch(name) and isinstance(fact, str) and len(fact) <= MAX_FACT_CHARACTERS and fact.isprintable()
-        for name, fact in request.fingerprint.items()
-    )  # fmt: skip
     claimed = not request.claim or _CLAIM.fullmatch(request.claim)
     form = _SITE.fullmatch(request.site) and claimed and _NONCE.fullmatch(request.nonce)
-    return bool(named and facts and form and 1 <= len(request.wireguard) <= 4 and 0 <= request.time < 1 << 53)
+    return bool(
+        named
+        and _facts(request.fingerprint)
+        and form
+        and 1 <= len(request.wireguard) <= 4
+        and 0 <= request.time < 1 << 53
+    )
+
+
+def _facts(fingerprint: object) -> bool:
+    return isinstance(fingerprint, dict) and len(fingerprint) <= MAX_FACTS and all(
+        isinstance(name, str) and _NAME.fullmatch(name)
+        and isinstance(fact, str) and len(fact) <= MAX_FACT_CHARACTERS and fact.isprintable()
+        for name, fact in fingerprint.items()
+    )  # fmt: skip
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

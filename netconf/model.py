@@ -25,6 +25,8 @@ MAX_TUNNELS = 4
 MAX_PLATFORMS = 4
 MAX_FINDINGS = 200
 _OWN_NAMES = ("lo", "all", "default")
+#: What a box calls its tunnels before the city has named them: it makes a key for each.
+PLANES = ("wg-a", "wg-b")
 #: Where the city's monitoring asks, on each tunnel's address (``monitoring``).
 METRICS_PORT = 9750
 #: Where a concentrator answers a tunnel's probes (``Tunnel.probe``), and where the box sends them from.
@@ -351,19 +353,33 @@ class Channel(_Part):
 
 
 class Site(_Part):
-    """The whole configuration of one box."""
+    """The whole configuration of one box.
 
-    site: Identity
+    Before a city knows it there is the owner's part alone: no ``site``, no tunnel, no platform (``enrolled``).
+    """
+
+    site: Identity | None = None
     uplink: Uplink
     lan: Lan
-    tunnel: tuple[Tunnel, ...] = Field(min_length=1, max_length=MAX_TUNNELS)
-    platform: tuple[Platform, ...] = Field(min_length=1, max_length=MAX_PLATFORMS)
+    tunnel: tuple[Tunnel, ...] = Field(default=(), max_length=MAX_TUNNELS)
+    platform: tuple[Platform, ...] = Field(default=(), max_length=MAX_PLATFORMS)
     control: Control | None = None
     metrics: Metrics = Metrics()
     monitoring: Monitoring = Monitoring()
     recorder: tuple[Recorder, ...] = Field(default=(), max_length=MAX_RECORDERS)
     channel: tuple[Channel, ...] = Field(default=(), max_length=MAX_CHANNELS)
     max_calls: int = _owned("owner", default=64, ge=1, le=1024, strict=True)
+
+    @property
+    def enrolled(self) -> bool:
+        """Whether there is the city's part; ``check`` sees to it that it is whole or not there at all."""
+        return self.site is not None
+
+    @property
+    def identity(self) -> Identity:
+        """Who the site is to its city; nobody asks this of one that is not enrolled."""
+        assert self.site is not None  # asked for nothing but an enrolled site
+        return self.site
 
     @property
     def one_wire(self) -> bool:
@@ -379,10 +395,14 @@ class Site(_Part):
 
     @property
     def arm_mac(self) -> Mac:
-        """The hardware address of a one-arm box in the LAN: the same after every start, and locally administered."""
+        """The hardware address of a one-arm box in the LAN: the same after every start, and locally administered.
+
+        Before the box has a site's id it is made of what no other host of the LAN has, its address.
+        """
         if self.lan.mac is not None:
             return self.lan.mac
-        return "02:" + hashlib.sha256(self.site.id.encode("ascii")).digest()[:5].hex(":")
+        own = self.site.id if self.site is not None else f"{self.lan.address} {self.uplink.mac or ''}"
+        return "02:" + hashlib.sha256(own.encode("ascii")).digest()[:5].hex(":")
 
 
 def parse(text: str) -> tuple[Site | None, tuple[Finding, ...]]:

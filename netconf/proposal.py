@@ -14,11 +14,15 @@ from netconf.revision import ChangeRefused
 
 
 class Layers(NamedTuple):
-    """A revision taken apart; ``mark`` is (epoch, revision) of the city's signed layer, (0, 0) when it is not signed."""
+    """A revision taken apart; ``mark`` is (epoch, revision) of the city's signed layer, (0, 0) when it is not signed.
+
+    ``sealed`` are the secrets in force with it, sealed to the device's key; "" when the city gave none.
+    """
 
     owner: dict[str, Any]
     city: dict[str, Any]
     mark: tuple[int, int]
+    sealed: str = ""
 
     def document(self) -> bytes:
         """Return the octets that are journalled."""
@@ -31,7 +35,7 @@ def layers_of(document: bytes | None) -> Layers:
         return Layers({}, {}, (0, 0))
     facts = json.loads(document)
     epoch, revision = facts["mark"]
-    return Layers(facts["owner"], facts["city"], (epoch, revision))
+    return Layers(facts["owner"], facts["city"], (epoch, revision), str(facts.get("sealed", "")))
 
 
 def site_of(document: bytes) -> tuple[Site | None, tuple[Finding, ...]]:
@@ -46,6 +50,8 @@ def site_of(document: bytes) -> tuple[Site | None, tuple[Finding, ...]]:
 def whole(text: str, confirmed: Layers) -> bytes:
     """Return the document of a site file of root's: both layers, but the city's only as long as it was never signed.
 
+    A file without the city's part leaves a signed one as it is.
+
     Raises:
         ChangeRefused: ``site_refused`` with the findings.
     """
@@ -54,12 +60,13 @@ def whole(text: str, confirmed: Layers) -> bytes:
         raise ChangeRefused("site_refused", found)
     owner, city = layers.split(site)
     if confirmed.mark != (0, 0):
+        city = city if site.enrolled else confirmed.city
         moved = layers.changed(confirmed.city, city)
         if moved:
             raise ChangeRefused(
                 "site_refused", tuple(finding("layer_city_field", f"/{name}", name=name) for name in moved)
             )
-    return Layers(owner, city, confirmed.mark).document()
+    return Layers(owner, city, confirmed.mark, confirmed.sealed).document()
 
 
 def of_owner(text: str, confirmed: Layers) -> bytes:
@@ -83,10 +90,14 @@ def of_owner(text: str, confirmed: Layers) -> bytes:
 def of_city(layer: CityLayer, confirmed: Layers) -> bytes:
     """Return the document of a signed city layer over the owner's confirmed one.
 
+    Secrets that come with it replace those before as a whole; without any, those before stay in force.
+
     Raises:
-        ChangeRefused: as for ``whole``.
+        ChangeRefused: as for ``whole``. A layer that says nothing of the site is refused, too: nobody can un-enrol a box.
     """
     found = layers.foreign(layer.layer, "city")
+    if "site" not in layer.layer:
+        found = (*found, finding("city_part_missing", "/site", name="site"))
     if found:
         raise ChangeRefused("site_refused", found)
-    return Layers(confirmed.owner, layer.layer, layer.mark).document()
+    return Layers(confirmed.owner, layer.layer, layer.mark, layer.sealed or confirmed.sealed).document()

@@ -24,6 +24,8 @@ _INFO = b"snowgate sealed 1\n"
 class SealBroken(ValueError):
     """It does not open: it was sealed to another key or for something else, or was changed."""
 
+    rule = "seal_broken"
+
 
 def seal(secret: bytes, to: ec.EllipticCurvePublicKey, context: str) -> str:
     """Return ``secret`` sealed to ``to`` (base64)."""

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from netconf import durable
+from netconf import durable, enrolment
 
 MAX_SECRET_BYTES = 256
 MAX_KEY_BYTES = 4096
@@ -187,6 +187,52 @@ def write_city_key(folder: Path, key: Ed25519PublicKey) -> None:
     """Know a city by its key from now on."""
     _ensure(folder)
     durable.write(folder / "city.pub", base64.b64encode(key.public_bytes_raw()) + b"\n", 0o644)
+
+
+def read_door(folder: Path) -> enrolment.Door | None:
+    """Return where the city enrols this box, or None while no bundle was given.
+
+    Raises:
+        SecretDamaged: the file holds something else.
+        OSError: it cannot be read.
+    """
+    try:
+        return enrolment.read_door(durable.read(folder / "enrolment.json", MAX_KEY_BYTES))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise SecretDamaged("enrolment.json") from None
+
+
+def read_claim(folder: Path) -> enrolment.Claimed | None:
+    """Return the claim, or None when there is none.
+
+    Raises:
+        SecretDamaged: the file holds something else.
+        OSError: it cannot be read.
+    """
+    try:
+        return enrolment.read_claim(durable.read(folder / "claim.json", MAX_KEY_BYTES))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        raise SecretDamaged("claim.json") from None
+
+
+def keep_bundle(keepers: Path, enrols: Path, bundle: enrolment.Bundle, fingerprint: dict[str, str]) -> None:
+    """Keep a bundle: the claim for enrol alone, then the city's key and its door for the keeper, in this order.
+
+    The door comes last: whatever was cut off before it, the box is as it was, and the bundle is given again.
+
+    Raises:
+        OSError: it is not kept whole.
+    """
+    for folder in (keepers, enrols):
+        _ensure(folder)
+    claimed = enrolment.Claimed(bundle.claim, fingerprint)
+    durable.write(enrols / "claim.json", enrolment.write_claim(claimed), 0o640)
+    write_city_key(keepers, Ed25519PublicKey.from_public_bytes(base64.b64decode(bundle.city_key)))
+    durable.write(keepers / "enrolment.json", enrolment.write_door(bundle), 0o600)
 
 
 def public_key(private: str) -> str:

@@ -91,4 +91,4 @@ def test_no_two_files_of_tests_that_run_together_have_one_name() -> None:
 
 
 def test_the_keeper_stays_small() -> None:
-    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in (ROOT / "edge/keeper").glob("*.py")) <= 1400
+    assert sum(len(p.read_text(encoding="utf-8").splitlines()) for p in (ROOT / "edge/keeper").glob("*.py")) <= 1600

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.wrappers import Response as BaseResponse
 
 from edge.control.wire import PROOF_SECONDS, Propose
+from edge.faults.enrolment import why_revoked
 from edge.metrics.exposition import CONTENT_TYPE, text
 from edge.metrics.figures import families
 from netconf import layers, words
@@ -45,11 +46,13 @@ Reply = str | BaseResponse | tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """How the pages see the box: the published site, everybody's facts, finished views, the page's fingerprint."""
+    """How the pages see the box: the published site, everybody's facts, finished views, the page's fingerprint; and the
+    one thing that is asked of it besides changes, to ask its city now."""
 
     site: Callable[[], Site | None]
     facts: Callable[[], dict[str, Any]]
     history: Callable[[], list[dict[str, Any]] | None]
+    ask_city: Callable[[], bool]
     fingerprint: str
 
 
@@ -192,7 +195,15 @@ def _pages(app: Flask, box: Box) -> None:
     @app.get("/")
     def overview() -> Reply:
         part = "overview_live.html" if "HX-Request" in request.headers else "overview.html"
-        return render_template(part, verdict=verdict(site(), box.facts()), site=site())
+        facts = box.facts()
+        return render_template(part, verdict=verdict(site(), facts), site=site(), code=code_shown(facts),
+                               revoked=why_revoked(facts))  # fmt: skip
+
+    @app.post("/ask-city")
+    def ask_city() -> Reply:
+        if not box.ask_city():
+            abort(503, "keeper_away")
+        return redirect(url_for("overview"))
 
     @app.get("/cameras")
     def cameras() -> Reply:
@@ -309,6 +320,13 @@ def _allowing(app: Flask, box: Box, propose: Callable[[dict[str, Any], str], Rep
         if not set(given) <= set(RIGHTS):
             abort(400)
         return change({"allow": [right for right in RIGHTS if right in given]})
+
+
+def code_shown(facts: dict[str, Any]) -> str:
+    """Return the six digits that the city must show, too; "" when no person there is asked for them."""
+    enrol = facts.get("enrol") or {}
+    code = str(enrol.get("code") or "")
+    return code if enrol.get("state") in ("asking", "pending", "refused") and code.isdigit() and len(code) == 6 else ""
 
 
 _SETTINGS = ("address", "owner_networks", "uplink_address", "gateway")

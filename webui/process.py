@@ -14,7 +14,7 @@ from cheroot.ssl.builtin import BuiltinSSLAdapter
 from cheroot.wsgi import Server
 
 from edge.control.client import SMALL_SECONDS, ask
-from edge.control.wire import Answer, ControlError, Request, Status, StatusReport
+from edge.control.wire import Answer, AskCity, ControlError, Done, Request, Status, StatusReport
 from edge.io import status
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
@@ -34,7 +34,7 @@ MAX_HEADER_BYTES, MAX_BODY_BYTES = 16 * 1024, 64 * 1024
 TICK_SECONDS = 0.25
 #: Shown, and looked at: between two views stand lines of other kinds.
 MOST_HISTORY, MOST_RECORDS = 50, 800
-_PROGRAMS = ("siteside", "cityside", "ferry", "agent")
+_PROGRAMS = ("siteside", "cityside", "ferry", "agent", "enrol")
 
 
 class Seen:
@@ -88,6 +88,14 @@ class Seen:
         return [line for line in told if "action" not in line][:MOST_HISTORY] + orders[:MOST_HISTORY]
 
 
+def ask_city(run: Path) -> bool:
+    """Have the keeper let the city be asked now; return whether it heard."""
+    try:
+        return isinstance(ask(run, AskCity(), "web", SMALL_SECONDS), Done)
+    except (OSError, ControlError):
+        return False
+
+
 def _later(seconds: float, thing: Any) -> None:
     timer = threading.Timer(seconds, thing)
     timer.daemon = True
@@ -132,7 +140,7 @@ def _serve(where: Places, log: Log, supervisor: Supervisor) -> None:
     left = outlives.read() or {}
     accounts.adopt(left.get("sessions", {}))
     changes.adopt(left.get("changes", {}))
-    box = Box(seen.site, seen.facts, seen.history, certificate.fingerprint(folder))
+    box = Box(seen.site, seen.facts, seen.history, lambda: ask_city(where.run), certificate.fingerprint(folder))
     server = _server(create_app(box, accounts, changes, log.say), address, folder, log)
     try:
         server.prepare()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge.faults.causes import STAGES, causes
+from edge.faults.enrolment import standing
 from edge.faults.evidence import read
 from netconf.finding import Finding, Severity, finding
 from netconf.model import Site
@@ -55,6 +56,9 @@ def verdict(site: Site, facts: dict[str, Any]) -> Verdict:
     faults = causes(evidence)
     first = {stage: next((f for f in faults if STAGES[f.code] == stage), None) for stage in set(STAGES.values())}
     there = bool(evidence.registrations) and all(held.registered for held in evidence.registrations)
+    stands = standing(facts)
+    if not site.enrolled:
+        return Verdict((_box(keeper, {"sides": ["city", "site"]}), Stage("city", "", stands)), 0, 0, faults)
     stages = (
         _recorders(site, facts.get("siteside") or {}, first["recorders"]),
         _box(keeper, ferry),
@@ -62,12 +66,17 @@ def verdict(site: Site, facts: dict[str, Any]) -> Verdict:
         Stage(
             "city",
             ", ".join(platform.id for platform in site.platform),
-            first["city"] or (None if there else finding("city_registration_lost")),
+            _worst(stands, first["city"]) or (None if there else finding("city_registration_lost")),
         ),
     )
     shared = sum(channel.share for channel in site.channel)
     watched = sum(1 for view in ferry.get("views", {}).values() if view["state"] == "flowing")
     return Verdict(stages, shared, watched, faults)
+
+
+def _worst(stands: Finding | None, fault: Finding | None) -> Finding | None:
+    """A box that is revoked need not look further; a certificate that is not good is said after what keeps pictures away."""
+    return stands if stands is not None and (fault is None or stands.code == "revoked") else fault
 
 
 def _recorders(site: Site, side: dict[str, Any], fault: Finding | None) -> Stage:

@@ -33,6 +33,18 @@ _TABLE: dict[str, tuple[str, str]] = {
     "password_simple": ("密码过于简单。", "The password is too simple."),
     "locked": ("错误次数过多，请在 {seconds} 秒后重试。", "Too many wrong attempts. Try again in {seconds} seconds."),
     "all_well": ("一切正常。", "All is well."),
+    "not_enrolled": ("尚未注册到市平台", "Not enrolled with a city yet"),
+    "enrol_code": ("核对码", "The code of this box"),
+    "enrol_code_text": (
+        "请将此码告知市级平台；两边一致时由平台人员核准。",
+        "Read it to the city. A person there approves this box if the city shows the same code.",
+    ),
+    "ask_city": ("立即询问市级平台", "Ask the city now"),
+    "ask_city_text": (
+        "仅在隧道中断三分钟以上时有效。",
+        "Only of use when the tunnels have been down for three minutes.",
+    ),
+    "keeper_away": ("守护进程没有应答。", "The keeper does not answer."),
     "shared_count": ("市级平台可查看 {count} 路摄像机。", "The city can view {count} cameras."),
     "watched_count": ("当前有 {count} 路正在被观看。", "{count} are being watched now."),
     "not_watched": ("当前无人观看。", "Nobody is watching now."),

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, case, select
+from sqlalchemy import and_, case, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -25,6 +25,8 @@ MAX_TUNNELS, MAX_FINDINGS, MAX_TEXT, MAX_CSR_CHARACTERS = 4, 64, 64, 4096
 MAX_KEPT_BYTES = 1 << 14
 #: A site whose reports stay the same is looked at this often all the same.
 LOOK_SECONDS = 3600.0
+#: A report waits for so long at most before it is kept; one that seems older came by a clock that went back.
+LATE_SECONDS = 600.0
 #: Of the heads of a site's receipts one is kept for so long, besides the newest: a chain that was cut shows at once by the
 #: newest, and the others say when.
 HEAD_SECONDS = 600.0
@@ -151,11 +153,13 @@ def keep(session: Session, reports: Iterable[tuple[Told, float]]) -> None:
         Health.judged_at > insert.excluded.seen_at - LOOK_SECONDS,
     )  # fmt: skip
     silence = insert.excluded.seen_at + verdict.SILENT_SECONDS + 1.0
+    # Another process may have kept a later one already; but a clock that went back makes nobody dark.
+    newer = or_(insert.excluded.seen_at >= Health.seen_at, insert.excluded.seen_at < Health.seen_at - LATE_SECONDS)
     for alike in ([row for row in rows if "media_at" in row], [row for row in rows if "media_at" not in row]):
         if alike:
             new = {name: insert.excluded[name] for name in alike[0] if name != "site"}
             new["due_at"] = case((quiet, silence), else_=insert.excluded.seen_at)
-            session.execute(insert.on_conflict_do_update(index_elements=["site"], set_=new), alike)
+            session.execute(insert.on_conflict_do_update(index_elements=["site"], set_=new, where=newer), alike)
 
 
 def _row(told: Told, at: float) -> dict[str, Any]:

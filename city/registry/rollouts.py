@@ -16,7 +16,7 @@ from city.registry import audit, layers
 from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
-from city.registry.tables import Health, Layer, Rollout, RolloutSite, RolloutStep, Site, Template
+from city.registry.tables import Health, Layer, Person, Rollout, RolloutSite, RolloutStep, Site, Template
 from city.rollout.table import TABLE, Event, State, rings
 
 #: How long a ring is looked at after its last site has it. Shorter, and a fault that shows with the next registration or
@@ -30,21 +30,34 @@ _WELL = frozenset({"good", "degraded"})
 _ORDER = {"good": 0, "degraded": 1, "dark": 2, "unknown": 2}
 
 
-def preview(session: Session, template: str, version: int, most: int = MAX_PREVIEW) -> list[dict[str, Any]]:
-    """Return what would change at each site, and what is wrong with it; bounded.
+def preview(
+    session: Session, template: str, version: int, most: int = MAX_PREVIEW, *, scope: str = "", after: str = ""
+) -> list[dict[str, Any]]:
+    """Return what would change at each site of a scope (those after ``after``), and what is wrong with it; bounded.
 
     Raises:
         RegistryRefused: ``template_unknown``.
     """
     _template(session, template, version)
     told = []
-    for site in session.scalars(select(Site).where(Site.template == template, Site.state == "active")
-                                .order_by(Site.id).limit(most)):  # fmt: skip
-        current, after = layers.newest(session, site), layers.compose(session, site, version)
+    mine = (Site.template == template, Site.state == "active", Site.civil_code.startswith(scope), Site.id > after)
+    for site in session.scalars(select(Site).where(*mine).order_by(Site.id).limit(min(most, MAX_PREVIEW))):
+        current, would = layers.newest(session, site), layers.compose(session, site, version)
         before = json.loads(current.body) if current is not None else {}
-        wrong = [found.code for found in layers.findings(after)]
-        told.append({"site": site.id, "name": site.name, "wrong": wrong, "changes": layers.differences(before, after)})
+        wrong = [found.code for found in layers.findings(would)]
+        told.append({"site": site.id, "name": site.name, "wrong": wrong, "changes": layers.differences(before, would)})
     return told
+
+
+def demand_scope(session: Session, person: Person, template: str) -> None:
+    """See that a person's scope holds every site that a rollout of this template touches.
+
+    Raises:
+        RegistryRefused: ``outside_scope``.
+    """
+    others = select(Site.id).where(Site.template == template, ~Site.civil_code.startswith(person.scope)).limit(1)
+    if person.scope and session.scalar(others) is not None:
+        raise RegistryRefused("outside_scope", scope=person.scope)
 
 
 def begin(session: Session, template: str, version: int, who: str, reason: str, now: float) -> Rollout:

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from edge.io import status
+from edge.io.https import Server
 from edge.io.road import Road, roads
-from netconf.model import Control, Site
+from netconf.model import Site
 
 
 class Line:
@@ -18,8 +19,8 @@ class Line:
         self._run = run
         self._failed = 0
 
-    def dial(self, site: Site, control: Control, timeout: float) -> socket.socket:
-        """Return a connection to ``control``.
+    def dial(self, site: Site, server: Server, timeout: float) -> socket.socket:
+        """Return a connection to ``server``.
 
         Raises:
             OSError: it is not reached by this tunnel; the next call takes the next one.
@@ -30,7 +31,7 @@ class Line:
         try:
             opened.settimeout(timeout)
             road.take(opened)
-            opened.connect((str(control.address), control.port))
+            opened.connect((server.address, server.port))
         except OSError:
             opened.close()
             self._failed += 1

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
-import http.client
 import importlib.metadata
-import json
 import random
+import socket
 import time
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from edge.agent.exposed import Exposed
 from edge.agent.line import Line
+from edge.agent.link import Known, Link, LinkRefused
 from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import (
     CityAnswer,
@@ -32,6 +35,7 @@ from edge.faults.causes import causes
 from edge.faults.evidence import read
 from edge.io import status
 from edge.io.confirmed import Confirmed, Places, places
+from edge.io.https import HttpsRefused, Server
 from edge.io.log import Log
 from edge.io.notify import Supervisor
 from edge.io.status import StatusFile
@@ -40,9 +44,6 @@ from edge.metrics.figures import families
 from netconf import envelope, secrets
 from netconf.model import Control, Site
 
-#: A city that has accepted the connection and then says nothing is away.
-DEADLINE_SECONDS = 10.0
-MAX_ANSWER_BYTES = 1 << 18
 #: While a change waits for the city's word it is asked for often: every second counts for a site that is cut off.
 WAITING_SECONDS = 1.0
 TICK_SECONDS = 0.25
@@ -52,6 +53,8 @@ CHANGE_SECONDS = 40.0
 SILENCE_SECONDS = CHANGE_SECONDS + 5.0
 MOST_FAULTS = 64
 VERSION = importlib.metadata.version("snowgate")
+#: What a server may mean our certificate by: one that closes at once takes its own alert along (RFC 8446 4.4.2.4).
+_PERHAPS_OURS = frozenset(("server_refuses_certificate", "server_tls_broken"))
 _PROGRAMS = ("siteside", "cityside", "ferry")
 
 
@@ -63,10 +66,15 @@ class Agent:
         self._control = control
         self._run = where.run
         self._key = secrets.ensure_device_key(where.secrets / "device")
+        self._line = Line(where.run)
+        self._link = Link(where.state, where.secrets / "device" / "device.key", self._key, site.identity.id, self._dial)
+        self._revoked_at: dict[str, Any] | None = None
+        self._known = Known("", clock_behind=False, wireguard={})
+        self._city_key = ""
+        self._device = ""
         self._log = log
         self._supervisor = supervisor
         self._status = StatusFile(where.run, "agent")
-        self._line = Line(where.run)
         self.nonce = ""
         self.next_keys: dict[str, str] = {}
         #: Of a layer that the keeper has proven before it applies it; asked after until there is a nonce, or a refusal.
@@ -85,13 +93,12 @@ class Agent:
             self._tell(Outcome(self.proving))
             if self.proving:
                 return
-        try:
-            answer = self._post(self._report())
-        except (OSError, http.client.HTTPException, ValueError) as wrong:
-            self._log.say("control_away", type(wrong).__name__)
-            self._status.write({"control": "away"})
+        report = self._report()
+        answer = self._asked(report)
+        if answer is None:
             return
-        self._status.write({"control": "answers"})
+        if "certificate" in answer:
+            self._keep(answer["certificate"])
         if isinstance(tunnel := answer.get("rotate"), str):
             self._rotate(tunnel)
         if isinstance(answer.get("answer"), str) and self.nonce:
@@ -99,6 +106,67 @@ class Agent:
         elif isinstance(answer.get("layer"), str) and not self.nonce:
             self._handed = envelope.claimed_mark(answer["layer"])
             self._tell(HandOver(answer["layer"]))
+
+    def _asked(self, report: str) -> dict[str, Any] | None:
+        """Return the city's answer to a report; without one, say what is in between, and mend what can be mended."""
+        server = Server(str(self._control.address), self._control.port)
+        self._supervisor.beat()
+        try:
+            answer = self._link.post(server, report, self._known, time.time())
+        except (LinkRefused, HttpsRefused) as wrong:
+            self._say_away(wrong.rule)
+            if isinstance(wrong, LinkRefused) or wrong.rule in _PERHAPS_OURS:
+                self._ask_anew(server)
+            return None
+        except OSError as wrong:
+            self._log.say("control_away", type(wrong).__name__)
+            self._say("away")
+            return None
+        self._say("answers")
+        return answer
+
+    def _dial(self, server: Server, seconds: float) -> socket.socket:
+        return self._line.dial(self._site, server, seconds)
+
+    def _say_away(self, rule: str) -> None:
+        self._log.say(rule)
+        self._say("refused", rule)
+
+    def _say(self, control: str, rule: str = "") -> None:
+        self._status.write({"control": control, "rule": rule, "revoked": self._revoked_at})
+
+    def _ask_anew(self, server: Server) -> None:
+        """The certificate has run out or is lost: the device's signature alone asks for another, inside the tunnel."""
+        self._supervisor.beat()
+        with contextlib.suppress(OSError):
+            try:
+                renewed, revocation = self._link.ask_anew(server, self._known, time.time())
+                if renewed:
+                    self._log.say("certificate_renewed")
+                self._revoked(revocation)
+            except (LinkRefused, HttpsRefused) as wrong:
+                self._log.say(wrong.rule)
+
+    def _keep(self, pem: object) -> None:
+        try:
+            if self._link.keep(pem, self._known, time.time()):
+                self._log.say("certificate_renewed")
+        except LinkRefused as wrong:
+            self._log.say(wrong.rule)
+
+    def _revoked(self, text: object) -> None:
+        """Say what the city signed of this box; nothing else is done: tunnels end at the city's end, and then enrol asks."""
+        if not isinstance(text, str) or not self._city_key:
+            return
+        try:
+            city = Ed25519PublicKey.from_public_bytes(base64.b64decode(self._city_key))
+            at, why = envelope.open_revocation(text, city, site=self._site.identity.id, device=self._device)
+        except (envelope.EnvelopeRefused, ValueError):
+            self._log.say("layer_unsigned", "revocation")
+            return
+        self._log.say("revoked")
+        self._revoked_at = {"at": at, "reason": why[:256]}
+        self._say("refused", "server_refuses_certificate")
 
     def _tell(self, request: HandOver | Outcome | CityAnswer) -> None:
         self._supervisor.beat()
@@ -130,12 +198,14 @@ class Agent:
         answer = ask(self._run, Status(), "agent", SMALL_SECONDS)
         facts = answer.facts if isinstance(answer, StatusReport) else {}
         change = facts.get("change", {})
-        if self.nonce and (change.get("pending") or {}).get("caller") != "agent":
-            self.nonce = ""  # it was undone
+        self._learn(facts)
+        pending = (change.get("pending") or {}).get("caller") == "agent"
+        # Undone, or another life of ours or enrol has handed it over.
+        self.nonce = str(facts.get("nonce") or "") if pending and change.get("state") == "waiting" else ""
         programs = {name: status.read(self._run, name) for name in _PROGRAMS}
         faults = causes(read(programs | {"keeper": facts}, time.monotonic()))
         told = {
-            "site": self._site.site.id,
+            "site": self._site.identity.id,
             "device": facts.get("device", ""),
             "nonce": self.nonce,
             "city_layer": change.get("city_layer"),
@@ -152,24 +222,17 @@ class Agent:
         }
         if self._refused is not None:
             told["refused"] = {"mark": list(self._refused[0]), "codes": list(self._refused[1])}
+        with contextlib.suppress(LinkRefused):
+            if csr := self._link.request(self._known, time.time()):
+                told["csr"] = csr
         return envelope.sign_report(told, self._key)
 
-    def _post(self, report: str) -> dict[str, Any]:
-        self._supervisor.beat()
-        line = http.client.HTTPConnection(str(self._control.address), self._control.port, timeout=DEADLINE_SECONDS)
-        line.sock = self._line.dial(self._site, self._control, DEADLINE_SECONDS)
-        try:
-            line.request("POST", "/v1/report", report.encode("ascii"), {"Content-Type": "application/json"})
-            response = line.getresponse()
-            data = response.read(MAX_ANSWER_BYTES + 1)
-        finally:
-            line.close()
-        if response.status != 200 or len(data) > MAX_ANSWER_BYTES:
-            raise ValueError("answer")
-        found = json.loads(data)
-        if not isinstance(found, dict):
-            raise ValueError("answer")
-        return found
+    def _learn(self, facts: dict[str, Any]) -> None:
+        """Take what the keeper tells of city, clock and keys."""
+        enrolment = facts.get("enrolment") or {}
+        self._city_key, self._device = str(enrolment.get("city_key", "")), str(facts.get("device", ""))
+        keys = dict(enrolment.get("wireguard") or {})
+        self._known = Known(str(enrolment.get("ca", "")), facts.get("clock_behind") is True, keys)
 
     def pause_seconds(self) -> float:
         """Return how long to wait: jitter keeps a city's boxes from speaking all at once."""

@@ -321,7 +321,7 @@ class CitySide:
     def _fresh_ssrc(self, offer: MediaDescription) -> int:
         """Return an SSRC as GB/T 28181 annex F writes it: 0 live, 1 history; five digits of the domain, four of ours."""
         history = int(KINDS[offer.session_name] != "live")
-        return int(f"{history}{self._site.site.id[3:8]}{self._chance.number(10000):04d}")
+        return int(f"{history}{self._site.identity.id[3:8]}{self._chance.number(10000):04d}")
 
     # -- over a restart ------------------------------------------------------------------------------------------
 

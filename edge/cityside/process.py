@@ -30,7 +30,7 @@ class Process:
     def __init__(self, site: Site, where: Places) -> None:
         self._log = Log("cityside")
         shared = [(channel.recorder, channel.id) for channel in site.channel if channel.share]
-        issued = IssuedIds(where.state / "cityside" / "issued-ids.json", site.site.id)
+        issued = IssuedIds(where.state / "cityside" / "issued-ids.json", site.identity.id)
         if not issued.issue(shared):
             self._log.say("ids_not_kept")
         self._line = FerryLine(
@@ -129,7 +129,7 @@ class Process:
 async def _serve(where: Places) -> None:
     confirmed, supervisor = Confirmed(where.run), Supervisor()
     supervisor.ready()
-    while (site := confirmed.read()) is None:
+    while (site := confirmed.read_enrolled()) is None:
         supervisor.beat()
         await asyncio.sleep(TICK_SECONDS)
     await Process(site, where).run(confirmed, supervisor)

@@ -21,9 +21,9 @@ class Tree:
     """How one site shows its channels to one platform."""
 
     def __init__(self, site: Site, platform: Platform) -> None:
-        self._site = site.site
+        self._site = site.identity
         self._with_sub = {(channel.recorder, channel.id) for channel in site.channel if channel.sub_stream}
-        self._own_id = platform.known_as or site.site.id
+        self._own_id = platform.known_as or site.identity.id
         self._wanted = tree = platform.tree
         self._groups: dict[str, Group] = {group.id: group for group in tree.group} if tree.groups else {}
         self._group_of = {member: group for group in self._groups.values() for member in group.members}

@@ -306,7 +306,7 @@ def upper(site: Site, platform: Platform, road: Road, issued: IssuedIds, secrets
 def device_config(site: Site, platform: Platform, secret: str, own: str) -> DeviceConfig:
     """Return the device role that registers ``site`` with ``platform`` from our address ``own``."""
     return DeviceConfig(
-        id=platform.known_as or site.site.id,
+        id=platform.known_as or site.identity.id,
         domain=platform.domain,
         local=Address(own, platform.local_port),
         server=Address(str(platform.address), platform.port, platform.transport),
@@ -316,7 +316,7 @@ def device_config(site: Site, platform: Platform, secret: str, own: str) -> Devi
         expires_seconds=platform.register_expires_seconds,
         keepalive_seconds=platform.keepalive_seconds,
         user_agent=_USER_AGENT,
-        name=site.site.name,
+        name=site.identity.name,
         edition=platform.edition,
         charset=platform.charset,
         strict=platform.reading == "strict",

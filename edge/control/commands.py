@@ -23,6 +23,7 @@ from edge.control.wire import (
     StatusReport,
     Waiting,
 )
+from edge.faults.enrolment import standing
 from edge.io import status as status_file
 from edge.io.confirmed import add_places
 from netconf import durable, words
@@ -30,7 +31,7 @@ from netconf.check import read_site
 from netconf.finding import Finding, Severity, finding
 from netconf.model import MAX_SITE_BYTES
 
-_PROGRAMS = ("siteside", "ferry", "cityside", "uplink")
+_PROGRAMS = ("siteside", "ferry", "cityside", "uplink", "enrol", "agent")
 #: What a tunnel's probes say (``edge.cityside.choice``).
 _STATES = {
     "lives": ("answers", "应答正常"),
@@ -180,6 +181,9 @@ def status(args: argparse.Namespace) -> int:
 def _tell(facts: dict[str, Any], language: str) -> None:
     english = language == "en"
     keeper, site = facts.get("keeper") or {}, facts.get("siteside") or {}
+    stands = standing(facts)
+    if stands is not None:
+        print("\n".join(words.report((stands,), "en" if english else "zh-CN")))
     ways: dict[str, Any] = (facts.get("cityside") or {}).get("tunnel") or {}
     for name, tunnel in keeper.get("tunnels", {}).items():
         age = tunnel.get("handshake_age_seconds")

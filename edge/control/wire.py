@@ -199,6 +199,18 @@ class HandOver:
 
 
 @dataclass(frozen=True, slots=True)
+class Keys:
+    """What does the city ask a box for, and may it be asked? With ``go`` the hole is opened, if it may be."""
+
+    go: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AskCity:
+    """A person wants the city's enrolment to be asked now, although the tunnels are not dead for long."""
+
+
+@dataclass(frozen=True, slots=True)
 class CityAnswer:
     """The city's signed answer to the nonce of the pending change, which came through the new tunnel."""
 
@@ -326,22 +338,24 @@ class StatusReport:
 
 PinRequest = OpenIn | OpenOut | OpenFrom | OpenTo | RenewPin | ClosePin
 FerryRequest = PinRequest | ReceiptHead
-OperatorRequest = Plan | Apply | Outcome | Confirm | Reject | Status
-WebRequest = Propose | Outcome | Confirm | Reject | Status
+OperatorRequest = Plan | Apply | Outcome | Confirm | Reject | Status | AskCity
+WebRequest = Propose | Outcome | Confirm | Reject | Status | AskCity
 AgentRequest = HandOver | Outcome | CityAnswer | RotateKey | Status
 UplinkRequest = Lease | NoLease | Resolved | Stale
 ProveRequest = Work | Verdict
-Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest | UplinkRequest | ProveRequest
+EnrolRequest = Keys | HandOver
+Request = FerryRequest | OperatorRequest | WebRequest | AgentRequest | UplinkRequest | ProveRequest | EnrolRequest
 Answer = Done | Proving | Waiting | Job | Planned | NextKey | Refusal | StatusReport
 
 #: Who may ask what: each caller has a socket of its own, ``keeper/CALLER/socket``, and this list.
 CALLERS: dict[str, tuple[type[Any], ...]] = {
     "ferry": (OpenIn, OpenOut, OpenFrom, OpenTo, RenewPin, ClosePin, ReceiptHead),
-    "operator": (Plan, Apply, Outcome, Confirm, Reject, Status),
-    "web": (Propose, Outcome, Confirm, Reject, Status),
+    "operator": (Plan, Apply, Outcome, Confirm, Reject, Status, AskCity),
+    "web": (Propose, Outcome, Confirm, Reject, Status, AskCity),
     "agent": (HandOver, Outcome, CityAnswer, RotateKey, Status),
     "uplink": (Lease, NoLease, Resolved, Stale),
     "prove": (Work, Verdict),
+    "enrol": (Keys, HandOver),
 }
 
 

@@ -498,7 +498,7 @@ def main() -> int:
     where, log, supervisor = places("snowgate-ferry"), Log("ferry"), Supervisor()
     confirmed = Confirmed(where.run)
     supervisor.ready()
-    while (site := confirmed.read()) is None:
+    while (site := confirmed.read_enrolled()) is None:
         supervisor.beat()
         time.sleep(TICK_SECONDS)
     return Process(site, where, confirmed, log).run(supervisor)

@@ -50,6 +50,7 @@ class Confirmed:
     def __init__(self, run: Path) -> None:
         self._path = run / "keeper" / "site.json"
         self._mark: tuple[int, int] | None = None
+        self._bare = False
 
     def read(self) -> Site | None:
         """Return the configuration, or None when none is confirmed yet."""
@@ -61,6 +62,14 @@ class Confirmed:
             return None
         self._mark = (told.st_ino, told.st_mtime_ns)
         return Site.model_validate_json(text)
+
+    def read_enrolled(self) -> Site | None:
+        """Return the configuration, or None while it has no city's part: the sides and the ferry have nothing to do then."""
+        if self._bare and not self.changed():
+            return None
+        found = self.read()
+        self._bare = found is not None and not found.enrolled
+        return None if self._bare else found
 
     def changed(self) -> bool:
         """Return whether the file is another one than the one that was read."""

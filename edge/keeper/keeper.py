@@ -15,10 +15,12 @@ from edge.control.wire import (
     PROOF_SECONDS,
     Answer,
     Apply,
+    AskCity,
     CityAnswer,
     Confirm,
     Done,
     HandOver,
+    Keys,
     NextKey,
     OperatorRequest,
     Outcome,
@@ -40,6 +42,7 @@ from edge.control.wire import (
     WebRequest,
     Work,
 )
+from edge.keeper.enrol import Enrolling
 from edge.keeper.hand import Hand, HandRefused, NotApplied
 from edge.keeper.heads import Heads
 from edge.keeper.kernel import Kernel
@@ -47,12 +50,13 @@ from edge.keeper.pins import Pins
 from edge.keeper.store import Store
 from edge.keeper.uplink import Uplink
 from firewall.compile import rulesets
-from netconf import proposal, rotation, secrets
+from netconf import proposal, rotation, secrets, unsealed
 from netconf.check import read_site
 from netconf.clock import Floor
 from netconf.envelope import EnvelopeRefused, open_answer, open_layer
 from netconf.finding import Finding, finding
 from netconf.revision import ChangeRefused, Commit, Pending, State
+from netconf.sealed import SealBroken
 
 #: Shorter, and a city over 4G with a new handshake is not back in time; longer, and a site that the city cut off stays
 #: dark for minutes. The tunnel's handshake takes seconds, the agent asks at once after a change.
@@ -64,8 +68,10 @@ class Folders:
     run: Path
     state: Path
     secrets: Path
-    #: The device key's, which the agent may read, too.
+    #: The device key's, which agent and enrol may read, too.
     device: Path
+    #: Where the city side reads its passwords.
+    cityside: Path
 
 
 class Keeper:
@@ -77,9 +83,11 @@ class Keeper:
         self.counters: Counter[str] = Counter()
         self._folders = folders
         self._pins = Pins(self.counters)
-        self._kernel = Kernel(hands, descriptors, folders.secrets, folders.run, self._pins.left)
+        self._kernel = Kernel(hands, descriptors, folders.secrets, folders.run, self._left)
+        self._enrolling = Enrolling(folders.secrets, self._kernel, self.counters)
         self._uplink = Uplink(folders.state, self._kernel, self.counters)
-        self._store = Store(self._kernel, self._pins, folders.state, folders.run)
+        files = unsealed.Files(folders.secrets, folders.cityside)
+        self._store = Store(self._kernel, self._pins, folders.state, folders.run, files)
         journal, whole = self._store.read_journal()
         self._commit = Commit(self._store, journal, token)
         self._damaged = not whole
@@ -93,12 +101,17 @@ class Keeper:
     def restore(self) -> None:
         """At the start: what was confirmed, or everything stays shut."""
         try:
-            self._device = secrets.key_hash(secrets.ensure_device_key(self._folders.device).public_key())
+            self._store.device = secrets.ensure_device_key(self._folders.device)
+            self._device = secrets.key_hash(self._store.device.public_key())
         except (secrets.SecretDamaged, OSError):
             self.counters["device_key_damaged"] += 1
         self._commit.restore()
         if self._commit.journal.confirmed[0] and self._commit.confirmed() is None:
             self._damaged = True
+
+    def _left(self, namespace: str) -> str:
+        """Return the script that lets pass again what a namespace's rules let pass for seconds."""
+        return self._pins.left(namespace) + self._enrolling.left(namespace, time.monotonic())
 
     # -- callers -------------------------------------------------------------------------------------------------
 
@@ -114,11 +127,13 @@ class Keeper:
             return self._uplink.answer(request, self._store.site)
         try:
             if isinstance(request, Status):
-                return StatusReport(self._facts())
+                return StatusReport(self._facts(caller))
             if isinstance(request, Outcome):
                 return self._became(self._commit.outcome(request.token, caller))
             if isinstance(request, ProveRequest):
                 return self._prover(request, time.monotonic())
+            if isinstance(request, Keys):
+                return self._keys(request, time.monotonic())
             if isinstance(request, HandOver | CityAnswer):
                 return self._agent(request)
             return self._change(caller, request)
@@ -157,7 +172,9 @@ class Keeper:
                 raise ChangeRefused("revision_stale")
             document = proposal.of_owner(request.layer_text, self._confirmed())
             return self._propose(document, caller, request.confirm_seconds)
-        if isinstance(request, Confirm):
+        if isinstance(request, AskCity):
+            self._enrolling.ask(time.monotonic())
+        elif isinstance(request, Confirm):
             self._commit.confirm(request.token, caller)
         elif isinstance(request, Reject):
             held = self._commit.pending
@@ -205,35 +222,66 @@ class Keeper:
     def _confirmed(self) -> proposal.Layers:
         return proposal.layers_of(self._commit.confirmed())
 
-    def _agent(self, request: HandOver | CityAnswer) -> Answer:
-        try:
-            city = secrets.read_city_key(self._folders.secrets)
-        except (secrets.SecretDamaged, OSError):
-            city = None
+    def _keys(self, request: Keys, now: float) -> Answer:
+        """What enrol needs to know; with ``go`` the hole is opened for it, if there is a reason."""
         site = self._store.site
-        if city is None or site is None:
+        if request.go:
+            self._enrolling.open(site, now)
+        told = {"device": self._device, "clock_behind": self._clock_behind()}
+        return StatusReport(self._enrolling.facts(site, now) | told)
+
+    def _agent(self, request: HandOver | CityAnswer) -> Answer:
+        """Take the city's signed word, which agent or enrol brought; a change of it is the agent's to confirm."""
+        city, site = self._enrolling.city(), self._store.site
+        known = self._site_id()
+        if city is None or site is None or not known:
             raise ChangeRefused("city_unknown")
         if isinstance(request, CityAnswer):
             held = self._commit.pending
             nonce = held.token if held is not None else ""
-            open_answer(request.answer_text, city, site=site.site.id, device=self._device, nonce=nonce)
+            open_answer(request.answer_text, city, site=known, device=self._device, nonce=nonce)
             if self._tunnels_moved and not self._handshake_since(self._applied_at):
                 raise ChangeRefused("no_new_handshake")
             self._commit.confirm(nonce, "agent")
             return Done()
-        highest = self._commit.journal.highest
+        confirmed = self._confirmed()
+        epoch, revision = self._commit.journal.highest
+        # A box that is not enrolled takes the newest that it has seen once more: its trial may have been cut off.
+        again = int("site" not in confirmed.city and revision > 0)
         layer = open_layer(
             request.envelope_text,
             city,
-            site=site.site.id,
+            site=known,
             device=self._device,
-            highest=highest,
+            highest=(epoch, revision - again),
             now=self._floor.wall(time.time()),
         )
-        document = proposal.of_city(layer, self._confirmed())
-        self._tunnels_moved = layer.layer.get("tunnel") != self._confirmed().city.get("tunnel")
+        document = proposal.of_city(layer, confirmed)
+        self._openable(document)
+        self._tunnels_moved = layer.layer.get("tunnel") != confirmed.city.get("tunnel")
         seconds = site.control.confirm_seconds if site.control is not None else CITY_SECONDS
         return self._propose(document, "agent", seconds, layer.mark)
+
+    def _site_id(self) -> str:
+        """Which site the city calls this box: its configuration says so, before there is one the bundle."""
+        site, door = self._store.site, self._enrolling.door()
+        if site is not None and site.site is not None:
+            return site.site.id
+        return door.site if door is not None else ""
+
+    def _openable(self, document: bytes) -> None:
+        """Raises:
+        ChangeRefused: ``seal_broken``, its secrets are not for this device; or it is no site, or another's.
+        """
+        site, found = proposal.site_of(document)
+        if site is None:
+            raise ChangeRefused("site_refused", found)
+        if site.identity.id != self._site_id():
+            raise ChangeRefused("layer_other_site")
+        try:
+            self._store.unsealed(site, proposal.layers_of(document).sealed)
+        except SealBroken:
+            raise ChangeRefused("seal_broken") from None
 
     def _handshake_since(self, moment: float) -> bool:
         site = self._store.site
@@ -272,6 +320,7 @@ class Keeper:
             with contextlib.suppress(OSError):  # the next look finishes it
                 if self._commit.state is State.STEADY:
                     rotation.settle(self._folders.secrets, self._store.site)
+        self._enrolling.tend(self._store.site, time.monotonic())
 
     def cookies(self) -> tuple[int, int]:
         """Return the cookies of ``lan`` and ``vpn``."""
@@ -285,14 +334,21 @@ class Keeper:
         outside = self._uplink.findings(self._store.site) if self._store.site is not None else ()
         return (*damaged, *self._kernel.findings, *outside, *self._commit.findings)
 
-    def _facts(self) -> dict[str, Any]:
+    def _clock_behind(self) -> bool:
+        return time.time() < self._floor.seconds - 1
+
+    def _facts(self, caller: str) -> dict[str, Any]:
         site = self._store.site
         found = [[f.code, f.path, dict(f.args)] for f in self.findings()]
+        held = self._commit.pending
         facts: dict[str, Any] = {
             "confirmed": site is not None,
             "findings": found,
             "change": self._commit.facts(time.monotonic()) | {"applied": list(self._confirmed().mark)},
             "device": self._device,
+            # Enrol may have handed it over, and an agent that was started again has forgotten what it asked.
+            "nonce": held.token if held is not None and caller == held.caller == "agent" else "",
+            "enrolment": self._enrolling.facts(site, time.monotonic()),
             "receipts": self._heads.facts(),
             "counters": dict(self.counters + self._kernel.counters),
         }
@@ -305,7 +361,7 @@ class Keeper:
             "tunnels": {tunnel.name: self._tunnel_facts(tunnel.name) for tunnel in site.tunnel},
             "pins": len(self._pins),
             "noted": self._kernel.noted(),
-            "clock_behind": time.time() < self._floor.seconds - 1,
+            "clock_behind": self._clock_behind(),
         }
 
     def _tunnel_facts(self, name: str) -> dict[str, Any]:

@@ -26,16 +26,16 @@ NAMESPACES = ("lan", "vpn", "wan")
 
 
 class Kernel:
-    """The three namespaces. ``pins`` says what opens a namespace's pins again, in the transaction that loads its rules."""
+    """The three namespaces. ``left`` says what opens a namespace's pins and hole again, in the transaction that loads its rules."""
 
     def __init__(
         self, hands: dict[str, Hand], descriptors: dict[str, int], secrets_folder: Path, run: Path,
-        pins: Callable[[str], str],
+        left: Callable[[str], str],
     ) -> None:  # fmt: skip
         self._hands = hands
         self._descriptors = descriptors
         self._secrets = secrets_folder
-        self._pins = pins
+        self._left = left
         self._wires = Wires(hands, descriptors)
         #: What DHCP and DNS told; judged against the site at each use (``netconf.learned``).
         self.learned: Learned = NOTHING
@@ -115,7 +115,7 @@ class Kernel:
         if self._hold(ruleset):
             return
         name, standing = ruleset.namespace, self._standing(ruleset)
-        self.ask(name, "ruleset_refused", "load", ruleset.text(standing) + self._pins(name))
+        self.ask(name, "ruleset_refused", "load", ruleset.text(standing) + self._left(name))
         self._remember(name, _mark(ruleset, standing), self._hands[name].ask("shown"))
 
     def _standing(self, ruleset: Ruleset) -> dict[str, int]:

@@ -26,7 +26,7 @@ class Pins:
 
     def answer(self, request: PinRequest, site: Site | None, kernel: Kernel) -> Answer:
         """Open, renew or close a pin; what the confirmed site does not cover is refused by name."""
-        rule = "pin_without_site" if site is None else self._objection(request, site)
+        rule = "pin_without_site" if site is None or not site.enrolled else self._objection(request, site)
         if rule is not None or site is None:
             self._counters[str(rule)] += 1
             return Refusal(str(rule))

@@ -37,7 +37,7 @@ MAX_CALLERS = 16
 #: Who dials us, and the user that each must be; the ferry, which cannot, is dialled.
 LISTENED = {
     "operator": "root", "web": "snowgate-web", "agent": "snowgate-agent", "uplink": "snowgate-uplink",
-    "prove": "snowgate-prove",
+    "prove": "snowgate-prove", "enrol": "snowgate-enrol",
 }  # fmt: skip
 
 
@@ -137,7 +137,8 @@ def main() -> int:
     descriptors["wan"] = os.open("/proc/self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     hands = {"lan": Hand("lan", descriptors["lan"]), "vpn": Hand("vpn", descriptors["vpn"]), "wan": Hand("wan", None)}
     keep_net_admin()
-    folders = Folders(where.run / "keeper", where.state / "keeper", where.secrets / "keeper", where.secrets / "device")
+    folders = Folders(where.run / "keeper", where.state / "keeper", where.secrets / "keeper", where.secrets / "device",
+                      where.secrets / "cityside")  # fmt: skip
     keeper = Keeper(hands, descriptors, folders, lambda: secrets.token_hex(16))
     process = Process(keeper, where.run, supervisor)
     keeper.restore()

@@ -80,7 +80,8 @@ class Uplink:
     """Every frame that leaves the box on ``wan0``: ARP, or WireGuard to the hub, else it is a leak.
 
     Where the site says so also DHCP of the box's own hardware address, and questions to the named servers; ``mac``
-    judges only the frames of one hardware address, for a port that carries the LAN's too.
+    judges only the frames of one hardware address, for a port that carries the LAN's too. ``enrolling`` counts the TCP
+    segments to the city's enrolment.
     """
 
     hub: tuple[str, int]
@@ -90,9 +91,12 @@ class Uplink:
     mac: str = ""
     #: Another hub beside the first.
     hubs: frozenset[tuple[str, int]] = frozenset()
+    #: Where the city enrols boxes, while it may be asked.
+    enrolment: tuple[str, int] | None = None
     frames: int = 0
     questions: int = 0
     wireguard: int = 0
+    enrolling: int = 0
     violations: list[str] = field(default_factory=list)
     _socket: socket.socket | None = None
     _ended: threading.Event = field(default_factory=threading.Event)
@@ -124,6 +128,10 @@ class Uplink:
         kind = int.from_bytes(frame[12:14], "big")
         if kind == _ARP:
             return True
+        if kind == _IPV4 and frame[14] == 0x45 and frame[23] == 6 and self.enrolment is not None:
+            to = (socket.inet_ntoa(frame[30:34]), int.from_bytes(frame[36:38], "big"))
+            self.enrolling += to == self.enrolment
+            return to == self.enrolment
         if kind != _IPV4 or frame[14] != 0x45 or frame[23] != 17 or frame[20] & 0x3F or frame[21]:
             return False
         to = (socket.inet_ntoa(frame[30:34]), int.from_bytes(frame[36:38], "big"))

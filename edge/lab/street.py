@@ -17,14 +17,18 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from edge.control.client import socket_path
+from edge.io import credentials
 from edge.io import status as status_file
 from edge.lab import private, topology
+from edge.lab.authority import Authority
 from edge.lab.control import city_key
 from edge.lab.hubs import ONE, PLACEHOLDERS, Hub, configure
 from edge.lab.programs import SUPERVISED, Programs
 from edge.lab.units import House, code_path, code_python, furnish, read_unit
-from netconf import secrets
+from netconf import durable, secrets
 from netconf.check import read_site
+from netconf.enrolment import Bundle, write_door
+from netconf.layers import PARTS
 from netconf.model import Site
 
 RUN, STATE, SECRETS = (Path(private.PLACES[f"SNOWGATE_{name}"]) for name in ("RUN", "STATE", "SECRETS"))
@@ -32,7 +36,9 @@ CONTROL = Path("/run/snowgate-control")
 SITE_FILE = Path(__file__).with_name("site.toml")
 CLOSED = Path(__file__).parents[2] / "firewall" / "closed.nft"
 #: The box's units that run on; each says itself where it lives and what it may.
-_UNITS = ("keeper", "uplink", "prove", "ferry", "site", "city")
+_UNITS = ("keeper", "uplink", "enrol", "prove", "ferry", "site", "city")
+#: Where the lab's city enrols boxes, at its public address.
+ENROL_PORT = 8443
 #: What stands here for the box's folders.
 _PLACES = {"/run/snowgate": RUN, "/var/lib/snowgate": STATE, "/etc/snowgate/secrets": SECRETS}
 
@@ -68,6 +74,8 @@ class Street:
     recorder_edition: int = 2016
     #: Whether rules are really proven before they are loaded, which takes a while; else a stand-in says what it is told.
     proves: bool = False
+    #: Whether the box belongs to the lab's city from the start; else it has the owner's part alone, until it is enrolled.
+    enrolled: bool = True
     site: Site | None = None
     programs: Programs = field(default_factory=lambda: Programs(RUN))
     _house: House | None = None
@@ -94,6 +102,7 @@ class Street:
     def start(self) -> None:
         """Start the programs and apply the site; the city's hub is still away."""
         text = self._secrets_and_site()
+        text = text if self.enrolled else owner_part(text)
         self._start_programs()
         self.programs.start()
         self.apply(text)
@@ -110,11 +119,28 @@ class Street:
             raise topology.LabBroken(f"{self.site_file}: {found}")
         self.site = site
         for platform in site.platform:
-            secrets.write_password(SECRETS / "cityside", f"platform-{platform.id}", os.urandom(12).hex())
+            secrets.write_password(self.passwords, f"platform-{platform.id}", os.urandom(12).hex())
         for recorder in site.recorder:
             secrets.write_password(SECRETS / "siteside", f"recorder-{recorder.id}", os.urandom(12).hex())
-        secrets.write_city_key(SECRETS / "keeper", city_key(CONTROL).public_key())
+        if self.enrolled:
+            self._belong(site)
         return text
+
+    @property
+    def passwords(self) -> Path:
+        """Where the city's platforms find their passwords: where the box has them, until it gets them with its layer."""
+        return SECRETS / "cityside" if self.enrolled else CONTROL / "passwords"
+
+    def _belong(self, site: Site) -> None:
+        """Have the box belong to the lab's city already: its key, its CA, and a certificate for the device."""
+        authority = Authority(CONTROL)
+        device = secrets.ensure_device_key(SECRETS / "device").public_key()
+        door = Bundle(site.identity.id, topology.CITY_PUBLIC, ENROL_PORT, authority.pin, "", "")
+        secrets.write_city_key(SECRETS / "keeper", city_key(CONTROL).public_key())
+        durable.write(SECRETS / "keeper" / "enrolment.json", write_door(door))
+        credentials.keep_ca(STATE, authority.pem)
+        credentials.keep(STATE, "enrol", authority.device(device, site.identity.id))
+        durable.write(CONTROL / "device", secrets.key_hash(device).encode("ascii"))
 
     def start_hub(self) -> None:
         """Start the city's ends of the tunnels, and what is behind them."""
@@ -126,8 +152,11 @@ class Street:
         if "city" not in self.without:
             control = self.site.control
             if control is not None:
-                facts = (str(control.address), str(control.port), str(CONTROL), str(SECRETS / "device"))
-                self.program("control", "city", sys.executable, "-m", "edge.lab.control", *facts)
+                places = [f"{control.address}:{control.port}"]
+                if not self.hubs[0].inner:  # else the public address is the hub's
+                    places.append(f"{topology.CITY_PUBLIC}:{ENROL_PORT}")
+                self.program("control", "city", sys.executable, "-m", "edge.lab.control", "--folder", str(CONTROL),
+                             "--device", str(SECRETS / "device"), *(f"--at={place}" for place in places))  # fmt: skip
             self._start_platforms(self.site)
 
     def start_one_hub(self, at: int) -> None:
@@ -161,8 +190,9 @@ class Street:
                 topology.ip("-n", "city", "addr", "add", f"{platform.address}/24", "dev", "wg0")
             orders = RUN / f"{name}.sock"
             boxes = ",".join(str(tunnel.address.ip) for tunnel in site.tunnel)
-            who = (str(platform.edition), platform.id, str(platform.address), platform.known_as or site.site.id, boxes)
-            self.program(name, "city", sys.executable, "-m", "edge.lab.city", str(SECRETS / "cityside"), str(orders),
+            known_as = platform.known_as or site.identity.id
+            who = (str(platform.edition), platform.id, str(platform.address), known_as, boxes)
+            self.program(name, "city", sys.executable, "-m", "edge.lab.city", str(self.passwords), str(orders),
                          *who)  # fmt: skip
             eventually(orders.exists, 20, "the city's platform")
 
@@ -277,6 +307,16 @@ def new_hub_key(hub: Hub) -> str:
     made = X25519PrivateKey.generate()
     (RUN / "hub" / hub.host).write_text(base64.b64encode(made.private_bytes_raw()).decode("ascii"), encoding="ascii")
     return base64.b64encode(made.public_key().public_bytes_raw()).decode("ascii")
+
+
+def owner_part(text: str) -> str:
+    """Return a site file without the city's tables, as an installer has it before the box is enrolled."""
+    kept, owner = [], True
+    for line in text.splitlines():
+        if line.startswith("["):
+            owner = PARTS.get(line.strip("[] ").partition(".")[0]) == "owner"
+        kept += [line] if owner else []
+    return "\n".join(kept) + "\n"
 
 
 def _standin() -> list[str]:

@@ -192,7 +192,9 @@ def _add_users(own: bool) -> None:
 
 def _make_folders(places: Mapping[str, Path]) -> None:
     """Make the folders of ``tmpfiles.d`` below what stands for the box's own."""
-    for _, path, mode, user, group, *_ in _lines("tmpfiles.d"):
+    for kind, path, mode, user, group, *_ in _lines("tmpfiles.d"):
+        if kind != "d":
+            continue
         said = next(
             (said for said in sorted(places, reverse=True) if path == said or path.startswith(said + "/")), None
         )

@@ -313,11 +313,11 @@ class SiteSide:
         session, history = _SESSIONS[request.kind]
         offer = MediaDescription.offer(
             session_name=session,
-            origin_id=self._site.site.id,
+            origin_id=self._site.identity.id,
             address=str(self._site.lan.address.ip),
             port=view.port,
             payload_types=tuple(FORMATS[name] for name in opened.formats.split(",")),
-            ssrc=int(f"{history}{self._site.site.id[3:8]}{self._chance.number(10000):04d}"),
+            ssrc=int(f"{history}{self._site.identity.id[3:8]}{self._chance.number(10000):04d}"),
         )
         media = self._recorders[request.recorder].media
         if media != "udp":

@@ -160,10 +160,10 @@ def platform_config(site: Site, secrets: Path, log: Log) -> PlatformConfig:
         if recorder.kind == "gb28181"
     )
     return PlatformConfig(
-        id=site.site.id,
-        domain=site.site.id[:10],
+        id=site.identity.id,
+        domain=site.identity.id[:10],
         local=Address(str(site.lan.address.ip), site.lan.sip_port),
-        realm=site.site.id[:10],
+        realm=site.identity.id[:10],
         devices=known,
         user_agent=_USER_AGENT,
     )
@@ -184,7 +184,7 @@ def _wants(site: Site, recorder: str) -> tuple[str, ...]:
 async def _serve(where: Places) -> None:
     confirmed, supervisor = Confirmed(where.run), Supervisor()
     supervisor.ready()
-    while (site := confirmed.read()) is None:
+    while (site := confirmed.read_enrolled()) is None:
         supervisor.beat()
         await asyncio.sleep(TICK_SECONDS)
     await Process(site, where).run(confirmed, supervisor)

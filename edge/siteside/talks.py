@@ -54,7 +54,7 @@ class SiteTalks:
         self, site: Site, platform: Platform, send: Callable[[Record], None], hand: Callable[[PassTalkPort], None]
     ) -> None:
         self._platform = platform
-        self._site_id = site.site.id
+        self._site_id = site.identity.id
         self._address = str(site.lan.address.ip)
         self._ears = {recorder.id: frozenset(map(str, recorder.media_addresses)) for recorder in site.recorder}
         self._hand = hand

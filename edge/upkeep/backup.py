@@ -28,6 +28,9 @@ _KINDS = (
     (re.compile(r"secrets/keeper/[a-z0-9][a-z0-9-]{0,40}\.(key|next)"), 0o600, True),
     (re.compile(r"secrets/keeper/psk-[a-z0-9-]{1,40}"), 0o600, True),
     (re.compile(r"secrets/keeper/city\.pub"), 0o644, True),
+    (re.compile(r"secrets/keeper/(enrolment|before-sealed)\.json"), 0o600, True),
+    (re.compile(r"state/enrol/(ca|certificate)\.pem"), 0o640, True),
+    (re.compile(r"state/agent/certificate\.pem"), 0o640, True),
     (re.compile(r"secrets/device/device\.key"), 0o640, True),
     (re.compile(r"secrets/cityside/[a-z0-9][a-z0-9-]{0,40}\.password"), 0o640, True),
     (re.compile(r"state/web/page\.key"), 0o600, True),
@@ -92,7 +95,7 @@ def layout(content: bytes, places: Places, board: str) -> tuple[dict[str, Put | 
     layers = layers_of(said["document"].encode("utf-8"))
     if not own_board:
         # The city's values stay, so that the page has its address; its signature was for another box.
-        layers = Layers(layers.owner, layers.city, (0, 0))
+        layers = Layers(layers.owner, layers.city, (0, 0))  # and its secrets are sealed to another key
     # A layer is signed for one device key: another board's count begins where that board's own has come to.
     highest = tuple(said["highest"]) if own_board else (0, 0)
     return files | _revision(layers, highest, places), own_board

@@ -159,7 +159,7 @@ def _site_id(places: Places) -> str:
     document = kept.read_document(kept.read_journal()[0].confirmed[0])
     site = None if document is None else site_of(document)[0]
     if site is not None:
-        return site.site.id
+        return site.site.id if site.site is not None else ""
     return "" if document is None else str(layers_of(document).owner.get("site", {}).get("id", ""))
 
 

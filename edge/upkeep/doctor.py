@@ -17,12 +17,15 @@ from typing import Any
 from edge.control.client import SMALL_SECONDS, ask
 from edge.control.wire import ControlError, Status, StatusReport
 from edge.faults.causes import causes
+from edge.faults.enrolment import standing
 from edge.faults.evidence import read
 from edge.io import status as status_file
 from netconf import clock, secrets
 from netconf.finding import Finding, Severity, finding
 
-PROGRAMS = ("siteside", "cityside", "ferry", "uplink", "agent")
+PROGRAMS = ("siteside", "cityside", "ferry", "uplink", "agent", "enrol")
+#: They wait, and say nothing, until the box is enrolled.
+_CITYS = frozenset(("siteside", "cityside", "ferry"))
 SUPERVISED = ("site", "city")
 LEAST_FREE = 0.05
 MAX_BYTES = 1 << 20
@@ -146,10 +149,23 @@ def _programs(facts: Facts) -> Iterator[Finding]:
     for name in PROGRAMS:
         if (
             name not in facts.said
+            and not (name in _CITYS and _bare(facts))
             and facts.processes.get(name, {}).get("state", "RUNNING") == "RUNNING"
             and (name != "agent" or "agent" in facts.processes)
         ):
             yield finding("program_says_nothing", name=name)
+
+
+def _bare(facts: Facts) -> bool:
+    enrolment = (facts.keeper or {}).get("enrolment")
+    return isinstance(enrolment, dict) and enrolment.get("enrolled") is False
+
+
+def _enrolment(facts: Facts) -> Iterator[Finding]:
+    """Whether a city knows the box, and whether its word and its certificates are good."""
+    found = standing({**facts.said, "keeper": facts.keeper})
+    if found is not None:
+        yield found
 
 
 def _keeper_away(facts: Facts) -> Iterator[Finding]:
@@ -193,6 +209,7 @@ CHECKS: dict[Callable[[Facts], Iterator[Finding]], tuple[Callable[[Facts], Itera
     _keeper_away: (),
     _programs: (),
     _kept: (),
+    _enrolment: (),
     _faults: (),
     _receipts: (_disk,),
     _drift: (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -13,7 +14,7 @@ from importlib import metadata
 from pathlib import Path
 
 from edge.upkeep import doctor
-from netconf import durable, words
+from netconf import durable, secrets, words
 from netconf.kept import Kept
 
 #: Of each log its end: what was long ago has been said since.
@@ -74,8 +75,11 @@ def _end(path: Path) -> bytes:
 
 
 def _passwords(hidden: Path) -> tuple[bytes, ...]:
-    """The very passwords, so that none is given away that found its way into a log."""
+    """The very passwords and the claim, so that none is given away that found its way into a log."""
     found = []
+    with contextlib.suppress(OSError, secrets.SecretDamaged):
+        claimed = secrets.read_claim(hidden / "enrol")
+        found += [claimed.claim.partition(".")[2].encode("ascii")] if claimed is not None else []
     for path in hidden.glob("*/*.password"):
         try:
             found.append(durable.read(path, 1024).strip())

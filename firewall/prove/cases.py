@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 from collections.abc import Iterator
 from dataclasses import replace
 from ipaddress import IPv4Address
 
-from firewall import pin
+from firewall import hole, pin
 from firewall.prove.flows import EAR_PORT, Pins, own_addresses, passes, recorders, sample
 from firewall.prove.packet import ARP, ICMP, TCP, UDP, Case, Packet, Room, Way
 from netconf.learned import Learned
@@ -17,6 +18,8 @@ Row = tuple[str, str, Packet, bool]
 #: Random packets a run, besides the cases that have names.
 DRAWN = 300
 _RECORD_ROUTE = b"\x07\x07\x04\0\0\0\0\0"
+#: What a box without a tunnel has in ``vpn`` while it is tried: a device all the same, and an address.
+SPARE_TUNNEL = ("wg-a", "100.64.0.2")
 STRANGER, CITY_DATABASE = "203.0.113.200", "100.64.255.77"
 #: What no ruleset can show, and where it is shown instead.
 NOT_COVERED = {
@@ -60,29 +63,6 @@ def all_cases(site: Site, learned: Learned, seed: int) -> list[Case]:
     return made + list(drawn(site, learned, seed))
 
 
-def opened(site: Site) -> dict[Room, str]:
-    """Return the scripts that open the sample's pins, by namespace."""
-    pins, known = sample(site), recorders(site)
-    scripts: dict[Room, str] = {"lan": "", "vpn": ""}
-    own = site.tunnel[0].address.ip
-
-    def ends(ports: tuple[int, int], ours: int) -> tuple[pin.End, pin.End]:
-        return (own, ports[ours]), (IPv4Address(pins.city), ports[1 - ours])
-
-    media = pin.outward(*ends(pins.city_udp, 1), 2048, pins.city_reports)
-    held = [media, pin.outward_framed(*ends(pins.city_tcp, 1), 2048)]
-    if known:
-        sources = known[0].media_addresses
-        held.append(pin.inward(sources, pins.lan_udp, (pins.payload_type,), 2048, pins.lan_reports))
-        held.append(pin.inward_framed(sources, pins.lan_tcp, 2048))
-    if known and known[0].id in site.spoken_to:
-        held.append(pin.sound_from(*ends(pins.city_sound, 1), 12))
-        held.append(pin.sound_to(known[0].media_addresses[0], EAR_PORT, pins.lan_sound, 12))
-    for each in held:
-        scripts[room_of(each.namespace)] += pin.opened(each, 600)[each.namespace]
-    return scripts
-
-
 def _lan(site: Site) -> Iterator[Case]:
     """From the recorder, from another host of the LAN, and from inside."""
     if not recorders(site):
@@ -113,9 +93,7 @@ def _lan(site: Site) -> Iterator[Case]:
     yield _split("lan", "SIP of a known recorder, in two pieces", sip)
     yield _split("lan", "media of an open view, in two pieces", base)
     yield said("A02", "SIP of a known recorder on a connection", replace(sip, protocol=TCP, flags="PA"), True)
-    yield said(
-        "K04", "to the tunnel's address from the LAN", replace(base, target=str(site.tunnel[0].address.ip)), False
-    )
+    yield said("K04", "to the tunnel's address from the LAN", replace(base, target=_inner(site)), False)
     yield said("K04", "to 127.0.0.1 from the LAN", replace(base, target="127.0.0.1"), False)
     yield said("K04", "from 127.0.0.1", replace(base, source="127.0.0.1"), False)
     yield said("K04", "from the box's own address", replace(base, source=own), False)
@@ -288,6 +266,9 @@ def _lan_stated(site: Site) -> Iterator[Case]:
 
 def _vpn(site: Site) -> Iterator[Case]:
     """From the city, from another host inside the tunnel, and from inside."""
+    if not site.platform:
+        yield from _vpn_without_city()
+        return
     yield from _vpn_doors(site)
     pins, own, above = sample(site), str(site.tunnel[0].address.ip), site.platform[0]
     tcp = above.transport == "tcp"
@@ -341,6 +322,16 @@ def _vpn(site: Site) -> Iterator[Case]:
             id_, good = (id_, good) if at == 0 else ("K14" if good else id_, False)
             yield Case(id_, "vpn", "frame", f"{tunnel.name}: {words}", packet, good, door=at)
     sound = Packet(pins.city, own, UDP, *pins.city_sound, rtp(8, 160))
+    yield from _vpn_services(site, own)
+    good = bool(recorders(site)) and recorders(site)[0].id in site.spoken_to
+    if not tcp:
+        yield _split("vpn", "SIP of the platform, in two pieces", answer)
+    yield Case("A15", "vpn", "in", "sound of an open talk" if good else "sound where nobody may speak", sound, good)
+    yield Case("A15", "vpn", "in", "pictures instead of sound", replace(sound, payload=rtp(96)), False)
+
+
+def _vpn_services(site: Site, own: str) -> Iterator[Case]:
+    """Beside SIP and media: the city's control, which the box calls, and its monitoring, which asks the box."""
     if site.control is not None:
         door = Packet(own, str(site.control.address), TCP, 40111, site.control.port, b"", "S")
         yield Case("A16", "vpn", "out", "reports to the city's control", door, True)
@@ -351,11 +342,6 @@ def _vpn(site: Site) -> Iterator[Case]:
         yield Case("A17", "vpn", "in", "the city's monitoring asks for figures", asks, True)
         yield Case("A17", "vpn", "out", "and has them", _back(asks, flags="PA", payload=b"HTTP/1.1 200 OK"), True)
         yield Case("U11", "vpn", "in", "somebody else asks for figures", replace(asks, source=CITY_DATABASE), False)
-    good = bool(recorders(site)) and recorders(site)[0].id in site.spoken_to
-    if not tcp:
-        yield _split("vpn", "SIP of the platform, in two pieces", answer)
-    yield Case("A15", "vpn", "in", "sound of an open talk" if good else "sound where nobody may speak", sound, good)
-    yield Case("A15", "vpn", "in", "pictures instead of sound", replace(sound, payload=rtp(96)), False)
 
 
 def _vpn_reports(own: str, pins: Pins, media: Packet) -> tuple[list[Row], list[Row]]:
@@ -423,14 +409,63 @@ def _vpn_doors(site: Site) -> Iterator[Case]:
                 yield Case(id_, "vpn", "frame", f"{words}, as a frame", packet, good, door)
 
 
+def _inner(site: Site) -> str:
+    """An address of the box inside a tunnel, or one that it might have."""
+    return str(site.tunnel[0].address.ip) if site.tunnel else SPARE_TUNNEL[1]
+
+
+def _vpn_without_city() -> Iterator[Case]:
+    """Before the box is enrolled, not even what looks right passes."""
+    came = Packet(CITY_DATABASE, SPARE_TUNNEL[1], TCP, 5060, 5060, b"", "A")
+    yield Case("A23", "vpn", "in", "anything, before the box is enrolled", came, False)
+    yield Case("A23", "vpn", "in", "a ping, before the box is enrolled", replace(came, protocol=ICMP, flags=""), False)
+    goes = _back(came, flags="S")
+    yield Case("A23", "vpn", "out", "anything outward, before the box is enrolled", goes, False)
+    yield Case(
+        "A23", "vpn", "out", "media, before the box is enrolled", replace(goes, protocol=UDP, payload=rtp()), False
+    )
+
+
+def _enrolment(site: Site, own: str, wired: bool) -> Iterator[Case]:
+    """The hole toward the city's enrolment: one user, one address, one port, and answers alone come back."""
+    city, door = sample(site).enrolment
+    asks = Packet(own, city, TCP, 40125, door, b"", "S")
+    answers = _back(asks, flags="SA")
+    other = hole.opened(os.geteuid() + 1, IPv4Address(city), door + 1, 600)
+    rows: list[tuple[str, Way, str, Packet, bool, str]] = [
+        ("A24", "out", "a connection to the city's enrolment", asks, wired, ""),
+        ("A24", "in", "its answers", answers, wired, ""),
+        ("A24", "frame", "a connection to the city's enrolment", asks, wired, ""),
+        ("C02", "in", "a connection opened by the city's enrolment", replace(answers, flags="S"), False, ""),
+        ("V05", "out", "to another port there", replace(asks, dport=443), False, ""),
+        ("V05", "out", "UDP there", replace(asks, protocol=UDP, flags="", payload=b"x"), False, ""),
+        ("V05", "frame", "to another port there, as a frame", replace(asks, dport=443), False, ""),
+        ("V05", "out", "another user's hole", replace(asks, dport=door + 1), False, other),
+        ("V05", "out", "a hole that was closed", asks, False, hole.closed()),
+        ("V05", "in", "answers through a hole that was closed", answers, False, hole.closed()),
+        ("V05", "frame", "a hole that was closed, as a frame", asks, False, hole.closed()),
+        # As it was, for what comes after.
+        (
+            "A24",
+            "out",
+            "a hole that was opened again",
+            asks,
+            wired,
+            hole.closed() + hole.opened(os.geteuid(), IPv4Address(city), door, 600),
+        ),
+    ]
+    for id_, way, words, packet, good, before in rows:
+        yield Case(id_, "wan", way, words, packet, good, before=before)
+
+
 def _wan(site: Site, learned: Learned) -> Iterator[Case]:
     """From the Internet, and from inside."""
     own = next(iter(own_addresses(site, learned)["wan"]), "192.0.2.2")
-    tunnel = site.tunnel[0]
-    hub = tunnel.endpoint_address or learned.endpoint(tunnel.endpoint_host)
+    tunnel = site.tunnel[0] if site.tunnel else None
+    hub = None if tunnel is None else tunnel.endpoint_address or learned.endpoint(tunnel.endpoint_host)
     hello = b"\1\0\0\0" + bytes(144)
     rows: list[tuple[Way, str, str, Packet, bool]] = []
-    if hub is not None:
+    if hub is not None and tunnel is not None:
         came = Packet(str(hub), own, UDP, tunnel.endpoint_port, 40123, b"\2\0\0\0" + bytes(88))
         goes = Packet(own, str(hub), UDP, 40123, tunnel.endpoint_port, hello)
         rows += [
@@ -478,13 +513,14 @@ def _wan(site: Site, learned: Learned) -> Iterator[Case]:
                 way,
                 "V05",
                 "SIP in clear to the platform",
-                replace(leak, target=str(site.platform[0].address), dport=5060),
+                replace(leak, target=str(site.platform[0].address) if site.platform else CITY_DATABASE, dport=5060),
                 False,
             ),
             (way, "K05", "a ping outward", replace(leak, protocol=ICMP), False),
         ]
     for way, id_, words, packet, good in rows:
         yield Case(id_, "wan", way, words, packet, good)
+    yield from _enrolment(site, own, bool(own_addresses(site, learned)["wan"]))
 
 
 def _neighbour(site: Site) -> str:
@@ -538,13 +574,3 @@ def _stirred(packet: Packet, dice: random.Random, others: list[Packet]) -> Packe
     if packet.protocol == TCP and not packet.flags:
         packet = replace(packet, flags=dice.choice(("S", "A", "PA", "R", "SA")))
     return replace(packet, flags="") if packet.protocol != TCP else packet
-
-
-def room_of(name: str) -> Room:
-    """Return a room by its name.
-
-    Raises:
-        KeyError: there is none.
-    """
-    rooms: dict[str, Room] = {"lan": "lan", "vpn": "vpn", "wan": "wan"}
-    return rooms[name]

@@ -33,14 +33,18 @@ class Pins:
     lan_reports: int
     city_reports: tuple[int, int]
     payload_type: int = 96
+    #: Where the city enrols boxes, and who may go there.
+    enrolment: tuple[str, int] = ("203.0.113.77", 8443)
 
 
 def sample(site: Site) -> Pins:
     """Return pins that fit a site: its first ports, and the first host of its first media network."""
+    first = site.lan.media_port_range.start
+    if not site.platform:
+        return Pins(first, first + 2, first + 4, "", (0, 0), (0, 0), (0, 0), first + 1, (0, 0))
     network = site.platform[0].media_networks[0]
     inside = site.platform[0].address in network
     city = site.platform[0].address if inside or network.num_addresses < 3 else network[1]
-    first = site.lan.media_port_range.start
     ends = (40000, 41000), (40002, 41002), (40004, 41004)
     return Pins(first, first + 2, first + 4, str(city), *ends, first + 1, (40001, 41001))
 
@@ -60,7 +64,7 @@ def passes(site: Site, learned: Learned, room: Room, way: Way, packet: Packet, d
     if room == "lan" and way == "frame" and not _to_the_right_hardware(site, packet):
         return False
     # A tunnel carries what is for its own address, and from it.
-    if room == "vpn" and (packet.target if way == "in" else packet.source) != own[door]:
+    if room == "vpn" and (packet.target if way == "in" else packet.source) not in own[door : door + 1]:
         return False
     flows = list(_wan(site, learned) if room == "wan" else _vpn(site, door) if room == "vpn" else _lan(site))
     # What a socket sends passes the output chain and then the wire's own.
@@ -202,6 +206,8 @@ def _lan(site: Site) -> Iterator[Flow]:
 
 
 def _vpn(site: Site, by: int) -> Iterator[Flow]:
+    if not site.platform:
+        return  # not enrolled: nothing
     pins = sample(site)
     probed = site.tunnel[by].probe
     if probed is not None:
@@ -252,3 +258,8 @@ def _wan(site: Site, learned: Learned) -> Iterator[Flow]:
         yield Flow(("in",), UDP, (far,), None, (port,), content=content)
         yield Flow(("out",), UDP, None, (far,), None, (port,), content=content)
         yield Flow(("frame",), UDP, own, (far,), None, (port,), content=content)
+    # The user whose hole it is sends in the trial, too.
+    city, door = sample(site).enrolment
+    yield Flow(("in",), TCP, (city,), None, (door,), opens=False)
+    yield Flow(("out",), TCP, None, (city,), None, (door,))
+    yield Flow(("frame",), TCP, own, (city,), None, (door,))

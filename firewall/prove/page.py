@@ -54,7 +54,7 @@ def result(
     return {
         "version": VERSION,
         "at": at,
-        "site": site.site.id,
+        "site": site.site.id if site.site is not None else "",
         "rulesets": digests(texts),
         "seed": seed,
         "red": sum(not case["green"] for case in cases),

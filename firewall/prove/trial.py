@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from firewall.nft import Nft
-from firewall.prove.cases import opened
+from firewall.prove.cases import SPARE_TUNNEL
 from firewall.prove.flows import own_addresses, recorders
+from firewall.prove.opened import opened
 from firewall.prove.packet import ARP, Case, Outcome, Room, Way
 from firewall.prove.rooms import Scratch, cable
 from firewall.prove.wire import Captured, Inner, Outer, frame
@@ -71,7 +72,7 @@ class Stage:
         self.rooms = {name: Scratch(name) for name in ROOMS}
         self._ports: dict[Room, list[str]] = {
             "lan": [site.lan.link],
-            "vpn": [t.name for t in site.tunnel],
+            "vpn": [t.name for t in site.tunnel] or [SPARE_TUNNEL[0]],
             "wan": [site.uplink.port],
         }
         self._macs: dict[tuple[Room, int], str] = {}
@@ -99,11 +100,12 @@ class Stage:
         lan.run("ip", "addr", "add", str(site.lan.address), "dev", site.lan.link)
         for room, port in ((lan, site.lan.link), (wan, site.uplink.port)):
             room.run("ip", "addr", "add", "fe80::2/64", "dev", port, "nodad")
-        for tunnel in site.tunnel:
-            vpn.run("ip", "link", "set", tunnel.name, "arp", "off")
-            vpn.run("ip", "addr", "add", str(tunnel.address), "dev", tunnel.name)
-        for at, tunnel in enumerate(site.tunnel):
-            vpn.run("ip", "route", "add", "default", "dev", tunnel.name, "metric", str(at))
+        tunnels = [(tunnel.name, str(tunnel.address)) for tunnel in site.tunnel] or [SPARE_TUNNEL]
+        for name, address in tunnels:
+            vpn.run("ip", "link", "set", name, "arp", "off")
+            vpn.run("ip", "addr", "add", address, "dev", name)
+        for at, (name, _) in enumerate(tunnels):
+            vpn.run("ip", "route", "add", "default", "dev", name, "metric", str(at))
         own = own_addresses(site, learned)["wan"]
         uplink = (
             site.uplink.address if site.uplink.mode == "static" else learned.lease.address if learned.lease else None

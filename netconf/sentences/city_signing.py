@@ -29,12 +29,12 @@ CITY_SIGNING = {
     ),
     "sign_peer_wide": inside(
         "A concentrator was to send more than single addresses to site {site}.",
-        "请求让汇聚节点把整段地址发往站点 {site}。",
+        "请求让集中器把整段地址发往站点 {site}。",
     ),
     "sign_peer_twice": Words(
         "A concentrator was to know one key or one address for two sites ({site} and {other}).",
         "Find out which of the two is the copy, and revoke it.",
-        "请求让汇聚节点为两个站点（{site} 与 {other}）使用同一密钥或地址。",
+        "请求让集中器为两个站点（{site} 与 {other}）使用同一密钥或地址。",
         "请查明哪一个是克隆设备并吊销。",
     ),
     "sign_days": inside("A certificate was asked for too long a time.", "请求的证书有效期过长。"),

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
 import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from edge.manscdp import form, messages, ptz
 from edge.rtp import ps
+from netconf.enrolment import Bundle, EnrolRequest, sign_request, write_bundle
 from tests.fuzz.targets import BOX
 from tests.registered import BOX_ID, CITY_ID, DOMAIN
 
 FIELD = Path("tests/wire")
+_SITE = "34020000002008000001"
 _TIME, _CODE = 1_767_225_600, "34020000001310000001"
 
 
@@ -26,6 +32,8 @@ def seeds(name: str) -> Iterator[bytes]:
         yield from _streams()
     elif name == "es":
         yield from _elementary()
+    elif name == "enrol":
+        yield from _enrolment()
     elif name == "sip":
         yield from (_request("MESSAGE", "Application/MANSCDP+xml", body) for body in [*seeds("manscdp")])
         yield from (_request("INVITE", "APPLICATION/SDP", body) for body in seeds("sdp"))
@@ -49,11 +57,33 @@ def words(name: str) -> list[bytes]:
             b"\x7c\x85",
             b"\x7c\x45",
         ],
+        "enrol": [
+            b'"state"',
+            b'"approved"',
+            b'"certificate"',
+            b'"device_key"',
+            b'"claim"',
+            b'"port":8443',
+            b"null",
+            b"1e999",
+        ],
         "manscdp": b'<![CDATA[ ]]> <?xml <!-- &amp; &#x41; null encoding="GB2312"'.split(b" "),
     }[name]
     if name == "manscdp":
         found = [*found, *(f"<{at}>".encode() for kind in messages.REGISTRY for at in _elements(kind))]
     return sorted(set(found))
+
+
+def _enrolment() -> Iterator[bytes]:
+    """The inside of a bundle and of a request, and each answer of a city."""
+    bundle = Bundle(_SITE, "203.0.113.10", 8443, "ab" * 32, "A" * 43 + "=", "0123abcd." + "a" * 26)
+    yield base64.urlsafe_b64decode(write_bundle(bundle).removeprefix("SNOWGATE1:"))
+    request = EnrolRequest(_SITE, bundle.claim, "x", {"wg-a": bundle.city_key}, {"board": "x"}, 1, "0" * 32)
+    yield base64.b64decode(json.loads(sign_request(request, ec.generate_private_key(ec.SECP256R1())))["payload"])
+    yield b'{"state": "pending"}'
+    yield b'{"state": "refused", "rule": "claim_used"}'
+    yield b'{"state": "approved", "certificate": "-----BEGIN CERTIFICATE-----", "layer": "{}"}'
+    yield b'{"state": "revoked", "revocation": "{\\"payload\\": \\"\\", \\"signature\\": \\"\\"}"}'
 
 
 def _streams() -> Iterator[bytes]:

@@ -5,11 +5,22 @@ Each target takes octets and returns, or raises: a ``Finding`` or whatever else 
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import dataclasses
+import datetime
+import json
 import typing
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from edge.enrol import conversation
+from edge.enrol.conversation import AnswerWrong, Asker
 from edge.gb28181.device import Device
 from edge.gb28181.legs import InviteReceived
 from edge.gb28181.platform import Platform
@@ -25,6 +36,7 @@ from edge.sip import message as sip
 from edge.sip.address import Address
 from edge.sip.errors import RemoteSipError
 from edge.sip.stream import Stream
+from netconf import certificates, enrolment
 from tests.chance import SeededChance
 from tests.registered import configs, register
 
@@ -32,6 +44,20 @@ NOW = 1000.0
 #: Under this address the seeds' messages come, so that they reach what only a registered device reaches.
 BOX, CITY = Address("192.0.2.10", 5060), Address("192.0.2.1", 5060)
 _DEVICE, _PLATFORM = configs(BOX, CITY)
+_SITE = "34020000002008000001"
+
+
+def _certificate(key: ec.EllipticCurvePrivateKey) -> x509.Certificate:
+    request = x509.load_pem_x509_csr(certificates.request(key, _SITE).encode("ascii"))
+    began = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(request.subject).issuer_name(request.subject)
+    builder = builder.public_key(key.public_key()).serial_number(1).not_valid_before(began)
+    return builder.not_valid_after(began + datetime.timedelta(3650)).sign(key, hashes.SHA256())
+
+
+_KEY = ec.generate_private_key(ec.SECP256R1())
+_CA = _certificate(_KEY)
+_ASKER = Asker(_SITE, "0" * 64, Ed25519PrivateKey.generate().public_key(), _KEY, "0" * 64)
 
 
 class Finding(AssertionError):
@@ -257,6 +283,30 @@ def _in_pieces(pieces: list[bytes], whole: bytes, encoding: str, room: int) -> N
         raise Finding(f"in pieces it is something else: {whole.hex()}")
 
 
+def enrol(data: bytes) -> None:
+    """Octets as what stands inside of a bundle, of a box's request, and as a city's answer: read, or refused by name."""
+    inside = base64.urlsafe_b64encode(data).decode("ascii")
+    try:
+        bundle = enrolment.read_bundle("SNOWGATE1:" + inside)
+    except enrolment.EnrolmentRefused:
+        pass
+    else:
+        if enrolment.read_bundle(enrolment.write_bundle(bundle)) != bundle:
+            raise Finding(f"{bundle} is another once it is written")
+        if enrolment.read_door(enrolment.write_door(bundle)).ca != bundle.ca:
+            raise Finding(f"{bundle} has another door")
+    request = json.dumps({"payload": base64.b64encode(data).decode("ascii"), "signature": "AAAA"})
+    with contextlib.suppress(enrolment.EnrolmentRefused):
+        raise Finding(f"{enrolment.open_request(request)} is believed without a signature")
+    with contextlib.suppress(AnswerWrong):
+        _answered(conversation.understood(200, data, _CA, None, _ASKER))
+
+
+def _answered(said: conversation.Answer) -> None:
+    if isinstance(said, conversation.Approved | conversation.Revoked):
+        raise Finding(f"{said} is believed of a city that never said it")
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
-    "sip": sip_message, "sdp": sdp, "manscdp": manscdp, "ps": program_stream, "es": elementary_stream,
+    "sip": sip_message, "sdp": sdp, "manscdp": manscdp, "ps": program_stream, "es": elementary_stream, "enrol": enrol,
 }  # fmt: skip

@@ -23,7 +23,7 @@ from edge.lab.street import Street, eventually
 from tests.conftest import ORDERS, SCANS, alive, nothing_crosses, whole
 
 SUPERVISORS = ("supervisor-site", "supervisor-city")
-UNITS = ("keeper", "uplink", "ferry", *SUPERVISORS)
+UNITS = ("keeper", "uplink", "enrol", "ferry", *SUPERVISORS)
 MEMORY = Path("/sys/fs/cgroup/memory")
 
 

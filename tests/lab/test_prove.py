@@ -40,6 +40,7 @@ TAKEN = [
     ("lan", "media of open views", "A03"), ("lan", "SIP of 34020000001180000001", "A01"), ("lan", "ARP", "A08"),
     ("lan", "the owner's page", "A31"), ("lan", "sound of open talks", "A07"), ("vpn", "media of open views", "A13"),
     ("vpn", "SIP of 34020000002000000001", "A10"), ("vpn", "sound of open talks", "A15"), ("wan", "WireGuard wg-a", "A20"),
+    ("wan", "the city's enrolment", "A24"),
     ("vpn", "reports to the city's control", "A16"), ("vpn", "media of open views, by TCP", "A14"),
     ("lan", "reports about open views", "A09"), ("lan", "reports to 34020000001180000001", "A09"),
     ("vpn", "reports about open views", "A19"),
@@ -83,6 +84,24 @@ def test_what_the_compiler_makes_is_green_and_each_packet_could_have_arrived() -
     # The kernel itself never takes a loose source route.
     assert {o.case.words for o in named if not o.bare} <= {"IP options (loose source route)"}
     assert all(o.wall for o in named if not o.case.passes), "each names its wall"
+
+
+def test_before_the_box_is_enrolled_nothing_of_vpn_passes_and_that_is_proven_too() -> None:
+    bare = SITE.model_copy(update={"site": None, "tunnel": (), "platform": (), "control": None})
+    rules = texts(bare)
+    assert not red(proven(rules, bare))
+    rules["vpn"] = rules["vpn"].replace(" drop comment", " accept comment").replace("policy drop", "policy accept")
+    assert "A23" in red(proven(rules, bare))
+
+
+def test_a_hole_that_asks_for_no_user_turns_it_red() -> None:
+    rules = texts()
+    anybody = rules["wan"].replace(
+        "meta skuid . ip daddr . tcp dport @enrolment counter", "tcp dport 8443-8444 counter"
+    )
+    assert anybody != rules["wan"]
+    outcomes = proven(rules | {"wan": anybody})
+    assert {o.case.words for o in outcomes if not o.green and o.case.id == "V05"} >= {"another user's hole"}
 
 
 @pytest.mark.parametrize(("room", "policy", "case"), OPENED)

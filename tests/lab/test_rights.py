@@ -24,6 +24,7 @@ NET_ADMIN, NET_RAW, KILL, SETGID, SETUID = 12, 13, 5, 6, 7
 PROGRAMS = {
     "keeper": ("snowgate-keeper", "wan", {NET_ADMIN}),
     "uplink": ("snowgate-uplink", "wan", set()),
+    "enrol": ("snowgate-enrol", "wan", set()),
     "prove": ("snowgate-prove", "ferry", set()),
     "ferry": ("snowgate-ferry", "ferry", set()),
     "siteside": ("snowgate-siteside", "lan", set()),
@@ -40,6 +41,7 @@ SOCKETS = {
     "keeper/agent/socket": {"snowgate-agent"},
     "keeper/uplink/socket": {"snowgate-uplink"},
     "keeper/prove/socket": {"snowgate-prove"},
+    "keeper/enrol/socket": {"snowgate-enrol"},
     "ferry/site/socket": {"snowgate-siteside"},
     "ferry/city/socket": {"snowgate-cityside"},
     "ferry/keeper/socket": {"snowgate-keeper"},
@@ -52,9 +54,11 @@ USERS = sorted({user for user, _, _ in PROGRAMS.values()} - {"root"})
 FILES = {
     SECRETS / "keeper" / "wg-a.key": {"snowgate-keeper"},
     SECRETS / "keeper" / "city.pub": {"snowgate-keeper"},
-    SECRETS / "device" / "device.key": {"snowgate-keeper", "snowgate-agent"},
+    SECRETS / "device" / "device.key": {"snowgate-keeper", "snowgate-agent", "snowgate-enrol"},
     SECRETS / "siteside" / "recorder-34020000001180000001.password": {"snowgate-siteside"},
-    SECRETS / "cityside" / f"platform-{city.ID}.password": {"snowgate-cityside"},
+    SECRETS / "cityside" / f"platform-{city.ID}.password": {"snowgate-cityside", "snowgate-keeper"},
+    SECRETS / "keeper" / "enrolment.json": {"snowgate-keeper"},
+    STATE / "enrol" / "certificate.pem": {"snowgate-enrol", "snowgate-agent"},
     STATE / "keeper" / "journal.json": {"snowgate-keeper"},
     STATE / "cityside" / "issued-ids.json": {"snowgate-cityside"},
     STATE / "receipts" / "00.jsonl": {"snowgate-ferry", "snowgate-web"},
@@ -161,10 +165,11 @@ def test_each_secret_and_each_record_is_its_readers_alone(street: Street, path: 
 
 def test_no_program_writes_in_anothers_folder(street: Street) -> None:
     owners = {"siteside": "snowgate-siteside", "webui": "snowgate-web", "cityside": "snowgate-cityside",
-              "agent": "snowgate-agent", "uplink": "snowgate-uplink", "keeper": "snowgate-keeper", "ferry": "snowgate-ferry"}  # fmt: skip
+              "agent": "snowgate-agent", "enrol": "snowgate-enrol", "uplink": "snowgate-uplink", "keeper": "snowgate-keeper", "ferry": "snowgate-ferry"}  # fmt: skip
     places = {RUN / name: owner for name, owner in owners.items()}
     places |= {STATE / "receipts": "snowgate-ferry", STATE / "keeper": "snowgate-keeper", STATE / "web": "snowgate-web",
-               SECRETS / "siteside": "", SECRETS / "cityside": "", SECRETS / "device": "snowgate-keeper", RUN: "", STATE: ""}  # fmt: skip
+               SECRETS / "siteside": "", SECRETS / "cityside": "snowgate-keeper", SECRETS / "enrol": "",
+               STATE / "enrol": "snowgate-enrol", STATE / "agent": "snowgate-agent", SECRETS / "device": "snowgate-keeper", RUN: "", STATE: ""}  # fmt: skip
     for folder, owner in places.items():
         writers = set()
         for user in USERS:

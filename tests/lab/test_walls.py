@@ -126,7 +126,7 @@ OUT = OpenOut("out-7", "100.64.255.10", 40000, topology.TUNNEL_IP, 41000, 2048, 
 @pytest.fixture
 def keeper(tmp_path: Path) -> Keeper:
     hands: Any = {name: RecordingHand() for name in ("lan", "vpn", "wan")}
-    made = Keeper(hands, {"lan": 1, "vpn": 2}, Folders(tmp_path, tmp_path, tmp_path, tmp_path), lambda: "0" * 32)
+    made = Keeper(hands, {"lan": 1, "vpn": 2}, Folders(*(tmp_path,) * 5), lambda: "0" * 32)
     made._store.site = SITE
     return made
 
@@ -180,4 +180,4 @@ def test_a_pin_that_is_another_ones_namesake_takes_its_place_in_its_own_namespac
     assert isinstance(keeper.answer("ferry", replace(OUT, pin="in-7")), Done)
     asked = {name: hand.asked[-1][1] for name, hand in keeper._kernel._hands.items() if name != "wan"}  # type: ignore[attr-defined]
     assert "delete element inet snowgate media { 192.168.1.10 . 30000 . 96 }" in asked["lan"]
-    assert "add element inet snowgate media { 100.64.255.10 . 40000 . 41000 limit" in asked["vpn"]
+    assert "add element inet snowgate media { 100.64.0.10 . 100.64.255.10 . 40000 . 41000 limit" in asked["vpn"]

@@ -142,7 +142,8 @@ class Bench:
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
     monkeypatch.setattr("edge.keeper.kernel.wireguard_missing", lambda *_: [])
-    folders = Folders(tmp_path / "run", tmp_path / "state", tmp_path / "secrets", tmp_path / "secrets")
+    hidden = tmp_path / "secrets"
+    folders = Folders(tmp_path / "run", tmp_path / "state", hidden, hidden, tmp_path / "cityside")
     for folder in (folders.run, folders.state):
         folder.mkdir()
     secrets.write_city_key(folders.secrets, CITY.public_key())

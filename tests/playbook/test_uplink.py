@@ -99,7 +99,9 @@ class _Anything(str):
 
 class House:
     def __init__(self, folder: Path) -> None:
-        self.folders = Folders(folder / "run", folder / "state", folder / "secrets", folder / "secrets")
+        self.folders = Folders(
+            folder / "run", folder / "state", folder / "secrets", folder / "secrets", folder / "cityside"
+        )
         for place in (self.folders.run, self.folders.state, self.folders.secrets):
             place.mkdir(exist_ok=True, mode=0o700)
         self.start()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import typing
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +26,10 @@ from edge.sdp import description
 from edge.sip import message as sip
 from edge.sip.errors import RemoteSipError
 from edge.sip.uri import NameAddr, SipUri
+from netconf import certificates, enrolment, unsealed
+from netconf.sealed import SealBroken, seal
+from tests.fuzz.seeds import seeds
+from tests.fuzz.targets import _CA
 
 #: Ratchet: a registry that silently went empty would test nothing.
 MIN_MESSAGES = 53
@@ -53,7 +60,35 @@ READERS: list[tuple[Reader, type[Exception], list[bytes]]] = [
     (lambda data: NameAddr.parse(data.decode("latin-1")), RemoteSipError, [b"<sip:a@b>;tag=1;expires=3600"]),
     (lambda data: parse_fields(data.decode("latin-1")), RemoteDigestError, [b'Digest realm="a", nonce="b", qop=auth']),
 ]
-IDS = ["sip", "sdp", "manscdp", "rtp", "rtcp", "uri", "name_addr", "digest"]
+_BUNDLE, _REQUEST, *_ = seeds("enrol")
+_DEVICE = ec.generate_private_key(ec.SECP256R1())
+_SIGNED = enrolment.sign_request(
+    enrolment.EnrolRequest(ID, "", "x", {"wg-a": "A" * 43 + "="}, {}, 1, "0" * 32), _DEVICE
+).encode()
+READERS += [
+    (lambda d: enrolment.read_bundle("SNOWGATE1:" + base64.urlsafe_b64encode(d).decode()), enrolment.EnrolmentRefused, [_BUNDLE]),
+    (lambda d: enrolment.read_bundle(d.decode("latin-1")), enrolment.EnrolmentRefused,
+     [b"SNOWGATE1:" + base64.urlsafe_b64encode(_BUNDLE)]),
+    (lambda d: enrolment.open_request(d.decode("latin-1")), enrolment.EnrolmentRefused, [_SIGNED]),
+    (certificates.read, certificates.CertificateRefused, [_CA.public_bytes(serialization.Encoding.PEM)]),
+    (lambda d: unsealed.read(seal(d, _DEVICE.public_key(), "box " + ID), _DEVICE, ID), SealBroken,
+     [b'{"psk": {"wg-a": "%s"}, "sip": {"%s": "x"}}' % (b"A" * 43 + b"=", ID.encode())]),
+]  # fmt: skip
+IDS = [
+    "sip",
+    "sdp",
+    "manscdp",
+    "rtp",
+    "rtcp",
+    "uri",
+    "name_addr",
+    "digest",
+    "bundle",
+    "bundle_line",
+    "request",
+    "certificate",
+    "secrets",
+]
 
 
 @st.composite

@@ -6,7 +6,6 @@ import hashlib
 import http.client
 import json
 import os
-import signal
 import socket
 import ssl
 import subprocess
@@ -26,9 +25,9 @@ from city.registry.store import open_store
 from city.registry.tables import Concentrator, Template
 from city.signing.client import over_socket
 from netconf.enrolment import Bundle, read_bundle, sign_request
+from tests.cityserver import run, serving
 from tests.enrolling import BODY, SITE, Box, der, wg
 
-START_SECONDS = 110.0
 #: Several programs start one after the other, each with all its libraries.
 pytestmark = pytest.mark.timeout(300)
 
@@ -43,7 +42,6 @@ def free_port() -> int:
 class City:
     folder: Path
     port: int
-    process: subprocess.Popen[bytes]
 
     def command(self, *arguments: str, who: str = "op1", fails: bool = False) -> str:
         said = run(self.folder, "--as", who, *arguments)
@@ -73,11 +71,6 @@ class City:
             connection.close()
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "edge.cli", "city", "--folder", str(folder), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-
-
 @pytest.fixture(scope="module")
 def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     folder, port = tmp_path_factory.mktemp("city"), free_port()
@@ -86,22 +79,16 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     )
     assert made.returncode == 0, made.stderr
     assert [line.split("\t")[0] for line in made.stdout.splitlines()] == ["system", "security", "audit"]
-    process = subprocess.Popen([sys.executable, "-m", "edge.cli", "city", "--folder", str(folder), "serve"])
-    running = City(folder, port, process)
-    try:
-        until = time.monotonic() + START_SECONDS
-        while True:
-            assert process.poll() is None, "it ended"
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert time.monotonic() < until
-                time.sleep(0.1)
-        yield running
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(60)
+
+    def answers() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    with serving(folder, answers):
+        yield City(folder, port)
 
 
 @pytest.fixture(scope="module")

@@ -251,3 +251,18 @@ def test_receipts_that_went_back_are_told_and_what_they_deny_stays(
     with store.read() as session:
         kept = session.execute(select(reports.ReceiptHead.sequence, reports.ReceiptHead.hash)).all()
     assert sorted(map(tuple, kept)) == [(6, "d" * 64)], "one for ten minutes"
+
+
+def test_of_two_processes_the_one_that_keeps_the_older_report_later_changes_nothing(
+    store: Store, some: list[Site]
+) -> None:
+    def kept(revision: int, at: float) -> int:
+        with store.begin() as session:
+            reports.keep(session, [(reports.read(fleet.report(some[0], revision)), at)])
+        with store.read() as session:
+            return session.get_one(Health, some[0].id).revision
+
+    assert kept(2, NOW + 1) == 2
+    assert kept(1, NOW + 0.5) == 2
+    assert kept(3, NOW + 1) == 3
+    assert kept(4, NOW - 2 * reports.LATE_SECONDS) == 4, "the registry's clock went back: what is told now counts"

@@ -121,7 +121,8 @@ def tunnel(**changed: Any) -> list[dict[str, Any]]:
         ("key_form", layer(tunnel=tunnel(public_key="x"))),
         ("field_unknown", layer(root_key="ssh-ed25519 AAAA")),
         ("field_unknown", layer(tunnel=tunnel(post_up="sh -c true"))),
-        ("list_empty", layer(tunnel=[])),
+        ("city_part_missing", layer(tunnel=[])),
+        ("layer_other_site", {}),
         ("layer_other_site", layer(site={"id": OTHER, "name": "x", "civil_code": "34"})),
     ],
 )

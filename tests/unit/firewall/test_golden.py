@@ -48,6 +48,12 @@ redirect = [{address = "100.64.255.12", port = 5070}]
 )
 MONITORED = TEXT + '\n[monitoring]\nreaders = ["100.64.255.30", "100.64.255.20"]\n'
 TUNNELS = (ROOT / "tests/sites/two-tunnels.toml").read_text(encoding="utf-8")
+#: The owner's part alone: no city yet.
+BARE = (
+    TEXT[: TEXT.index("[site]")]
+    + TEXT[TEXT.index("[uplink]") : TEXT.index("[[tunnel]]")]
+    + TEXT[TEXT.index("[[recorder]]") :]
+)
 ARM_LEASE = replace(LEASE, port="lan0", address=IPv4Interface("192.168.1.200/24"), gateway=IPv4Address("192.168.1.1"))
 #: What a site and what was learned add up to; each is a file of its own.
 MORE = {
@@ -59,6 +65,8 @@ MORE = {
     "vpn-two-platforms": (TWO, NOTHING, "vpn"),
     "vpn-two-tunnels": (TUNNELS, NOTHING, "vpn"),
     "vpn-monitored": (MONITORED, NOTHING, "vpn"),
+    "vpn-not-enrolled": (BARE, NOTHING, "vpn"),
+    "wan-not-enrolled": (BARE, NOTHING, "wan"),
 }
 
 

@@ -41,6 +41,7 @@ def sites() -> dict[str, Site]:
         "no recorder": site.model_copy(update={"recorder": (), "channel": ()}),
         "two tunnels": two_tunnels(),
         "no control": site.model_copy(update={"control": None}),
+        "not enrolled": site.model_copy(update={"site": None, "tunnel": (), "platform": (), "control": None}),
     }
 
 

@@ -73,7 +73,7 @@ def page(tmp_path: Path) -> Iterator[Page]:
         return Waiting(7, "a" * 32, 60) if isinstance(request, Propose) else Done()
 
     facts: dict[str, Any] = {"keeper": {"change": {"revision": 6, "failed": []}}}
-    box = Box(lambda: SITE, lambda: facts, list, "AA:BB")
+    box = Box(lambda: SITE, lambda: facts, list, lambda: True, "AA:BB")
     app = create_app(box, made, Changes(keeper, lambda _, thing: thing()), lambda *line: said.append(line))
     assert made.set_first(first_code(tmp_path, now[0]), PASSWORD, "192.168.1.66") is None
     yield Page(app.test_client(), made, tmp_path, now, asked, said, facts)

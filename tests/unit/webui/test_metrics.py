@@ -28,7 +28,7 @@ def site() -> list[Site | None]:
 
 @pytest.fixture
 def client(tmp_path: Path, site: list[Site | None]) -> Iterator[FlaskClient]:
-    seen = Box(lambda: site[0], lambda: box() | {"monotonic": 1.0}, list, "AA:BB")
+    seen = Box(lambda: site[0], lambda: box() | {"monotonic": 1.0}, list, lambda: True, "AA:BB")
     changes = Changes(lambda _: pytest.fail("something was asked"), lambda *_: None)
     yield create_app(seen, Accounts(tmp_path, lambda: 0.0), changes, lambda *_: None).test_client()
 

@@ -51,7 +51,7 @@ class Page:
 
         accounts = Accounts(folder, lambda: 1_800_000_000.0)
         assert accounts.set_first(first_code(folder, 1_800_000_000.0), "correct horse battery", "a") is None
-        box = Box(lambda: site, lambda: self.facts, lambda: self.history, "AA:BB")
+        box = Box(lambda: site, lambda: self.facts, lambda: self.history, lambda: True, "AA:BB")
         made = create_app(box, accounts, Changes(put, lambda _, thing: self.later.append(thing)), lambda *_: None)
         self.client = made.test_client()
         self.post("/login", {"password": "correct horse battery"})

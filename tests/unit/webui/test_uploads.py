@@ -36,7 +36,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, P
     patch.setattr(process, "PORT", port)
     accounts = Accounts(folder, time.time)
     changes = Changes(lambda request: None, lambda seconds, thing: None)  # type: ignore[arg-type, return-value]
-    app = create_app(Box(lambda: SITE, dict, list, ""), accounts, changes, lambda code, about="": None)
+    app = create_app(Box(lambda: SITE, dict, list, lambda: True, ""), accounts, changes, lambda code, about="": None)
     made = process._server(app, "127.0.0.1", folder, Log("webui", io.StringIO()))
     made.prepare()
     thread = threading.Thread(target=made.serve, daemon=True)

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge.agent.line import Line
+from edge.io.https import Server
 from edge.io.road import Road, roads
 from edge.io.status import StatusFile
 from netconf.check import read_site
-from netconf.model import Control
 
 ROOT = Path(__file__).parents[4]
 TWO, _ = read_site((ROOT / "tests/sites/two-tunnels.toml").read_text(encoding="utf-8"))
@@ -26,12 +25,12 @@ A, B, NOBODY = "127.0.0.3", "127.0.0.4", "192.0.2.9"
 
 
 @pytest.fixture
-def city() -> Iterator[tuple[socket.socket, Control]]:
+def city() -> Iterator[tuple[socket.socket, Server]]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(8)
         listener.settimeout(5)
-        yield listener, Control(address=IPv4Address("127.0.0.1"), port=listener.getsockname()[1])
+        yield listener, Server("127.0.0.1", listener.getsockname()[1])
 
 
 def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used: Any, a: str = A, b: str = B) -> Line:
@@ -41,7 +40,7 @@ def line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, used: Any, a: str = A,
     return Line(tmp_path)
 
 
-def by(made: Line, city: tuple[socket.socket, Control]) -> str:
+def by(made: Line, city: tuple[socket.socket, Server]) -> str:
     """The address that the city was dialled from."""
     assert TWO is not None
     with made.dial(TWO, city[1], 2.0), city[0].accept()[0] as heard:
@@ -52,13 +51,13 @@ def by(made: Line, city: tuple[socket.socket, Control]) -> str:
     ({"used": "wg-a"}, A), ({"used": "wg-b"}, B), ({"used": "wg-z"}, A), ({"used": 7}, A), ("wg-b", A), (None, A),
 ])  # fmt: skip
 def test_the_used_tunnel_comes_first_and_a_false_word_is_none(
-    used: Any, address: str, city: tuple[socket.socket, Control], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    used: Any, address: str, city: tuple[socket.socket, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert by(line(tmp_path, monkeypatch, used), city) == address
 
 
 def test_without_the_city_sides_word_the_first_one(
-    city: tuple[socket.socket, Control], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    city: tuple[socket.socket, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = line(tmp_path, monkeypatch, {"used": "wg-b"})
     (tmp_path / "cityside/status.json").unlink()
@@ -66,7 +65,7 @@ def test_without_the_city_sides_word_the_first_one(
 
 
 def test_one_that_leads_nowhere_is_passed_over_the_next_time(
-    city: tuple[socket.socket, Control], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    city: tuple[socket.socket, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = line(tmp_path, monkeypatch, {"used": "wg-a"}, a=NOBODY)
     assert TWO is not None

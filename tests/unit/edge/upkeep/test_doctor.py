@@ -14,9 +14,10 @@ from netconf import words
 RUNNING = {"state": "RUNNING"}
 WELL = Facts(
     keeper={"confirmed": True, "findings": [], "counters": {}, "change": {"pending": None},
+            "enrolment": {"enrolled": True, "site": "34020000002008000001"},
             "tunnels": {"wg-a": {"handshake_age_seconds": 20}}},
     said={"siteside": {"recorders": {"34020000001180000001": True}}, "cityside": {"registered": True},
-          "ferry": {"findings": []}, "uplink": {"dhcp": None}, "agent": {"control": "answers"}},
+          "ferry": {"findings": []}, "uplink": {"dhcp": None}, "agent": {"control": "answers"}, "enrol": {"state": "idle"}},
     processes=dict.fromkeys(("siteside", "webui", "cityside", "agent"), RUNNING),
     free=0.5, writable=True, now=1_800_000_000.0, floor=1_790_000_000.0,
 )  # fmt: skip
@@ -51,6 +52,13 @@ CASES = {
     "city_not_registered": said("cityside", registered=False, registration={"server": "100.64.255.10:5060/tcp"}),
     "recorder_silent": said("siteside", recorders={"34020000001180000001": False}),
     "receipts_held": said("ferry", findings=["receipts_held"]),
+    "not_enrolled": keeper(enrolment={"enrolled": False, "site": ""}),
+    "enrol_waits": replace(
+        keeper(enrolment={"enrolled": False, "site": "34020000002008000001"}, tunnels={}),
+        said={"uplink": {}, "agent": {}, "enrol": {"state": "pending", "code": "042137"}},
+    ),
+    "revoked": said("enrol", state="revoked", revoked={"at": 1_800_000_000, "reason": "stolen"}),
+    "server_other_ca": said("agent", control="refused", rule="server_other_ca"),
     "somebody_changes": keeper(counters={"rules_put_back": 3}),
 }
 
@@ -89,7 +97,7 @@ def test_with_everything_away_it_still_says_what_is_wrong(tmp_path: Path) -> Non
     found = codes(look(tmp_path / "run", tmp_path / "state", tmp_path / "secrets"))
     assert "keeper_away" in found
     assert found.count("program_says_nothing") == len(PROGRAMS) - 1, "an agent that nobody started is not missed"
-    assert len(CHECKS) == 9
+    assert len(CHECKS) == 10
 
 
 @pytest.mark.parametrize(
