@@ -131,17 +131,20 @@ def test_what_the_signing_process_remembers_outlives_it_and_is_one_processs(tmp_
     again.close()
 
 
+@pytest.mark.parametrize("heard", ["the box", "the concentrators"])
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_an_address_that_was_given_since_the_backup_is_nobody_elses(
-    store: Store, signer: Signer, tmp_path: Path
+    store: Store, signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: str
 ) -> None:
     with store.begin() as session:
         fleet.found(session)
     yesterday = backup(store, tmp_path)
-    with store.begin() as session:
+    with store.begin() as session, monkeypatch.context() as patch:
+        if heard == "the concentrators":
+            patch.setattr(layers, "offer", lambda *given: 1)
         fleet.enrolled(session, signer, 1)
     with store.read() as session:
-        for hub in ("hub-a", "hub-b"):
+        for hub in ("hub-a", "hub-b") if heard == "the concentrators" else ():
             revision, entries = peers.snapshot(session, hub)
             told = {"concentrator": hub, "epoch": 1, "kind": "snapshot", "first": 0, "revision": revision}
             signer.sign_peers(told | {"peers": entries})
@@ -155,11 +158,11 @@ def test_an_address_that_was_given_since_the_backup_is_nobody_elses(
 
 
 def test_an_address_is_stepped_over_in_its_own_network_alone(store: Store, signer: Signer) -> None:
-    """A registry that was taken over told concentrators of addresses that it never gave."""
+    """A registry that was taken over told a concentrator of addresses that it never gave."""
     entry = {"site": fleet.site_id(9), "public_key": fleet.key(7), "psk": "", "revision": 1}
-    told = {"epoch": 1, "kind": "changes", "first": 1, "revision": 1}
-    for hub, address in (("hub-a", "100.64.63.255/32"), ("hub-b", "192.0.2.1/32"), ("nobody", "192.0.2.2/32")):
-        signer.sign_peers(told | {"concentrator": hub, "peers": [entry | {"allowed": [address]}]})
+    told = {"concentrator": "hub-a", "epoch": 1, "kind": "changes", "first": 1, "revision": 1}
+    for address in ("100.64.63.255/32", "192.0.2.1/32", "100.95.255.255/32", "100.96.64.0/32"):
+        signer.sign_peers(told | {"peers": [entry | {"allowed": [address]}]})
     with store.begin() as session:
         fleet.found(session)
         restored.restored(session, signer, "sys", "the disk died", NOW)
