@@ -135,7 +135,7 @@ def _templates(made: Blueprint, office: Office) -> None:
         body = json.loads(row.body)
         own = layers.differences(json.loads(before.body), body) if before is not None else []
         return render_template(
-            "console/template.html", row=row, body=body, wrong=trouble(body), told=told[:PREVIEWED], own=own, after=after,
+            "console/template.html", row=row, body=body, wrong=trouble(body), preview=told[:PREVIEWED], own=own, after=after,
             following=told[PREVIEWED - 1]["site"] if len(told) > PREVIEWED else None,
             asked=next((a for a in asked if a.action == "template" and a.subject == f"{name}@{version}"), None),
         )  # fmt: skip
@@ -188,9 +188,16 @@ def _drafts(made: Blueprint, office: Office) -> None:
 
 
 def trouble(body: dict[str, Any]) -> list[Finding]:
-    """Return what a box would not take of a template; what it lacks, sites may have of their own."""
+    """Return what a box would not take of a template; what it lacks, sites may have of their own.
+
+    Whether a platform lies behind the tunnels is each site's to say: its preview does.
+    """
     tried = body | {"site": {"id": "0" * 20, "name": "-", "civil_code": "00", "class": 3}, "tunnel": []}
-    return [found for found in layers.findings(tried) if not found.path.startswith(("/tunnel", "/site"))]
+    return [
+        found
+        for found in layers.findings(tried)
+        if not found.path.startswith(("/tunnel", "/site")) and not found.code.endswith("_outside_tunnel")
+    ]
 
 
 def read_body(text: str) -> dict[str, Any]:

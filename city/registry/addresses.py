@@ -29,12 +29,11 @@ def capacity(network: str) -> int:
 
 
 def step_over(session: Session, concentrator: str, address: IPv4Address) -> None:
-    """Give no address of a concentrator up to this one any more; another network's changes nothing."""
-    row = session.get(Concentrator, concentrator, with_for_update=True)
-    if row is not None and address in (network := IPv4Network(row.network)):
-        upto = int(address) - int(network.network_address) - RESERVED
-        row.taken = max(row.taken, min(upto, capacity(row.network)))
-        session.flush()
+    """Give no address of a concentrator up to this one any more."""
+    row = session.get_one(Concentrator, concentrator, with_for_update=True)
+    upto = int(address) - int(IPv4Network(row.network).network_address) - RESERVED
+    row.taken = max(row.taken, min(upto, capacity(row.network)))
+    session.flush()
 
 
 def give(session: Session, concentrator: str, site: str, now: float) -> IPv4Address:

@@ -18,7 +18,7 @@ from city.registry import addresses, audit, layers, revocation
 from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
-from city.registry.tables import Health, Meta, Peer, Site
+from city.registry.tables import Concentrator, Health, Meta, Peer, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,7 @@ def restored(session: Session, signer: Signer, who: str, reason: str, now: float
     epoch = max(highest, layers.epoch(session)) + 1
     session.merge(Meta(name="epoch", value=str(epoch)))
     session.flush()
-    for concentrator, address in sorted(signer.addresses().items()):
-        addresses.step_over(session, concentrator, IPv4Address(address))
+    _step_over(session, signer)
     again, unknown = _revoke_again(session, signer, gone, who, now)
     session.execute(update(Site).where(Site.state == "active").values(offered=0))
     session.expire_all()
@@ -76,6 +75,12 @@ def _standing(signer: Signer) -> tuple[int, list[str]]:
         _, part = signer.standing(gone[-1])
         gone.extend(part)
     return highest, gone
+
+
+def _step_over(session: Session, signer: Signer) -> None:
+    hubs = {hub.network: hub.id for hub in session.scalars(select(Concentrator).order_by(Concentrator.id))}
+    for network, address in signer.addresses(tuple(hubs)).items():
+        addresses.step_over(session, hubs[network], IPv4Address(address))
 
 
 def _revoke_again(

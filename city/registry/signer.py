@@ -61,8 +61,8 @@ class Signer(Protocol):
     def standing(self, after: str = "") -> tuple[int, tuple[str, ...]]:
         """Return the highest epoch that was ever signed, and up to a thousand revoked sites after ``after``, in order."""
 
-    def addresses(self) -> Mapping[str, str]:
-        """Return the highest address of each concentrator that any site's peer was signed with."""
+    def addresses(self, networks: Sequence[str]) -> Mapping[str, str]:
+        """Return the highest address of each network that was ever signed as a site's; nothing of a network without."""
 
     def sign_answer(self, payload: Mapping[str, Any]) -> str:
         """``site, device, nonce``."""

@@ -46,8 +46,9 @@ class Client:
         told = self._ask("standing", after=after)
         return int(told["epoch"]), tuple(str(site) for site in told["revoked"])
 
-    def addresses(self) -> dict[str, str]:
-        return {str(name): str(address) for name, address in self._ask("addresses").items()}
+    def addresses(self, networks: Sequence[str]) -> dict[str, str]:
+        told = self._ask("addresses", networks=list(networks))
+        return {str(network): str(address) for network, address in told.items() if address is not None}
 
     def sign_answer(self, payload: Mapping[str, Any]) -> str:
         return str(self._ask("answer", payload=dict(payload)))

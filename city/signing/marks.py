@@ -1,4 +1,4 @@
-"""How far each site's layers have come and each concentrator's addresses, the highest epoch, who was revoked, in a file of the signing process alone.
+"""How far each site's layers have come, the highest epoch, who was revoked, which addresses were given, in a file of the signing process alone.
 
 A registry that was restored or taken over cannot have an older layer signed, nor a second one of the same number, nor
 anything for a site that was revoked; of two registries the one with the lower epoch has nothing signed any more. All of
@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Iterable
 from pathlib import Path
 
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS mark (site TEXT PRIMARY KEY, epoch INTEGER NOT NULL, revision INTEGER NOT NULL) "
     "WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS revoked (site TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS address (concentrator TEXT PRIMARY KEY, highest INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS address (address INTEGER PRIMARY KEY)",
     "CREATE TABLE IF NOT EXISTS highest (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL)",
 )
 
@@ -89,19 +90,20 @@ class Marks:
             )
             return [row[0] for row in found]
 
-    def rise_address(self, concentrator: str, highest: int) -> None:
-        """Keep durably how far a concentrator's addresses have come (as a number), if further than before."""
-        with self._lock:
-            row = self._database.execute(
-                "SELECT highest FROM address WHERE concentrator = ?", (concentrator,)
-            ).fetchone()
-            if row is None or row[0] < highest:
-                self._database.execute("INSERT OR REPLACE INTO address VALUES (?, ?)", (concentrator, highest))
+    def give(self, addresses: Iterable[int]) -> None:
+        """Keep durably that these addresses (as numbers) are some site's."""
+        with self._lock, self._database:
+            self._database.execute("BEGIN")
+            self._database.executemany("INSERT OR IGNORE INTO address VALUES (?)", ((one,) for one in addresses))
 
-    def addresses(self) -> dict[str, int]:
-        """Return the highest address of each concentrator that any site's peer was signed with."""
+    def highest_given(self, first: int, last: int) -> int | None:
+        """Return the highest address within a network that is or was some site's."""
         with self._lock:
-            return dict(self._database.execute("SELECT concentrator, highest FROM address ORDER BY concentrator"))
+            found = self._database.execute(
+                "SELECT max(address) FROM address WHERE address BETWEEN ? AND ?", (first, last)
+            )
+            highest: int | None = found.fetchone()[0]
+            return highest
 
     def close(self) -> None:
         self._database.close()

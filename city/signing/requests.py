@@ -12,6 +12,7 @@ from netconf.sealed import MAX_SEALED_BYTES
 
 MAX_REQUEST_BYTES = MAX_PEERS_BYTES
 MAX_PEERS = 65_536
+MAX_NETWORKS = 1024
 MAX_REASON_CHARACTERS = 500
 
 Number = Annotated[int, Field(ge=0, le=MAX_NUMBER, strict=True)]
@@ -133,9 +134,10 @@ class Standing(_Part):
 
 
 class Addresses(_Part):
-    """How far the concentrators' addresses have come."""
+    """The highest address of each network that is or was some site's."""
 
     ask: Literal["addresses"]
+    networks: tuple[Network, ...] = Field(max_length=MAX_NETWORKS)
 
 
 class Seal(_Part):

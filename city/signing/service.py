@@ -8,7 +8,7 @@ one site's packets to another; not for a certificate that says anything but a si
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Any
 
 from pydantic import ValidationError
@@ -70,7 +70,7 @@ class Service:
             case requests.Standing():
                 return {"epoch": self._marks.epoch(), "revoked": self._marks.revoked(request.after, MOST_REVOKED)}
             case requests.Addresses():
-                return {name: str(IPv4Address(highest)) for name, highest in self._marks.addresses().items()}
+                return {str(network): self._highest_given(network) for network in request.networks}
             case requests.SignAnswer():
                 self._alive(request.payload.site)
                 return self._sign("answer", request.payload.model_dump())
@@ -116,6 +116,7 @@ class Service:
         if not self._marks.rise(asked.site, asked.epoch, asked.revision):
             epoch, revision = self._marks.highest(asked.site)
             raise _Refused("sign_old", epoch=epoch, revision=revision)
+        self._marks.give(int(IPv4Interface(tunnel["address"])) for tunnel in asked.layer.get("tunnel", ()))
         return text
 
     def _peers(self, asked: requests.PeersPayload) -> str:
@@ -137,10 +138,14 @@ class Service:
         payload = asked.model_dump(mode="json", exclude={"peers"}, exclude_unset=True)
         payload["peers"] = [peer.model_dump(mode="json", exclude_unset=True) for peer in asked.peers]
         text = self._sign("peers", payload, envelope.MAX_PEERS_BYTES)
-        given = [int(network.network_address) for peer in asked.peers if not peer.gone for network in peer.allowed]
-        if given:
-            self._marks.rise_address(asked.concentrator, max(given))
+        self._marks.give(
+            int(network.network_address) for peer in asked.peers if not peer.gone for network in peer.allowed
+        )
         return text
+
+    def _highest_given(self, network: IPv4Network) -> str | None:
+        highest = self._marks.highest_given(int(network.network_address), int(network.broadcast_address))
+        return str(IPv4Address(highest)) if highest is not None else None
 
     def _certify(self, asked: requests.Certify) -> str:
         self._alive(asked.subject.removeprefix("site:"))

@@ -60,6 +60,8 @@ class Watch:
     def __init__(self, world: World, known: Known) -> None:
         self.world, self.known = world, known
         self.revoked: set[str] = set()
+        #: From which place of its feed on a concentrator knows that a site is revoked, and who has come so far.
+        self.cut: dict[tuple[str, str], Mark] = {}
         self.gone: set[tuple[str, str]] = set()
         #: Sites that may be without a tunnel for a while: after a backup was laid back a box comes to the door again.
         self.excused: set[str] = set()
@@ -110,6 +112,14 @@ class Watch:
             if not peer.get("gone"):
                 self._alive(peer["site"], "a peer")
 
+    def cut_off(self, site: str) -> None:
+        """A person has revoked a site, and the registry has kept it."""
+        self.revoked.add(site)
+        database = self.world.main.database
+        ((epoch,),) = database.rows("SELECT coalesce(max(value + 0), 1) FROM meta WHERE name = 'epoch'")
+        for feed, revision in database.rows("SELECT name, revision FROM feed WHERE name LIKE 'peers:%'"):
+            self.cut[(feed.removeprefix("peers:"), site)] = epoch, revision
+
     def laid_back(self) -> None:
         """The registry has an older database now."""
         self.given.clear()
@@ -142,10 +152,11 @@ class Watch:
                 if owners.setdefault(address, site) != site:
                     raise Violated("one owner per address", f"{hub.name} leads {address} to two sites")
                 self._address(address.removesuffix("/32"), site, hub.name)
+        mark = hub.core.epoch, hub.core.revision
+        self.gone |= {(name, site) for (name, site), since in self.cut.items() if name == hub.name and mark >= since}
         for site in hub.core.peers:
             if (hub.name, site) in self.gone:
-                raise Violated("revoked never back", f"{site} is at {hub.name} again")
-        self.gone |= {(hub.name, site) for site in self.revoked if site not in hub.core.peers}
+                raise Violated("revoked never back", f"{site} is at {hub.name}, which has heard of it")
 
     def registry(self, controller: Controller) -> None:
         """Look at the rows of a registry that serves somebody."""

@@ -105,7 +105,7 @@ def revoke(world: World, box: Box) -> None:
 
     said = main.does(does)
     if said == "is revoked":
-        world.watch.revoked.add(box.site)
+        world.watch.cut_off(box.site)
     world.say("sec", f"{box.name} {said}")
 
 

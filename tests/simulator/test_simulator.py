@@ -195,12 +195,12 @@ def drift_stays(patch: MonkeyPatch) -> None:
 
 
 TAKEN_OUT: list[tuple[Callable[[MonkeyPatch], None], str, Mapping[str, float]]] = [
-    (addresses_again, "one owner per address", BACK | {"approve": 12}),
+    (addresses_again, "one owner per address", {"back up": 10, "restore": 6, "approve": 30, "poll": 30, "wire": 0}),
     (any_address, "one owner per address", {"tamper": 8}),
     (revocations_forgotten, "revoked never back", BACK | {"revoke": 5}),
     (signed_for_the_revoked, "revoked never back", BACK | {"revoke": 5}),
     (changes_not_kept, "revoked never back", {"revoke": 5, "cut": 6}),
-    (peers_stay, "all comes right", {"revoke": 5}),
+    (peers_stay, "revoked never back", {"revoke": 5}),
     (any_epoch, "one registry", BACK),
     (owners_fields_at_the_box, "owner's fields", {"overreach": 8}),
     (owners_fields_at_the_city, "owner's fields", {"edit": 20}),
@@ -214,7 +214,11 @@ TAKEN_OUT: list[tuple[Callable[[MonkeyPatch], None], str, Mapping[str, float]]] 
     (exchange_not_put_back, "all comes right", {"rotate": 15}),
     (digits_not_compared, "the right device", {"steal": 8, "claim": 8}),
     (refused_changes_hold_back, "all comes right", {"revoke": 6, "rotate": 10, "poll": 4}),
-    (exchange_of_the_old_epoch, "all comes right", BACK | {"rotate": 20, "edit": 8}),
+    (
+        exchange_of_the_old_epoch,
+        "all comes right",
+        {"back up": 12, "restore": 6, "rotate": 30, "edit": 8, "wire": 0, "cut": 0, "fuse": 0},
+    ),
     (drift_stays, "all comes right", {"drift": 6}),
 ]
 

@@ -300,6 +300,17 @@ def test_a_template_is_written_approved_previewed_and_rolled_out(console: Consol
     assert "/rollouts/2/start" not in page, "only what may be done from here is offered"
 
 
+def test_what_a_box_would_refuse_of_a_template_is_said_before_anybody_approves_it(console: Console) -> None:
+    console.enter("system")
+    assert 'class="wrong"' not in console.get("/templates/街道/2").text
+    bad = json.dumps({"platform": [scene.BODY["platform"][0] | {"id": "12"}]})
+    assert console.post("/templates/new", name="街道", body=bad).status_code == 303
+    page = console.get("/templates/街道/4")
+    assert page.status_code == 200
+    assert "/platform/0/id" in page.text
+    assert "设备会拒绝" in page.text
+
+
 def post_as(console: Console, name: str, path: str, **form: str) -> Any:
     console.enter(name)
     return console.post(path, **form)

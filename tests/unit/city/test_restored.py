@@ -131,17 +131,20 @@ def test_what_the_signing_process_remembers_outlives_it_and_is_one_processs(tmp_
     again.close()
 
 
+@pytest.mark.parametrize("heard", ["the box", "the concentrators"])
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
 def test_an_address_that_was_given_since_the_backup_is_nobody_elses(
-    store: Store, signer: Signer, tmp_path: Path
+    store: Store, signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: str
 ) -> None:
     with store.begin() as session:
         fleet.found(session)
     yesterday = backup(store, tmp_path)
-    with store.begin() as session:
+    with store.begin() as session, monkeypatch.context() as patch:
+        if heard == "the concentrators":
+            patch.setattr(layers, "offer", lambda *given: 1)
         fleet.enrolled(session, signer, 1)
     with store.read() as session:
-        for hub in ("hub-a", "hub-b"):
+        for hub in ("hub-a", "hub-b") if heard == "the concentrators" else ():
             revision, entries = peers.snapshot(session, hub)
             told = {"concentrator": hub, "epoch": 1, "kind": "snapshot", "first": 0, "revision": revision}
             signer.sign_peers(told | {"peers": entries})
@@ -155,11 +158,11 @@ def test_an_address_that_was_given_since_the_backup_is_nobody_elses(
 
 
 def test_an_address_is_stepped_over_in_its_own_network_alone(store: Store, signer: Signer) -> None:
-    """A registry that was taken over told concentrators of addresses that it never gave."""
+    """A registry that was taken over told a concentrator of addresses that it never gave."""
     entry = {"site": fleet.site_id(9), "public_key": fleet.key(7), "psk": "", "revision": 1}
-    told = {"epoch": 1, "kind": "changes", "first": 1, "revision": 1}
-    for hub, address in (("hub-a", "100.64.63.255/32"), ("hub-b", "192.0.2.1/32"), ("nobody", "192.0.2.2/32")):
-        signer.sign_peers(told | {"concentrator": hub, "peers": [entry | {"allowed": [address]}]})
+    told = {"concentrator": "hub-a", "epoch": 1, "kind": "changes", "first": 1, "revision": 1}
+    for address in ("100.64.63.255/32", "192.0.2.1/32", "100.95.255.255/32", "100.96.64.0/32"):
+        signer.sign_peers(told | {"peers": [entry | {"allowed": [address]}]})
     with store.begin() as session:
         fleet.found(session)
         restored.restored(session, signer, "sys", "the disk died", NOW)
@@ -188,3 +191,17 @@ def test_an_exchange_that_ran_when_the_backup_was_made_comes_to_its_end(
         reports.settle(session, signer, site, reports.read(told), NOW)
         session.refresh(peer)
         assert (peer.rotation, peer.public_key == fleet.key(77)) == ("", used)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_site_that_was_revoked_before_it_had_a_device_stays_so(store: Store, signer: Signer, tmp_path: Path) -> None:
+    with store.begin() as session:
+        session.add(Site(id=fleet.site_id(1), name="s", civil_code="340200", made_by="li", made_at=NOW))
+    yesterday = backup(store, tmp_path)
+    with store.begin() as session:
+        site = session.get_one(Site, fleet.site_id(1))
+        revocation.revoke(session, signer, site, "sec", "never built", NOW)
+        assert (site.state, site.revocation) == ("revoked", "")
+    with yesterday.begin() as session:
+        assert restored.restored(session, signer, "sys", "the disk died", NOW).revoked == (fleet.site_id(1),)
+    yesterday.close()
