@@ -8,7 +8,7 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Response
 
-from city.api import concentrators, enrol, errors, metrics, office, report, truth
+from city.api import concentrators, enrol, errors, metrics, office, platforms, report, rollouts, truth
 from city.api.callers import Callers
 from city.api.enrol import Door
 from city.api.heartbeats import Heartbeats
@@ -51,6 +51,8 @@ def create_app(
     desk = office.Office(store, signer, callers, clock, chance, bundle)
     app.register_blueprint(office.blueprint(desk))
     app.register_blueprint(truth.blueprint(desk))
+    app.register_blueprint(rollouts.blueprint(desk))
+    app.register_blueprint(platforms.blueprint(desk))
     app.register_blueprint(metrics.blueprint(store, clock))
 
     @app.after_request

@@ -16,7 +16,7 @@ from city.registry import audit, layers
 from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
-from city.registry.tables import Health, Layer, Rollout, RolloutSite, RolloutStep, Site, Template
+from city.registry.tables import Health, Layer, Person, Rollout, RolloutSite, RolloutStep, Site, Template
 from city.rollout.table import TABLE, Event, State, rings
 
 #: How long a ring is looked at after its last site has it. Shorter, and a fault that shows with the next registration or
@@ -45,6 +45,17 @@ def preview(session: Session, template: str, version: int, most: int = MAX_PREVI
         wrong = [found.code for found in layers.findings(after)]
         told.append({"site": site.id, "name": site.name, "wrong": wrong, "changes": layers.differences(before, after)})
     return told
+
+
+def demand_scope(session: Session, person: Person, template: str) -> None:
+    """See that a person's scope holds every site that a rollout of this template touches.
+
+    Raises:
+        RegistryRefused: ``outside_scope``.
+    """
+    others = select(Site.id).where(Site.template == template, ~Site.civil_code.startswith(person.scope)).limit(1)
+    if person.scope and session.scalar(others) is not None:
+        raise RegistryRefused("outside_scope", scope=person.scope)
 
 
 def begin(session: Session, template: str, version: int, who: str, reason: str, now: float) -> Rollout:
