@@ -17,7 +17,7 @@ from city.signing.client import Client
 from city.signing.marks import Marks
 from city.signing.service import Service
 from tests.chance import counted
-from tests.postgres import Server, programs
+from edge.lab.postgres import Server, programs
 
 NOW = 1_780_000_000.0
 
