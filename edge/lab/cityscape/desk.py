@@ -79,5 +79,5 @@ class Desk:
 def _good(status: int, said: bytes) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(said)
     if status >= 400:
-        raise DeskRefused(f"HTTP {status} {found.get('rule', '')}: {found.get('en', said[:200])}")
+        raise DeskRefused(f"HTTP {status} {found.get('rule', '')} {found.get('args', '')}: {found.get('en', said[:200])}")
     return found

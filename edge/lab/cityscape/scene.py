@@ -77,7 +77,7 @@ class Scene:
     def add_site(self, site: Site) -> str:
         """Have an operator add a site, and return the bundle that an installer carries to it."""
         place = site.place
-        platform = {"id": place.platform, "domain": "3402000000", "address": place.platform_address, "edition": "2022",
+        platform = {"id": place.platform, "domain": "3402000000", "address": place.platform_address, "edition": 2022,
                     "media_networks": [CITY_NETWORK], "keepalive_seconds": 10, "rights": ["live"]}  # fmt: skip
         self.desk.ask("li", "POST", "/api/sites", {
             "id": place.id, "name": f"示范小区{place.number}", "civil_code": "340200", "template": TEMPLATE,
