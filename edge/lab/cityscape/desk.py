@@ -57,9 +57,7 @@ class Desk:
         status, said = self._send(method, path, body, {"Authorization": f"Bearer {self._tokens[who]}"})
         return _good(status, said)
 
-    def _send(
-        self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]
-    ) -> tuple[int, bytes]:
+    def _send(self, method: str, path: str, body: dict[str, Any] | None, headers: dict[str, str]) -> tuple[int, bytes]:
         with in_namespace("city"):
             line = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         line.settimeout(_SECONDS)
@@ -79,5 +77,7 @@ class Desk:
 def _good(status: int, said: bytes) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(said)
     if status >= 400:
-        raise DeskRefused(f"HTTP {status} {found.get('rule', '')} {found.get('args', '')}: {found.get('en', said[:200])}")
+        raise DeskRefused(
+            f"HTTP {status} {found.get('rule', '')} {found.get('args', '')}: {found.get('en', said[:200])}"
+        )
     return found
