@@ -56,7 +56,7 @@ class Concentrator:
                                self._logs / f"{self._device}.log", environment(), None)  # fmt: skip
         run = [sys.executable, "-m", "city.concentrator", str(self._file)]
         self._programs.add(hub.host, inside(hub.host, *run), self._logs / f"{hub.host}.log", environment(), None)
-        eventually(lambda: self._shows("peers") is not None, 60, f"{hub.host} has its device")
+        eventually(lambda: self._shows("listen-port") == [str(HUB_PORT)], 60, f"{hub.host} has its device")
 
     def _kernel(self) -> bool:
         try:
@@ -81,6 +81,10 @@ class Concentrator:
     def peers(self) -> list[str]:
         """Return the public keys of the sites that it lets in."""
         return self._shows("peers") or []
+
+    def restart_agent(self) -> None:
+        """kill -9 its agent, which is started again."""
+        self._programs.kill(self.hub.host)
 
     def kill(self) -> None:
         """Take the whole host away at once: agent, WireGuard, cables."""

@@ -38,7 +38,8 @@ class Report:
         """Return the table that ends the run."""
         lines = [f"{'':<3}{'promise':<66}{'measured':>10}{'limit':>10}"]
         for row in self.rows:
-            measured = "none" if row.measured is None else f"{row.measured:.1f} {row.unit}"
+            digits = 1 if row.unit == "s" else 0
+            measured = "none" if row.measured is None else f"{row.measured:.{digits}f} {row.unit}"
             limit = "" if row.limit is None else f"{row.limit:g} {row.unit}"
             lines.append(f"{'ok' if row.kept else 'NO':<3}{row.promise:<66}{measured:>10}{limit:>10}")
         return "\n".join(lines)

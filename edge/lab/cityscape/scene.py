@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from edge.lab.capture import Uplink
 from edge.lab.cityscape import internet
 from edge.lab.cityscape.concentrators import Concentrator
 from edge.lab.cityscape.desk import Desk
-from edge.lab.cityscape.internet import CITY_NETWORK, HUBS, REGISTRY_INNER, REGISTRY_PORT, SITES, Place
+from edge.lab.cityscape.internet import (
+    CITY_NETWORK,
+    HUB_PORT,
+    HUBS,
+    REGISTRY_INNER,
+    REGISTRY_PORT,
+    REGISTRY_PUBLIC,
+    SITES,
+    Place,
+)
 from edge.lab.cityscape.platforms import Platform
 from edge.lab.cityscape.registry import Registry
 from edge.lab.cityscape.sites import Site
@@ -32,6 +41,7 @@ class Scene:
     hubs: list[Concentrator] = field(default_factory=list)
     platforms: list[Platform] = field(default_factory=list)
     sites: list[Site] = field(default_factory=list)
+    uplinks: list[Uplink] = field(default_factory=list)
     registry: Registry = field(init=False)
     desk: Desk = field(init=False)
 
@@ -69,10 +79,10 @@ class Scene:
         return int(made["version"])
 
     def open_sites(self) -> None:
-        """Start the three sites, each with a box that belongs to nobody yet."""
+        """Start the three sites, each with a box that belongs to nobody yet and a judge at the far end of its uplink."""
         self.sites = [Site(Place(number), self.logs) for number in SITES]
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda site: site.open(), self.sites))
+            self.uplinks = list(pool.map(_open, self.sites))
 
     def add_site(self, site: Site) -> str:
         """Have an operator add a site, and return the bundle that an installer carries to it."""
@@ -91,19 +101,22 @@ class Scene:
         waits = self.desk.ask("wang", "GET", "/api/pending")["pending"]
         return next((str(one["code"]) for one in waits if one["site"] == site.place.id), "")
 
-    def layers(self, site: Site) -> dict[str, Any]:
-        """Return how a site is by the registry."""
-        return self.desk.ask("li", "GET", f"/api/sites/{site.place.id}/health")
-
     def close(self) -> None:
         """End everything; the namespaces go with the process that holds them."""
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda site: site.close(), self.sites))
+        for judge in self.uplinks:
+            judge.close()
         self.running.close()
         with contextlib.suppress(OSError):
             self.registry.stop(())
 
 
-def readable(said: dict[str, Any]) -> str:
-    """Return facts as a person reads them in a fault."""
-    return json.dumps(said, ensure_ascii=False)[:400]
+def _open(site: Site) -> Uplink:
+    """Open a site; whatever its box sends from its first packet on is judged."""
+    judge = Uplink(
+        (HUBS[0].public, HUB_PORT), hubs=frozenset({(HUBS[1].public, HUB_PORT)}),
+        enrolment=(REGISTRY_PUBLIC, REGISTRY_PORT),
+    )  # fmt: skip
+    site.open(lambda: judge.open("internet", site.link, bound=True))
+    return judge

@@ -8,6 +8,7 @@ import selectors
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ class Site:
         self._process: subprocess.Popen[bytes] | None = None
         self._rest = b""
 
-    def open(self) -> None:
-        """Start the process, lay its cable, build its street, and start its box."""
+    def open(self, plugged: Callable[[], None]) -> None:
+        """Start the process, lay its cable (then ``plugged``), build its street, and start its box."""
         words = [sys.executable, "-m", "edge.lab.cityscape.site", str(self.place.number), str(self._folder.resolve())]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -35,8 +36,14 @@ class Site:
             )  # fmt: skip
         self.order("ready", within=60)
         plug(self.place, self._process.pid)
+        plugged()
         self.order("build", within=60)
         self.order("start", within=240)
+
+    @property
+    def link(self) -> str:
+        """The far end of its uplink, at the Internet."""
+        return f"site-{self.place.number}"
 
     def order(self, word: str, within: float = 30.0, **besides: Any) -> Any:
         """Give an order and return what it answers.
@@ -82,12 +89,6 @@ class Site:
 
     def close(self) -> None:
         """End the site: with its first process the kernel ends all others."""
-        if self._process is None:
-            return
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        try:
-            self._process.wait(20)
-        except subprocess.TimeoutExpired:
+        if self._process is not None:
             self._process.kill()
             self._process.wait()

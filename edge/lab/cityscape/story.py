@@ -166,7 +166,7 @@ class Story:
         if offered != [first.place.id]:
             raise LabBroken(f"the policy went to {offered}")
         self._row("bad-policy-undone", "a bad policy is undone by the box itself", undone, 60.0)
-        self._row("bad-policy-halted", "and the rollout halts; the other rings never see it", halted, 90.0)
+        self._row("bad-policy-halted", "and its rollout halts; the other rings never see it", halted, 90.0)
         self._row("bad-policy-pictures", "longest gap in the pictures meanwhile", self._gap(), UNTOUCHED)
         scene.desk.ask("li", "POST", path, {"word": "roll_back", "reason": "wrong address"})
 
@@ -228,7 +228,9 @@ class Story:
         marks = [scene.sites[at].order("status")["keeper"]["change"]["applied"] for at in left]
         self._mark(but=1)
         scene.registry.stop()
-        self._say("the registry is killed: server, signing process, schedule, database")
+        for hub in scene.hubs:
+            hub.restart_agent()
+        self._say("the registry is killed: server, signing process, schedule, database; then the concentrators' agents")
         time.sleep(QUIET_SECONDS)
         gap = self._gap(but=1)
         after = [scene.sites[at].order("status")["keeper"]["change"]["applied"] for at in left]
@@ -240,6 +242,19 @@ class Story:
         )
         self._row("registry", "the registry is stopped: longest gap in the pictures", gap, UNTOUCHED)
         self._row("registry-view", "and a new view is answered without it", again, 10.0)
+        self._uplinks()
+
+    def _uplinks(self) -> None:
+        """What the boxes have sent since their first packet, as it was seen at the far ends of their uplinks."""
+        judges = self._scene.uplinks
+        seen, other = sum(judge.frames for judge in judges), [line for judge in judges for line in judge.violations]
+        self._say(
+            f"uplinks: {seen} frames of the boxes, all WireGuard to a concentrator, ARP, or TLS to the city's door, but {len(other)}"
+        )
+        note = "; ".join(other[:3])
+        self._report.rows.append(Row("uplinks", "frames on the uplinks of any other kind", len(other), 0, "", note))
+        if not all(judge.wireguard and judge.enrolling for judge in judges):
+            self._report.faults.append("a judge at an uplink saw nothing")
 
     def _again(self, platform: Platform) -> float:
         platform.order("stop")

@@ -16,8 +16,8 @@ from city.signing import keys
 from city.signing.client import Client
 from city.signing.marks import Marks
 from city.signing.service import Service
-from tests.chance import counted
 from edge.lab.postgres import Server, programs
+from tests.chance import counted
 
 NOW = 1_780_000_000.0
 
