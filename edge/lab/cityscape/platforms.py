@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import sys
-from collections.abc import Callable
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Platform:
         self._programs, self._logs = running, logs
         self._orders = _ROOT / f"{place.number}.sock"
         self._key = ec.generate_private_key(ec.SECP256R1())
+        self._before = 0, 0
 
     def introduce(self, desk: Desk) -> None:
         """Tell the registry the key to which its sites' passwords are to be sealed."""
@@ -87,10 +88,17 @@ class Platform:
                    f"more pictures of site {self.place.number}")  # fmt: skip
 
     def mark(self) -> None:
-        """Measure the longest gap between two pictures from now on."""
+        """Measure gaps, and count what is wrong, from now on."""
         self.order("mark")
+        judge = self.judge()
+        self._before = int(judge["wrong"]), int(judge["error_count"])
 
-    def gap(self, now: Callable[[], float]) -> float:
+    def gap(self) -> float:
         """Return the longest time without a right picture since ``mark``, in seconds."""
         judge = self.judge()
-        return max(float(judge["longest_gap"]), now() - float(judge["last_at"] or 0.0))
+        return max(float(judge["longest_gap"]), time.monotonic() - float(judge["last_at"] or 0.0))
+
+    def spoilt(self) -> int:
+        """Return how many wrong pictures and decode errors there were since ``mark``."""
+        judge = self.judge()
+        return int(judge["wrong"]) + int(judge["error_count"]) - sum(self._before)

@@ -194,11 +194,13 @@ class Story:
         eventually(lambda: set(hub.peers()) != before, 60, "the concentrator has the new key")
         eventually(lambda: self._audited("key.rotated", site), 60, "the exchange is over")
         platform.flows()
-        gap = platform.gap(time.monotonic)
+        gap = platform.gap()
         self._say(
             f"site 1: box and concentrator have a new key after {time.monotonic() - began:.1f} s; the picture stood for {gap:.1f} s"
         )
-        self._row("rotation", "a key is exchanged under a running picture: longest gap", gap, ROTATION_GAP)
+        # Without a right picture, that is: what refers to lost packets is spoilt until the next key picture.
+        note = f"{platform.spoilt()} pictures spoilt until the next key picture"
+        self._row("rotation", "a key is exchanged under a running picture: longest gap", gap, ROTATION_GAP, note)
 
     def _audited(self, what: str, site: Site) -> bool:
         after = 0
@@ -272,10 +274,8 @@ class Story:
         """Return the longest time without a picture of any site since ``_mark``; wrong pictures are a fault."""
         gaps = []
         for at, platform in enumerate(self._scene.platforms):
-            if at == but:
-                continue
-            judge = platform.judge()
-            if judge["wrong"] or judge["error_count"]:
-                self._report.faults.append(f"site {at + 1}: {judge['wrong']} wrong pictures, {judge['errors'][:3]}")
-            gaps.append(platform.gap(time.monotonic))
+            if at != but:
+                gaps.append(platform.gap())
+                if spoilt := platform.spoilt():
+                    self._report.faults.append(f"site {at + 1}: {spoilt} wrong pictures or decode errors")
         return max(gaps)
