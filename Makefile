@@ -20,7 +20,8 @@ FUZZ := build/fuzz-venv
 UNITS := snowgate-proof.timer snowgate-proof.path snowgate-closed snowgate-keeper snowgate-uplink snowgate-enrol snowgate-prove snowgate-ferry snowgate-site snowgate-city
 
 .DEFAULT_GOAL := help
-.PHONY: help setup packages tools database demo demo-city test check bench bench-peers fuzz install uninstall clean
+SEEDS := 1000
+.PHONY: help setup packages tools database demo demo-city test check bench bench-peers fuzz simulate install uninstall clean
 
 help: ## say what there is
 	@echo "snowgate: make TARGET"
@@ -95,6 +96,9 @@ $(FUZZ)/.installed: pyproject.toml
 
 fuzz: $(FUZZ)/.installed ## octets that nobody thought of, for the readers of SIP, SDP, MANSCDP and enrolment (SECONDS=60)
 	@$(FUZZ)/bin/python -m tests.fuzz $(SECONDS)
+
+simulate: setup ## the city's control plane, its concentrators and boxes in worlds made by lot, a thousand of them (SEEDS=1000)
+	@$(PYTHON) -m tests.simulator 0 $(SEEDS)
 
 install: $(STAMP) ## put it on this machine, as root: /opt/snowgate, units, users, folders (DESTDIR= for an image's root)
 	@set -e; root="$(DESTDIR)$(PREFIX)"; rm -rf build/wheel; \

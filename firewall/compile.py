@@ -32,6 +32,13 @@ _LAN_SOUND_KEY, _VPN_SOUND_KEY = "ip daddr . udp dport . udp sport", "ip daddr .
 #: G.711 A-law, at most 120 ms of it: what goes to a loudspeaker (``edge.rtp.sound``).
 _SOUND = "udp length > 20 udp length <= 980 @th,64,2 2 @th,73,7 8"
 _LAN_FRAMED_KEY, _VPN_FRAMED_KEY = "ip saddr . tcp dport", "ip saddr . ip daddr . tcp dport . tcp sport"
+#: A compound packet that begins with a report (RFC 3550 6.1), and is no longer than ours are, or than receivers write.
+_REPORT = "udp length > 15 udp length <= {most} @th,64,2 2 @th,72,8 {kinds}"
+_TO_RECORDER = _REPORT.format(most=108, kinds="201")
+_TO_CITY, _FROM_CITY = (_REPORT.format(most=most, kinds="{ 200, 201 }") for most in (108, 264))
+_LAN_REPORT_KEY = "ip daddr . udp sport"
+#: What RTCP says where RTP says its payload type (RFC 5761 4): media it is not.
+_NO_RTCP = "@th,72,8 != 192-223"
 #: Sixteen octets that a concentrator sends back as they came; a tunnel is asked every two seconds.
 _PROBE = f"udp sport {PROBE_PORT} udp dport {PROBE_PORT} udp length 24 limit rate 10/second"
 #: A TCP segment that carries nothing: its datagram is as long as both headers, whatever options the second has. (The
@@ -119,6 +126,8 @@ def _lan(site: Site) -> Ruleset:
         if recorder.id in site.spoken_to:
             sound = frame.replace("tcp sport", "udp sport") + f" {_SOUND} {_LAN_SOUND_KEY} @sound"
             egress.append(Rule(sound, "accept", f"sound to {recorder.id}"))
+        told = frame.replace("tcp sport", "udp sport") + f" {_TO_RECORDER} {_LAN_REPORT_KEY} @reports"
+        egress.append(Rule(told, "accept", f"reports to {recorder.id}"))
         word = f"{frame} ip daddr . tcp sport @media_tcp {_EMPTY}"
         egress.append(Rule(word, "accept", f"word to {recorder.id} that its media has come"))
     input_.append(Rule(f"{_RTP} {_LAN_MEDIA_KEY} @media", "accept", "media of open views"))
@@ -126,6 +135,8 @@ def _lan(site: Site) -> Ruleset:
     # One way: what we send on such a connection has no content.
     word = f'oifname "{port}" ip daddr . tcp sport @media_tcp {_EMPTY}'
     output.append(Rule(word, "accept", "word that media has come, by TCP"))
+    told = f'oifname "{port}" {_TO_RECORDER} {_LAN_REPORT_KEY} @reports'
+    output.append(Rule(told, "accept", "reports about open views"))
     if site.spoken_to:
         sound = f'oifname "{port}" {_SOUND} {_LAN_SOUND_KEY} @sound'
         output.append(Rule(sound, "accept", "sound of open talks"))
@@ -144,8 +155,9 @@ def _lan(site: Site) -> Ruleset:
         egress.append(Rule(f"ip saddr {own} ip daddr {owners} tcp sport {PAGE_PORT} {_ANSWERS}", "accept", page))
     notes = (_STRAYS, _FRAGMENTS, _MOVED) if known else (_STRAYS,)
     pins = (("media", _LAN_MEDIA_KEY), ("media_tcp", _LAN_FRAMED_KEY), ("sound", _LAN_SOUND_KEY))
-    wires = (Wire(port, tuple(egress)),)
-    return Ruleset("lan", tuple(raw), tuple(input_), tuple(output), pins, wires, ("media_tcp", "sound"), notes)
+    chains, wires = (tuple(raw), tuple(input_), tuple(output)), (Wire(port, tuple(egress)),)
+    upon_wires = ("media_tcp", "sound", "reports")
+    return Ruleset("lan", *chains, pins, (("reports", _LAN_REPORT_KEY),), wires, upon_wires, notes)
 
 
 def _vpn(site: Site) -> Ruleset:
@@ -173,7 +185,10 @@ def _vpn(site: Site) -> Ruleset:
             came, ours = _signalling(platform, port)
             input_.append(Rule(f"ip saddr {host} {came}", "accept", f"SIP of {platform.id}"))
             goes.append((f"ip daddr {host} {ours}", f"SIP of {platform.id}"))
-    goes.append((f"{_RTP} {_VPN_MEDIA_KEY} @media", "media of open views"))
+    goes.append((f"{_RTP} {_NO_RTCP} {_VPN_MEDIA_KEY} @media", "media of open views"))
+    goes.append((f"{_TO_CITY} {_VPN_MEDIA_KEY} @reports", "reports about open views"))
+    heard = f"{_FROM_CITY} ip daddr . ip saddr . udp sport . udp dport @returns"
+    input_.append(Rule(heard, "accept", "reports about open views"))
     # We dial. What a city says on such a connection is read by nobody but the relay, which ends it (``framed``).
     answer = f"ip daddr . ip saddr . tcp sport . tcp dport @media_tcp {_ANSWERS}"
     input_.append(Rule(answer, "accept", "word that media has come, by TCP"))
@@ -190,8 +205,12 @@ def _vpn(site: Site) -> Ruleset:
         input_.append(Rule(f"{ours} {_OPENS} limit rate 4/second", "accept", policy))
         input_.append(Rule(f"{ours} {_ANSWERS}", "accept", policy))
         goes.append((f"ip daddr {reader} tcp sport {METRICS_PORT} {_ANSWERS}", policy))
+    # Most cities hear no reports, which is no fault: not noted, where the error says enough of the datagram to tell.
+    unheard = "icmp type destination-unreachable @th,288,2 2 @th,296,8 192-223"
+    input_.append(Rule(unheard, "drop", "reports that nobody takes"))
     input_.append(Rule(refused, "drop", "media that the city refuses, noted"))
     pins = (("media", _VPN_MEDIA_KEY), ("media_tcp", _VPN_FRAMED_KEY), ("sound", _VPN_SOUND_KEY))
+    reports = (("reports", _VPN_MEDIA_KEY), ("returns", _VPN_MEDIA_KEY))
     output = [*walls]
     for name, asked in probes.items():
         output += [Rule(f'oifname "{name}" {match}', "accept", policy) for match, policy in asked]
@@ -203,7 +222,8 @@ def _vpn(site: Site) -> Ruleset:
         )))
         for tunnel in site.tunnel
     )  # fmt: skip
-    return Ruleset("vpn", tuple(raw), tuple(input_), tuple(output), pins, wires, ("media", "media_tcp"), (_REFUSALS,))
+    chains, upon_wires = (tuple(raw), tuple(input_), tuple(output)), ("media", "media_tcp", "reports")
+    return Ruleset("vpn", *chains, pins, reports, wires, upon_wires, (_REFUSALS,))
 
 
 def _doors(platform: Platform) -> list[tuple[IPv4Address, int]]:

@@ -11,6 +11,10 @@ TABLE = "inet snowgate"
 FRAMES = "netdev snowgate"
 #: What was dropped is remembered for so long, by its key; whoever sends from many addresses finds no more room than this.
 NOTE_SECONDS, MOST_NOTES = 600, 256
+#: Reports (RTCP) of one view: one each 4 s or so is what honest ends send.
+REPORT_LIMIT = "limit rate 4/second burst 8 packets"
+#: Of a set's element that says nothing itself; those of pins do.
+_MEDIA_LIMIT = "limit rate 2048 kbytes/second burst 2048 kbytes"
 _HOOKS = {"raw": ("prerouting", -500), "input": ("input", 0), "output": ("output", 0), "forward": ("forward", 0)}
 
 
@@ -45,6 +49,8 @@ class Ruleset:
     output: tuple[Rule, ...]
     #: Name -> key of the sets that pins are elements of (``firewall.pin``).
     pins: tuple[tuple[str, str], ...] = ()
+    #: Name -> key of the sets that the reports of pins are elements of.
+    reports: tuple[tuple[str, str], ...] = ()
     wires: tuple[Wire, ...] = ()
     #: Which of the sets that pins are elements of stand in the frames' table as well: a table sees no other's sets.
     wire_pins: tuple[str, ...] = ()
@@ -62,7 +68,7 @@ class Ruleset:
         policies leaks packets in every run).
         """
         lines = [f"# {self.namespace}", f"add table {TABLE}"]
-        lines += [_pinned(TABLE, name, key) for name, key in self.pins]
+        lines += self._sets(TABLE)
         for name, key in self.notes:
             lines.append(
                 f"add set {TABLE} {name} {{ typeof {key}; flags dynamic,timeout; timeout {NOTE_SECONDS}s; size {MOST_NOTES}; }}"
@@ -79,7 +85,7 @@ class Ruleset:
     def _frames(self, wires: Collection[Wire]) -> list[str]:
         """The frames' table is made anew each time: a chain that is kept would keep a device it had before."""
         lines = [f"add table {FRAMES}", f"delete table {FRAMES}", f"add table {FRAMES}"]
-        lines += [_pinned(FRAMES, name, key) for name, key in self.pins if name in self.wire_pins]
+        lines += self._sets(FRAMES)
         lines += [_hole(FRAMES, name, key) for name, key in self.wire_holes]
         for wire in wires:
             chain = f"egress-{wire.port}"
@@ -87,6 +93,16 @@ class Ruleset:
             lines.append(f"add chain {FRAMES} {chain} {{ {hook} }}")
             lines += [f"add rule {FRAMES} {chain} {rule}" for rule in (*wire.rules, _last("egress"))]
         return lines
+
+    def _sets(self, table: str) -> list[str]:
+        """The sets that pins are elements of, as far as they stand in a table."""
+        sets = [(name, key, _MEDIA_LIMIT) for name, key in self.pins]
+        sets += [(name, key, REPORT_LIMIT) for name, key in self.reports]
+        return [
+            f"add set {table} {name} {{ typeof {key}; flags timeout; size 4096; {limit}; }}"
+            for name, key, limit in sets
+            if table == TABLE or name in self.wire_pins
+        ]
 
     def digest(self) -> str:
         """Return the SHA-256 of the whole text: the name of exactly these rules."""
@@ -117,11 +133,6 @@ def shut_text() -> str:
         lines.append(f"add chain {TABLE} {name} {{ type filter hook {hook} priority {priority}; policy drop; }}")
         lines += [f"flush chain {TABLE} {name}", f"add rule {TABLE} {name} {Rule('', 'drop', 'closed')}"]
     return "\n".join(lines) + "\n"
-
-
-def _pinned(table: str, name: str, key: str) -> str:
-    limit = "limit rate 2048 kbytes/second burst 2048 kbytes"
-    return f"add set {table} {name} {{ typeof {key}; flags timeout; size 4096; {limit}; }}"
 
 
 def _last(chain: str) -> Rule:

@@ -15,6 +15,7 @@ from netconf.sentences.calls import CALLS
 from netconf.sentences.changes import CHANGES
 from netconf.sentences.city_api import CITY_API
 from netconf.sentences.city_cli import CITY_CLI
+from netconf.sentences.city_console import CITY_CONSOLE
 from netconf.sentences.city_enrolment import CITY_ENROLMENT
 from netconf.sentences.city_hub import CITY_HUB
 from netconf.sentences.city_layers import CITY_LAYERS
@@ -64,6 +65,7 @@ TABLE: dict[str, Words] = (
     | QUALITY
     | CITY_API
     | CITY_CLI
+    | CITY_CONSOLE
     | CITY_ENROLMENT
     | CITY_HUB
     | CITY_REGISTRY

@@ -375,6 +375,7 @@ def quality(view: dict[str, Any]) -> list[str]:
         "quality_loss": (found.get("loss_ppm") or 0) / 1000,
         "quality_jitter": found.get("jitter_ms"),
         "quality_first_picture": (found.get("first_picture_ms") or 0) / 1000,
+        "quality_viewer_loss": (found.get("viewer_loss_ppm") or 0) / 1000,
     }
     below = [word(code, g.language, figure=figures.get(code)) for code in found["below"]]
     return [word("quality_below", g.language), *below]

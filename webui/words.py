@@ -189,6 +189,10 @@ _TABLE: dict[str, tuple[str, str]] = {
         "首帧图像用时 {figure} 秒（不应超过 4 秒）",
         "{figure} s until the first picture (at most 4 s)",
     ),
+    "quality_viewer_loss": (
+        "观看端报告丢包 {figure}‰（不应超过 1‰）",
+        "{figure} of 1000 packets lost on the way to the viewer, as he says (at most 1)",
+    ),
     "bytes": ("流量", "Amount"),
     "ended": ("结束时间", "Ended"),
     "why": ("结果", "Result"),

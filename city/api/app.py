@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Any
 
 from apiflask import APIFlask
-from flask import Response
+from flask import Response, redirect
+from werkzeug.wrappers import Response as BaseResponse
 
 from city.api import concentrators, enrol, errors, metrics, office, platforms, report, rollouts, truth
 from city.api.callers import Callers
 from city.api.enrol import Door
 from city.api.heartbeats import Heartbeats
 from city.api.strict import StrictJSON
+from city.console import app as console
 from city.registry.signer import Signer
 from city.registry.store import Store
 
@@ -54,6 +56,12 @@ def create_app(
     app.register_blueprint(rollouts.blueprint(desk))
     app.register_blueprint(platforms.blueprint(desk))
     app.register_blueprint(metrics.blueprint(store, clock))
+    app.register_blueprint(console.blueprint(desk))
+
+    @app.get("/")
+    @app.doc(hide=True)
+    def first() -> BaseResponse:
+        return redirect("/console/", 303)
 
     @app.after_request
     def private(response: Response) -> Response:

@@ -19,7 +19,8 @@ from city.registry.refused import RegistryRefused
 from city.registry.store import Store
 from city.registry.tables import Certificate, Person
 
-COOKIE = "snowgate"
+#: "__Host-": a browser takes it from HTTPS alone, and gives it to this host alone.
+COOKIE = "__Host-snowgate"
 _TOUCH_SECONDS = 60.0
 _SAFE = ("GET", "HEAD")
 

@@ -18,7 +18,8 @@ from city.api import errors
 from city.api.callers import Callers
 from city.api.strict import loads
 from city.registry import concentrators, feeds, layers, peers
-from city.registry.signer import Signer
+from city.registry.refused import RegistryRefused
+from city.registry.signer import Signer, SignRefused
 from city.registry.store import Store
 
 #: How long a question about changes is held open, and how many changes one answer has.
@@ -94,7 +95,8 @@ def blueprint(asked: Asked) -> APIBlueprint:
         """What has changed after a revision, signed; waits up to 25 s for something to come."""
         after, epoch = (request.args.get(name, -1, int) for name in ("after", "epoch"))
         wait = min(max(request.args.get("wait", 0.0, float), 0.0), MOST_WAIT_SECONDS)
-        return following(asked, concentrator, epoch, after, wait)
+        text = following(asked, concentrator, epoch, after, wait)
+        return Response(status=204, headers=_PRIVATE) if text is None else envelope(text)
 
     @made.post("/<concentrator>/report")
     def hear(concentrator: str) -> Response:
@@ -104,24 +106,33 @@ def blueprint(asked: Asked) -> APIBlueprint:
     return made
 
 
-def following(asked: Asked, concentrator: str, epoch: int, after: int, wait: float) -> Response:
-    """Return the changes after a revision, signed; 204 when none came in time; 409 when the snapshot is needed."""
+def following(asked: Asked, concentrator: str, epoch: int, after: int, wait: float) -> str | None:
+    """Return what has changed after a revision, signed; None when nothing came in time.
+
+    Raises:
+        RegistryRefused: ``take_snapshot``, also when the signing process does not sign them.
+        SignerAway: it does not answer.
+    """
     feed, until = peers.feed(concentrator), time.monotonic() + wait
     with asked.store.read() as session:
         if layers.epoch(session) != epoch or not 0 <= after <= feeds.head(session, feed):
-            return errors.answer("take_snapshot")
+            raise RegistryRefused("take_snapshot")
     found = _after(asked.store, feed, after)
     if found == () and wait:
         with feeds.hints(asked.store, feed) as hints:
             while (found := _after(asked.store, feed, after)) == () and (left := until - time.monotonic()) > 0:
                 hints.wait(left)
     if found is None:
-        return errors.answer("take_snapshot")
+        raise RegistryRefused("take_snapshot")
     if not found:
-        return Response(status=204, headers=_PRIVATE)
+        return None
     told = list(peers.told(found))
     payload = {"concentrator": concentrator, "epoch": epoch, "kind": "changes", "first": told[0]["revision"]}
-    return envelope(asked.signer.sign_peers(payload | {"revision": told[-1]["revision"], "peers": told}))
+    try:
+        return asked.signer.sign_peers(payload | {"revision": told[-1]["revision"], "peers": told})
+    except SignRefused:
+        # One change that is signed no more (its site was revoked since) must not keep back those behind it.
+        raise RegistryRefused("take_snapshot") from None
 
 
 def reported(asked: Asked, concentrator: str) -> Response:

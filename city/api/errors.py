@@ -7,7 +7,7 @@ from typing import Any
 
 from apiflask import APIFlask, HTTPError
 from flask import Response, jsonify
-from sqlalchemy.exc import IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
@@ -22,7 +22,8 @@ _STATUS = {
     "not_allowed": 403, "second_person": 403, "person_self": 403, "certificate_unknown": 403,
     "certificate_revoked": 403, "certificate_held": 403, "certificate_expired": 403, "csrf_missing": 403, "outside_scope": 403,
     "site_unknown": 404, "person_unknown": 404, "approval_unknown": 404, "template_unknown": 404,
-    "enrol_often": 429, "signer_away": 503, "database_away": 503,
+    "city_only": 403,
+    "enrol_often": 429, "sign_in_often": 429, "signer_away": 503, "database_away": 503,
 }  # fmt: skip
 _HTTP = {
     404: "no_such_page",
@@ -34,14 +35,19 @@ _HTTP = {
 }
 
 
-def answer(rule: str, status: int | None = None, args: Mapping[str, object] | None = None) -> Response:
+def answer(rule: str, code: int | None = None, args: Mapping[str, object] | None = None) -> Response:
     """Return a refusal."""
     args = args or {}
     found = RegistryRefused(rule, **args).finding
     said: dict[str, Any] = {"rule": rule, "en": words.sentence(found), "zh": words.sentence(found, "zh-CN")}
     response = jsonify(said | ({"args": {name: str(value) for name, value in args.items()}} if args else {}))
-    response.status_code = status or _STATUS.get(rule, 409)
+    response.status_code = code or status(rule)
     return response
+
+
+def status(rule: str) -> int:
+    """Return the HTTP status of a refusal."""
+    return _STATUS.get(rule, 409)
 
 
 def install(app: APIFlask) -> None:
@@ -63,6 +69,11 @@ def install(app: APIFlask) -> None:
     def taken(_: IntegrityError) -> Response:
         # Two came in one moment, and the other one was first.
         return answer("taken")
+
+    @app.errorhandler(DataError)
+    def unfit(_: DataError) -> Response:
+        # A sign or a number that the database cannot hold (PostgreSQL keeps no NUL).
+        return answer("body_fields", 422)
 
     @app.errorhandler(OperationalError)
     @app.errorhandler(InterfaceError)

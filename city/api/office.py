@@ -45,6 +45,25 @@ class Office:
     bundle: BundleFacts
     tries: Limit = field(default_factory=lambda: Limit(10.0, 1 / 6))
 
+    def sign_in(self, name: str, password: str, source: str) -> tuple[Person, str]:
+        """Return who signs in, and the token of his session.
+
+        Raises:
+            RegistryRefused: ``sign_in_often`` (of ``source``) or ``sign_in_wrong``.
+        """
+        now = self.clock()
+        if not self.tries.takes(source, now):
+            raise RegistryRefused("sign_in_often")
+        with self.store.read() as session:
+            kept = people.password_hash(session, name)
+        right = people.fits(kept, password)
+        token = self.chance(32).hex()
+        with self.store.begin() as session:
+            person = people.sign_in(session, now, name, right, token, people.page_word(token))
+        if person is None:
+            raise RegistryRefused("sign_in_wrong")
+        return person, token
+
     def claim(self, site: str, claim: str) -> str:
         """Return the bundle of a claim, as one line."""
         city = self.signer.identity()
@@ -146,18 +165,8 @@ def _door(made: APIBlueprint, office: Office) -> None:
     @made.post("/sign-in")
     @made.input(SignIn)
     def sign_in(json_data: SignIn) -> dict[str, Any]:
-        now = office.clock()
-        if not office.tries.takes(request.remote_addr or "", now):
-            raise RegistryRefused("enrol_often")
-        with office.store.read() as session:
-            kept = people.password_hash(session, json_data.name)
-        right = people.fits(kept, json_data.password)
-        token, csrf = office.chance(32).hex(), office.chance(32).hex()
-        with office.store.begin() as session:
-            person = people.sign_in(session, now, json_data.name, right, token, csrf)
-        if person is None:
-            raise RegistryRefused("sign_in_wrong")
-        return {"token": token, "csrf": csrf, "role": person.role, "scope": person.scope}
+        person, token = office.sign_in(json_data.name, json_data.password, request.remote_addr or "")
+        return {"token": token, "csrf": people.page_word(token), "role": person.role, "scope": person.scope}
 
     @made.post("/sign-out")
     def sign_out() -> Response:
@@ -165,7 +174,7 @@ def _door(made: APIBlueprint, office: Office) -> None:
         with office.store.begin() as session:
             people.sign_out(session, g.token)
         response = Response(status=204)
-        response.delete_cookie(COOKIE)
+        response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="Strict")
         return response
 
 

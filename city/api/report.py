@@ -37,19 +37,29 @@ def blueprint(desk: Desk) -> APIBlueprint:
     @made.post("/report")
     def hear() -> Response:
         """A report signed by the device's key, over a connection with its certificate (docs/city.md)."""
-        now, text = desk.clock(), _body()
-        with desk.store.read() as session:
-            who = subject(session, now, presented())
-            site = session.get(Site, who.removeprefix("site:")) if who.startswith("site:") else None
-            if site is None or site.state != "active":
-                raise RegistryRefused("site_revoked" if site is not None else "certificate_unknown", site=who)
-            told = _told(text, site)
-            busy = bool(told.nonce or told.csr) or reports.news(session, site, told) or _due(site, told)
-            answer = {} if busy else reports.answer(session, desk.signer, site, told, now)
-        desk.heartbeats.put(told)
-        return jsonify(_settled(desk, site.id, told, now) if busy else answer)
+        return jsonify(heard(desk, presented(), _body()))
 
     return made
+
+
+def heard(desk: Desk, certificate: bytes | None, text: str) -> dict[str, str]:
+    """Take a report that came with a certificate (DER), and return the answer.
+
+    Raises:
+        RegistryRefused: the certificate, the site or the report is none.
+        SignerAway: nothing of it was done.
+    """
+    now = desk.clock()
+    with desk.store.read() as session:
+        who = subject(session, now, certificate)
+        site = session.get(Site, who.removeprefix("site:")) if who.startswith("site:") else None
+        if site is None or site.state != "active":
+            raise RegistryRefused("site_revoked" if site is not None else "certificate_unknown", site=who)
+        told = _told(text, site)
+        busy = bool(told.nonce or told.csr) or reports.news(session, site, told) or _due(site, told)
+        answer = {} if busy else reports.answer(session, desk.signer, site, told, now)
+    desk.heartbeats.put(told)
+    return _settled(desk, site.id, told, now) if busy else answer
 
 
 def _settled(desk: Desk, number: str, told: reports.Told, now: float) -> dict[str, str]:

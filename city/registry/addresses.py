@@ -28,6 +28,15 @@ def capacity(network: str) -> int:
     return max(0, IPv4Network(network).num_addresses - RESERVED - 2)
 
 
+def step_over(session: Session, concentrator: str, address: IPv4Address) -> None:
+    """Give no address of a concentrator up to this one any more; another network's changes nothing."""
+    row = session.get(Concentrator, concentrator, with_for_update=True)
+    if row is not None and address in (network := IPv4Network(row.network)):
+        upto = int(address) - int(network.network_address) - RESERVED
+        row.taken = max(row.taken, min(upto, capacity(row.network)))
+        session.flush()
+
+
 def give(session: Session, concentrator: str, site: str, now: float) -> IPv4Address:
     """Give a site the next address of a concentrator; its row stays locked until the transaction ends.
 

@@ -9,7 +9,9 @@ from sqlalchemy import select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
-from city.registry.tables import Alert
+from city.registry import audit
+from city.registry.refused import RegistryRefused
+from city.registry.tables import Alert, Person, Site
 from netconf import words
 from netconf.finding import Finding
 
@@ -51,6 +53,38 @@ def opened(session: Session, code: str, subject: str) -> Alert | None:
     ).first()
 
 
+def get(session: Session, person: Person, number: int) -> Alert:
+    """Return an alert that a person may see: of his sites, or, without a scope, any.
+
+    Raises:
+        RegistryRefused: ``alert_unknown``.
+    """
+    row = session.get(Alert, number)
+    if row is not None and person.scope:
+        kind, _, name = row.subject.partition(":")
+        site = session.get(Site, name) if kind == "site" else None
+        if site is None or not site.civil_code.startswith(person.scope):
+            row = None
+    if row is None:
+        raise RegistryRefused("alert_unknown")
+    return row
+
+
+def acknowledge(session: Session, now: float, person: Person, number: int, reason: str) -> Alert:
+    """Note that a person has seen an open alert and what he does about it; it stays open until its cause is gone.
+
+    Raises:
+        RegistryRefused: ``alert_unknown``: there is none, it is over, or not for him.
+    """
+    row = get(session, person, number)
+    if row.closed_at is not None:
+        raise RegistryRefused("alert_unknown")
+    row.acknowledged_by, row.acknowledged_at, row.acknowledged_why = person.name, now, reason
+    session.flush()
+    audit.write(session, now, person.name, "alert.acknowledge", row.subject, code=row.code, reason=reason)
+    return row
+
+
 def keep(session: Session, now: float, code: str, severity: Severity, now_so: dict[str, dict[str, Any]]) -> None:
     """Let exactly these subjects (with their facts) have an open alert of a kind: open what is new, end what is over."""
     standing = {
@@ -67,8 +101,11 @@ def keep(session: Session, now: float, code: str, severity: Severity, now_so: di
 
 def sentence(row: Alert, language: words.Language = "en") -> str:
     """Return what an alert says, with what to do about it."""
-    facts = {
-        name: value if isinstance(value, str) else json.dumps(value) for name, value in json.loads(row.args).items()
-    }
+    args = json.loads(row.args)
+    facts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in args.items()}
+    reasons = [Finding(code, args=tuple(sorted(of.items()))) for code, of in args.get("reasons", [])]
+    if reasons:
+        # A site's alert is for a person, who reads no codes.
+        facts["why"] = " ".join(words.sentence(each, language).rstrip(".。") for each in reasons)
     found = Finding(row.code, args=tuple(sorted(facts.items())))
     return " ".join(part for part in (words.sentence(found, language), words.advice(found, language)) if part)

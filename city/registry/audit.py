@@ -13,17 +13,36 @@ from collections.abc import Iterator
 from sqlalchemy import select, text, update
 from sqlalchemy.orm import Session
 
+from city.registry.refused import RegistryRefused
 from city.registry.tables import Audit, Feed
 
 FEED = "audit"
+MAX_REASON_CHARACTERS = 200
 _MARK = b"snowgate city audit 1\n"
 _FIRST = "0" * 64
+#: Where a session carries the reason of its transaction.
+_REASON = "reason"
+
+
+def because(session: Session, reason: str) -> None:
+    """Say why a person does what this transaction does: every line that it writes holds that, unless it has its own.
+
+    Raises:
+        RegistryRefused: ``reason_missing`` or ``reason_long``.
+    """
+    if not reason.strip():
+        raise RegistryRefused("reason_missing")
+    if len(reason) > MAX_REASON_CHARACTERS:
+        raise RegistryRefused("reason_long", most=MAX_REASON_CHARACTERS)
+    session.info[_REASON] = reason.strip()
 
 
 def write(session: Session, now: float, who: str, what: str, subject: str, /, **detail: object) -> None:
     """Add a line: ``who`` (a person, or the program that did it) did ``what`` to ``subject``."""
     sequence = _next(session)
     before = session.scalar(select(Audit.hash).where(Audit.sequence == sequence - 1)) or _FIRST
+    if _REASON in session.info and not {"reason", "why"} & detail.keys():
+        detail["reason"] = session.info[_REASON]
     words = json.dumps(detail, ensure_ascii=False, sort_keys=True, separators=(",", ":"), default=str)
     line = Audit(sequence=sequence, at=now, who=who, what=what, subject=subject, detail=words, before=before)
     line.hash = _hash(line)

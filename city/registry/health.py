@@ -166,7 +166,7 @@ def _alerts(session: Session, now: float, row: Any, own: Sequence[_Tunnel], afte
     named = dead.get("one_tunnel_dead", {}).get("tunnel", "").split(", ")
     all_of = after.verdict is Verdict.DARK or "tunnels_dead" in dead
     facts = {
-        "site": site, "name": row.name, "carrier": row.carrier, "reasons": list(dead), "why": "; ".join(dead),
+        "site": site, "name": row.name, "carrier": row.carrier, "reasons": [[code, args] for code, args in dead.items()], "why": "; ".join(dead),
         "concentrators": sorted(each.concentrator for each in own if all_of or each.tunnel in named),
     }  # fmt: skip
     subject = f"site:{site}"

@@ -24,13 +24,14 @@ from city.registry.tables import Session as SignedIn
 Role = Literal["viewer", "operator", "system", "security", "audit"]
 Right = Literal[
     "look", "site", "claim", "enrol", "template", "rollout", "rotate", "concentrator", "hook",
-    "person", "approve", "revoke", "audit",
+    "person", "approve", "revoke", "audit", "alert",
 ]  # fmt: skip
-#: Which role has which rights. "enrol" is to approve or refuse a box, "approve" to be the second person.
+#: Which role has which rights. "enrol" is to approve or refuse a box, "approve" to be the second person,
+#: "alert" to say that one has seen an alert.
 RIGHTS: dict[str, frozenset[Right]] = {
     "viewer": frozenset(("look",)),
-    "operator": frozenset(("look", "site", "claim", "enrol", "rollout")),
-    "system": frozenset(("look", "concentrator", "template", "rotate")),
+    "operator": frozenset(("look", "site", "claim", "enrol", "rollout", "alert")),
+    "system": frozenset(("look", "concentrator", "template", "rotate", "alert")),
     "security": frozenset(("look", "enrol", "person", "approve", "revoke", "hook")),
     "audit": frozenset(("look", "audit")),
 }
@@ -182,6 +183,11 @@ def demand(person: Person, right: Right) -> None:
 def in_scope(person: Person, site: Site) -> bool:
     """Say whether a site is within a person's scope."""
     return site.civil_code.startswith(person.scope)
+
+
+def page_word(token: str) -> str:
+    """Return what a session's own pages send back with whatever they change: nobody without the token can say it."""
+    return hashlib.sha256(b"snowgate page word 1\n" + token.encode("utf-8", "replace")).hexdigest()
 
 
 def token_hash(token: str) -> str:

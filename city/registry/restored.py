@@ -1,23 +1,24 @@
 """After the database was restored from a backup: its epoch is raised, and what was revoked since is revoked again.
 
 The boxes and the concentrators know higher revisions than the registry now does; with a higher epoch they take its lower
-ones. What was revoked meanwhile the backup does not know, but the signing process does. Until this was done it signs
-nothing for those sites. A second registry that still runs (the one that was thought lost) has the lower epoch from here
-on, and has nothing signed any more.
+ones. What was revoked meanwhile and how far the addresses have come the backup does not know, but the signing process
+does: those are revoked again, these are stepped over. Until this was done it signs nothing for those sites. A second
+registry that still runs (the one that was thought lost) has the lower epoch from here on, and has nothing signed any more.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import IPv4Address
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from city.registry import audit, layers, revocation
+from city.registry import addresses, audit, layers, revocation
 from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
-from city.registry.tables import Health, Meta, Site
+from city.registry.tables import Health, Meta, Peer, Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ def restored(session: Session, signer: Signer, who: str, reason: str, now: float
     epoch = max(highest, layers.epoch(session)) + 1
     session.merge(Meta(name="epoch", value=str(epoch)))
     session.flush()
+    for concentrator, address in sorted(signer.addresses().items()):
+        addresses.step_over(session, concentrator, IPv4Address(address))
     again, unknown = _revoke_again(session, signer, gone, who, now)
     session.execute(update(Site).where(Site.state == "active").values(offered=0))
     session.expire_all()
@@ -53,6 +56,11 @@ def restored(session: Session, signer: Signer, who: str, reason: str, now: float
         try:
             layers.offer(session, signer, site, now, Why(who, reason))
             offered += 1
+            # An exchange that ran is now this layer's: the numbers begin anew.
+            session.execute(
+                update(Peer).where(Peer.site == site.id, Peer.rotation == "exchanging")
+                .values(rotation_revision=site.offered)
+            )  # fmt: skip
         except RegistryRefused as wrong:
             refused.append((site.id, wrong.rule))
     # What was said of the sites before the backup is no word on how they are now.

@@ -16,6 +16,7 @@ from city.registry.signer import Signer
 from city.registry.tables import Certificate, Claim, Layer, Site
 
 MAX_REASON_CHARACTERS = 200
+_NO_DEVICE = "0" * 64
 
 
 def revoke(session: Session, signer: Signer, site: Site, who: str, reason: str, now: float) -> None:
@@ -40,10 +41,10 @@ def revoke(session: Session, signer: Signer, site: Site, who: str, reason: str, 
         update(Layer).where(Layer.site == site.id, Layer.state == "offered").values(state="superseded")
     )  # fmt: skip
     feeds.append(session, platforms.FEED, site.id, {"site": site.id, "gone": True}, now)
-    if site.device is not None:
-        site.revocation = signer.sign_revocation(
-            {"site": site.id, "device": site.device, "epoch": layers.epoch(session), "at": int(now), "reason": reason}
-        )
+    # Also of a site that never had a device: the signing process must know of it, should a backup be laid back.
+    said = {"site": site.id, "device": site.device or _NO_DEVICE, "at": int(now), "reason": reason}
+    signed = signer.sign_revocation(said | {"epoch": layers.epoch(session)})
+    site.revocation = signed if site.device is not None else ""
     site.state, site.revoked_by, site.revoked_at = "revoked", who, now
     audit.write(session, now, who, "site.revoke", f"site:{site.id}", reason=reason)
 

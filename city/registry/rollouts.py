@@ -30,20 +30,22 @@ _WELL = frozenset({"good", "degraded"})
 _ORDER = {"good": 0, "degraded": 1, "dark": 2, "unknown": 2}
 
 
-def preview(session: Session, template: str, version: int, most: int = MAX_PREVIEW) -> list[dict[str, Any]]:
-    """Return what would change at each site, and what is wrong with it; bounded.
+def preview(
+    session: Session, template: str, version: int, most: int = MAX_PREVIEW, *, scope: str = "", after: str = ""
+) -> list[dict[str, Any]]:
+    """Return what would change at each site of a scope (those after ``after``), and what is wrong with it; bounded.
 
     Raises:
         RegistryRefused: ``template_unknown``.
     """
     _template(session, template, version)
     told = []
-    for site in session.scalars(select(Site).where(Site.template == template, Site.state == "active")
-                                .order_by(Site.id).limit(most)):  # fmt: skip
-        current, after = layers.newest(session, site), layers.compose(session, site, version)
+    mine = (Site.template == template, Site.state == "active", Site.civil_code.startswith(scope), Site.id > after)
+    for site in session.scalars(select(Site).where(*mine).order_by(Site.id).limit(min(most, MAX_PREVIEW))):
+        current, would = layers.newest(session, site), layers.compose(session, site, version)
         before = json.loads(current.body) if current is not None else {}
-        wrong = [found.code for found in layers.findings(after)]
-        told.append({"site": site.id, "name": site.name, "wrong": wrong, "changes": layers.differences(before, after)})
+        wrong = [found.code for found in layers.findings(would)]
+        told.append({"site": site.id, "name": site.name, "wrong": wrong, "changes": layers.differences(before, would)})
     return told
 
 

@@ -43,6 +43,20 @@ def begin(session: Session, site: Site, tunnel: str, who: str, now: float) -> No
     audit.write(session, now, who, "key.rotate", f"site:{site.id}", tunnel=tunnel)
 
 
+def reset(session: Session, site: Site, tunnel: str, who: str, now: float) -> None:
+    """Have a tunnel begun anew at its concentrator (``peers.reset``), by a person's word.
+
+    Raises:
+        RegistryRefused: ``site_not_active`` or ``site_tunnel_unknown``.
+    """
+    if site.state != "active":
+        raise RegistryRefused("site_not_active", site=site.id)
+    if tunnel not in {peer.tunnel for peer in _peers(session, site.id)}:
+        raise RegistryRefused("site_tunnel_unknown", site=site.id, tunnel=tunnel)
+    revision = peers.reset(session, site.id, tunnel, now)
+    audit.write(session, now, who, "peer.reset", f"site:{site.id}", tunnel=tunnel, revision=revision)
+
+
 def wanted(session: Session, site: str) -> str | None:
     """Return the tunnel whose next key the box should make."""
     return session.scalar(select(Peer.tunnel).where(Peer.site == site, Peer.rotation == "asked", Peer.state == "on"))

@@ -61,6 +61,9 @@ class Signer(Protocol):
     def standing(self, after: str = "") -> tuple[int, tuple[str, ...]]:
         """Return the highest epoch that was ever signed, and up to a thousand revoked sites after ``after``, in order."""
 
+    def addresses(self) -> Mapping[str, str]:
+        """Return the highest address of each concentrator that any site's peer was signed with."""
+
     def sign_answer(self, payload: Mapping[str, Any]) -> str:
         """``site, device, nonce``."""
 

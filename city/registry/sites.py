@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from city.registry import audit, people
 from city.registry.refused import RegistryRefused
-from city.registry.tables import Person, Site, Template
+from city.registry.tables import Health, Person, Site, Template
+from city.truth.verdict import Verdict
 from netconf import layers
 from netconf.model import Identity
 
@@ -90,17 +91,21 @@ def get(session: Session, person: Person, site: str, *, lock: bool = False) -> S
 
 
 def page(
-    session: Session, person: Person, *, after: str = "", state: str = "", text: str = "", most: int = MOST_LISTED
-) -> Sequence[Site]:
+    session: Session, person: Person, *, after: str = "", state: str = "", text: str = "", verdict: str = "",
+    most: int = MOST_LISTED,
+) -> Sequence[Site]:  # fmt: skip
     """Return sites of the person's scope in the order of their ids, from the one after ``after``.
 
-    ``text``: what an id or a civil code begins with, or what a name holds.
+    ``text``: what an id or a civil code begins with, or what a name holds; ``verdict``: active sites that are so.
     """
     wanted = select(Site).where(Site.id > after).order_by(Site.id).limit(max(1, min(most, MOST_LISTED)))
     if person.scope:
         wanted = wanted.where(Site.civil_code.startswith(person.scope))
     if state:
         wanted = wanted.where(Site.state == state)
+    if verdict:
+        how = func.coalesce(Health.verdict, Verdict.UNKNOWN.value)
+        wanted = wanted.outerjoin(Health, Health.site == Site.id).where(Site.state == "active", how == verdict)
     if text:
         # A long text is no prefix of an id, and no name holds it.
         part = text[:64]

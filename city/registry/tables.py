@@ -299,7 +299,8 @@ class RolloutStep(Table):
 class Alert(Table):
     """Something that a person must know. ``grouping``: alerts of one cause are one line ("carrier:NAME", "concentrator:ID").
 
-    ``told_at``: when it was put in the hooks' queue (``Telling``), ``over_told_at`` when its end was.
+    ``told_at``: when it was put in the hooks' queue (``Telling``), ``over_told_at`` when its end was. ``acknowledged_*``: who
+    has seen it, and what he does about it.
     """
 
     __tablename__ = "alert"
@@ -321,6 +322,9 @@ class Alert(Table):
     closed_at: Mapped[float | None] = mapped_column(Float)
     told_at: Mapped[float | None] = mapped_column(Float)
     over_told_at: Mapped[float | None] = mapped_column(Float)
+    acknowledged_by: Mapped[str | None] = mapped_column(_NAME)
+    acknowledged_at: Mapped[float | None] = mapped_column(Float)
+    acknowledged_why: Mapped[str | None] = mapped_column(Text)
 
 
 class Person(Table):

@@ -31,7 +31,8 @@ def certify(keys: Keys, asked: Certify, now: float, number: int) -> str:
     """Return the certificate and the CA's after it (PEM).
 
     Raises:
-        NotCertified: the request is none, its key is no P-256 key, or it asks for more than its profile allows.
+        NotCertified: the request is none, its key is no P-256 key, it asks for more than its profile allows,
+            or ``now`` is not within the CA's own time.
     """
     kind = asked.subject.partition(":")[0]
     key = _key(asked.csr)
@@ -40,6 +41,9 @@ def certify(keys: Keys, asked: Certify, now: float, number: int) -> str:
     if bool(asked.names) != (kind == "server"):
         raise NotCertified("sign_names")
     begin = datetime.datetime.fromtimestamp(now, datetime.UTC).replace(microsecond=0)
+    if not keys.ca.not_valid_before_utc <= begin < keys.ca.not_valid_after_utc:
+        # A clock of 1970 or 2099 would make what nobody takes by the right one.
+        raise NotCertified("sign_clock")
     end = min(begin + datetime.timedelta(days=asked.days), keys.ca.not_valid_after_utc)
     made = (
         x509.CertificateBuilder()

@@ -46,6 +46,9 @@ class Client:
         told = self._ask("standing", after=after)
         return int(told["epoch"]), tuple(str(site) for site in told["revoked"])
 
+    def addresses(self) -> dict[str, str]:
+        return {str(name): str(address) for name, address in self._ask("addresses").items()}
+
     def sign_answer(self, payload: Mapping[str, Any]) -> str:
         return str(self._ask("answer", payload=dict(payload)))
 

@@ -1,4 +1,4 @@
-"""How far each site's layers have come, the highest epoch, and who was revoked, in a file of the signing process alone.
+"""How far each site's layers have come and each concentrator's addresses, the highest epoch, who was revoked, in a file of the signing process alone.
 
 A registry that was restored or taken over cannot have an older layer signed, nor a second one of the same number, nor
 anything for a site that was revoked; of two registries the one with the lower epoch has nothing signed any more. All of
@@ -15,6 +15,7 @@ _TABLES = (
     "CREATE TABLE IF NOT EXISTS mark (site TEXT PRIMARY KEY, epoch INTEGER NOT NULL, revision INTEGER NOT NULL) "
     "WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS revoked (site TEXT PRIMARY KEY, at INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS address (concentrator TEXT PRIMARY KEY, highest INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE TABLE IF NOT EXISTS highest (one INTEGER PRIMARY KEY CHECK (one = 1), epoch INTEGER NOT NULL)",
 )
 
@@ -87,6 +88,20 @@ class Marks:
                 "SELECT site FROM revoked WHERE site > ? ORDER BY site LIMIT ?", (after, most)
             )
             return [row[0] for row in found]
+
+    def rise_address(self, concentrator: str, highest: int) -> None:
+        """Keep durably how far a concentrator's addresses have come (as a number), if further than before."""
+        with self._lock:
+            row = self._database.execute(
+                "SELECT highest FROM address WHERE concentrator = ?", (concentrator,)
+            ).fetchone()
+            if row is None or row[0] < highest:
+                self._database.execute("INSERT OR REPLACE INTO address VALUES (?, ?)", (concentrator, highest))
+
+    def addresses(self) -> dict[str, int]:
+        """Return the highest address of each concentrator that any site's peer was signed with."""
+        with self._lock:
+            return dict(self._database.execute("SELECT concentrator, highest FROM address ORDER BY concentrator"))
 
     def close(self) -> None:
         self._database.close()

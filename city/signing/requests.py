@@ -132,6 +132,12 @@ class Standing(_Part):
     after: Annotated[str, StringConstraints(pattern=r"^([0-9]{20})?\z")] = ""
 
 
+class Addresses(_Part):
+    """How far the concentrators' addresses have come."""
+
+    ask: Literal["addresses"]
+
+
 class Seal(_Part):
     ask: Literal["seal"]
     site: Code
@@ -141,7 +147,7 @@ class Seal(_Part):
 
 
 Request = Annotated[
-    WhoAreYou | SignLayer | Highest | SignAnswer | SignRevocation | SignPeers | Certify | Standing | Seal,
+    WhoAreYou | SignLayer | Highest | SignAnswer | SignRevocation | SignPeers | Certify | Standing | Addresses | Seal,
     Field(discriminator="ask"),
 ]
 REQUEST: TypeAdapter[Request] = TypeAdapter(Request)

@@ -8,6 +8,7 @@ one site's packets to another; not for a certificate that says anything but a si
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address
 from typing import Any
 
 from pydantic import ValidationError
@@ -68,6 +69,8 @@ class Service:
                 return list(self._marks.highest(request.site))
             case requests.Standing():
                 return {"epoch": self._marks.epoch(), "revoked": self._marks.revoked(request.after, MOST_REVOKED)}
+            case requests.Addresses():
+                return {name: str(IPv4Address(highest)) for name, highest in self._marks.addresses().items()}
             case requests.SignAnswer():
                 self._alive(request.payload.site)
                 return self._sign("answer", request.payload.model_dump())
@@ -133,7 +136,11 @@ class Service:
         self._epoch(asked.epoch)
         payload = asked.model_dump(mode="json", exclude={"peers"}, exclude_unset=True)
         payload["peers"] = [peer.model_dump(mode="json", exclude_unset=True) for peer in asked.peers]
-        return self._sign("peers", payload, envelope.MAX_PEERS_BYTES)
+        text = self._sign("peers", payload, envelope.MAX_PEERS_BYTES)
+        given = [int(network.network_address) for peer in asked.peers if not peer.gone for network in peer.allowed]
+        if given:
+            self._marks.rise_address(asked.concentrator, max(given))
+        return text
 
     def _certify(self, asked: requests.Certify) -> str:
         self._alive(asked.subject.removeprefix("site:"))

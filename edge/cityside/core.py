@@ -76,10 +76,14 @@ class SendRecord:
 
 @dataclass(frozen=True, slots=True)
 class OpenSink:
-    """Make a socket connected to the city's media address; it goes to the ferry with ``record`` once its port is known."""
+    """Make a socket connected to the city's media address; it goes to the ferry with ``record`` once its port is known.
+
+    With it, if there are two ports side by side, one that is connected to the city's port for ``reports`` (0: none).
+    """
 
     call: int
     city: Address
+    reports: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,7 +282,7 @@ class CitySide:
         self._by_leg[event.call] = call
         dials = event.offer.transport == FRAMED
         city = Address(event.offer.address, event.offer.port)
-        self._commands.append(HoldDial(call) if dials else OpenSink(call, city))
+        self._commands.append(HoldDial(call) if dials else OpenSink(call, city, _reports(event.offer)))
 
     def _objection(self, event: InviteReceived, target: tuple[str, str] | None) -> tuple[int, str] | None:
         offer = event.offer
@@ -385,13 +389,14 @@ class CitySide:
             return  # it was answered by a process before us
         view.port = local.port
         offered = carried(view.offer)
-        ps, *others = (offered.get(name, 0) for name in FORMATS)
+        ps, h264, h265 = (offered.get(name, 0) for name in FORMATS)
         if view.offer.transport == FRAMED:
             address = int(IPv4Address(view.offer.address))
             ours = int(IPv4Address(self._own))
-            self._send(MediaDial(call, view.ssrc, ps, address, view.offer.port, ours, local.port, *others))
+            self._send(MediaDial(call, view.ssrc, ps, address, view.offer.port, ours, local.port, h264, h265))
         else:
-            self._commands.append(PassSink(call, MediaSink(call, view.ssrc, ps, *others)))
+            sink = MediaSink(call, view.ssrc, ps, h264, h265, int(view.offer.mux))
+            self._commands.append(PassSink(call, sink))
         self._send(view.request)
 
     def on_record(self, record: Record, now: float) -> bool:
@@ -535,6 +540,12 @@ _ENDINGS = {"cancel": "cancelled", "forgotten": "city_forgot", "unreached": "cit
 def _carried(offer: MediaDescription) -> bool:
     """Return whether media can go as it is offered: by UDP, or by TCP where the city listens and we dial."""
     return offer.transport == "RTP/AVP" or (offer.transport == FRAMED and offer.setup in ("passive", "actpass"))
+
+
+def _reports(offer: MediaDescription) -> int:
+    """Return the port that the city hears reports at, beside its media: 0 for none of its own (RFC 3605, RFC 5761)."""
+    port = offer.reports or offer.port + 1
+    return 0 if offer.mux or port == offer.port or port > 65535 else port
 
 
 def _told(offer: MediaDescription, reason: str) -> str:

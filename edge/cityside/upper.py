@@ -34,7 +34,7 @@ from edge.io.password import password
 from edge.io.road import Road
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
-from edge.records.types import CloseMedia, Record
+from edge.records.types import CloseMedia, MediaReports, Record
 from edge.sip.address import Address
 from netconf.model import Platform, Site
 
@@ -44,6 +44,8 @@ SEND_BUFFER_BYTES = 1 << 20
 UNREAD_MILLISECONDS = 15_000
 #: A listener on a bad line answers the third SYN, 7 s after the first.
 DIAL_SECONDS = 8.0
+#: Two ports side by side, the first an even one: every second port is.
+PAIR_TRIES = 16
 _USER_AGENT = "snowgate"
 
 
@@ -64,6 +66,7 @@ class Upper:
         self._keep = keep
         self._log = log
         self._sinks: dict[int, socket.socket] = {}
+        self._ears: dict[int, socket.socket] = {}
         self._dialling: set[asyncio.Future[None]] = set()
         self._talk_ports: dict[int, socket.socket] = {}
         self._make(road)
@@ -118,7 +121,7 @@ class Upper:
     def close(self) -> None:
         for dialling in list(self._dialling):
             dialling.cancel()
-        for held in (self._sinks, self._talk_ports):
+        for held in (self._sinks, self._ears, self._talk_ports):
             for opened in held.values():
                 opened.close()
             held.clear()
@@ -158,11 +161,10 @@ class Upper:
             if isinstance(command, SendRecord):
                 self._send(command.record, ())
             elif isinstance(command, OpenSink):
-                self.core.on_sink(command.call, self._open_sink(command.call, command.city), time.monotonic())
+                self.core.on_sink(command.call, self._open_sink(command), time.monotonic())
                 self.act()
             elif isinstance(command, PassSink):
-                with self._sinks.pop(command.call) as sink:
-                    self._send(command.record, (sink.fileno(),))
+                self._pass_sink(command)
             elif isinstance(command, OpenTalkPort):
                 self.core.on_talk_port(command.call, self._open_talk_port(command.call), time.monotonic())
                 self.act()
@@ -180,20 +182,50 @@ class Upper:
         self._keep()
         self._udp.flush()
 
-    def _open_sink(self, call: int, city: Address) -> Address | None:
-        """Return the address of a new socket that is connected to the city's media address and to nothing else."""
-        sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        try:
-            self._road.take(sink)
-            sink.connect((city.host, city.port))
-        except OSError:
+    def _open_sink(self, wanted: OpenSink) -> Address | None:
+        """Return the address of a new socket that is connected to the city's media address and to nothing else.
+
+        Where the city hears reports at a port of its own, so has another one, of the next port (RFC 3550 11). A view without
+        reports is better than none.
+        """
+        ends = (wanted.city.host, wanted.city.port), (wanted.city.host, wanted.reports)
+        for _ in range(PAIR_TRIES if wanted.reports else 0):
+            sink = self._connected_port(0, ends[0])
+            if sink is None:
+                return None
+            port = sink.getsockname()[1]
+            ears = None if port % 2 else self._connected_port(port + 1, ends[1])
+            if ears is not None:
+                self._ears[wanted.call] = ears
+                break
             sink.close()
-            return None
-        sink.setblocking(False)
+        else:
+            sink = self._connected_port(0, ends[0])
+            if sink is None:
+                return None
         sink.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        self._sinks[call] = sink
-        host, port = sink.getsockname()
-        return Address(host, port)
+        self._sinks[wanted.call] = sink
+        return Address(*sink.getsockname())
+
+    def _connected_port(self, port: int, city: tuple[str, int]) -> socket.socket | None:
+        """Return a new socket of the tunnel's address that is connected to a port of the city."""
+        made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            self._road.take(made, port)
+            made.connect(city)
+        except OSError:
+            made.close()
+            return None
+        made.setblocking(False)
+        return made
+
+    def _pass_sink(self, command: PassSink) -> None:
+        with self._sinks.pop(command.call) as sink:
+            self._send(command.record, (sink.fileno(),))
+        ears = self._ears.pop(command.call, None)
+        if ears is not None:
+            with ears:
+                self._send(MediaReports(command.call), (ears.fileno(),))
 
     def _dial(self, command: Command) -> None:
         if isinstance(command, HoldDial):

@@ -16,6 +16,8 @@ MAX_PIN_KBYTES = 2048
 SOUND_KBYTES = 12
 #: Sounds at once; the recorders' small loudspeakers are not a crowd.
 MAX_SOUNDS = 8
+#: Our port for reports is that of the media, or one above.
+_REPORT_PORTS = (0, 1)
 Asked = OpenIn | OpenOut | OpenFrom | OpenTo
 
 
@@ -39,6 +41,9 @@ def objection(asked: Asked, others: Iterable[Asked], site: Site) -> str | None:
         "pin_city_address": own is not None or city,
         "pin_tunnel": not isinstance(asked, OpenOut | OpenFrom)
         or IPv4Address(asked.local) in (tunnel.address.ip for tunnel in site.tunnel),
+        "pin_reports": not isinstance(asked, OpenOut)
+        or asked.report_local_port - asked.local_port in _REPORT_PORTS
+        or not asked.report_port,
     }
     return next((rule for rule, good in checks.items() if not good), None)
 
@@ -51,13 +56,16 @@ def pin_of(asked: Asked, site: Site) -> Pin:
         return pins.sound_to(IPv4Address(asked.address), asked.port, asked.lan_port, SOUND_KBYTES)
     rate, framed = asked.max_kbytes_per_second, asked.transport == "tcp"
     if isinstance(asked, OpenOut):
-        outward = pins.outward_framed if framed else pins.outward
-        return outward(*_ends(asked), rate)
+        reports = (asked.report_port, asked.report_local_port) if asked.report_port else None
+        ends = _ends(asked)
+        return pins.outward_framed(*ends, rate) if framed else pins.outward(*ends, rate, reports)
     recorder = _recorder(asked.recorder, site)
     sources = recorder.media_addresses if recorder is not None else ()
     if framed:
         return pins.inward_framed(sources, asked.lan_port, rate)
-    return pins.inward(sources, asked.lan_port, asked.payload_types, rate)
+    above = asked.lan_port + 1
+    own = above if above in site.lan.media_port_range else None
+    return pins.inward(sources, asked.lan_port, asked.payload_types, rate, own)
 
 
 def _ends(asked: OpenOut | OpenFrom) -> tuple[End, End]:

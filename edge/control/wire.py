@@ -71,7 +71,10 @@ class OpenIn:
 
 @dataclass(frozen=True, slots=True)
 class OpenOut:
-    """Let media out to the city, from ``local_port`` of the tunnel's own address ``local``, by "udp" or "tcp"."""
+    """Let media out to the city, from ``local_port`` of the tunnel's own address ``local``, by "udp" or "tcp".
+
+    By UDP its reports go from ``report_local_port`` to the city's ``report_port`` and back (0 and 0: none).
+    """
 
     pin: str
     address: str
@@ -81,6 +84,8 @@ class OpenOut:
     max_kbytes_per_second: int
     ttl_seconds: int
     transport: str = "udp"
+    report_port: int = 0
+    report_local_port: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -541,3 +546,11 @@ def _bounds(request: Request) -> None:
             raise ControlError("request_range")
     if isinstance(request, OpenTo) and not _CODE.fullmatch(request.recorder):
         raise ControlError("request_range")
+    if isinstance(request, OpenOut) and not _reports_fit(request):
+        raise ControlError("request_range")
+
+
+def _reports_fit(asked: OpenOut) -> bool:
+    """Reports of a view by TCP go by its connection."""
+    ports = (asked.report_port, asked.report_local_port)
+    return ports == (0, 0) or (asked.transport == "udp" and all(1024 <= port <= 65535 for port in ports))

@@ -40,6 +40,15 @@ class Way:
     ssrc: int
     types: dict[str, int]
     descriptor: int | None = None
+    #: Where its reports go and come from: a socket of their own, or with ``mux`` the same; a connection carries them itself.
+    reports: PassedSocket | None = None
+    mux: bool = False
+
+    def report_ports(self) -> tuple[int, int]:
+        """Return the city's and our port of its reports by UDP, 0 and 0 for none."""
+        if self.mux:
+            return self.peer[1], self.local[1]
+        return (0, 0) if self.reports is None else (self.reports.peer[1], self.reports.local[1])
 
 
 class State(enum.StrEnum):
@@ -93,7 +102,7 @@ ASSUMED_RATE = 4e6
 
 @dataclass(slots=True)
 class View:
-    """One viewer: whom it is for, and where it goes. The ferry owns the way's descriptor."""
+    """One viewer: whom it is for, and where it goes. The ferry owns the way's descriptors."""
 
     request: OpenMedia
     way: Way
@@ -116,6 +125,9 @@ class View:
     #: From the city's request to the first report of a key picture: workers report twice a second, so up to 500 ms more
     #: than it was. The viewer's own network is beyond what we see.
     first_picture_ms: int | None = None
+    #: What the viewer says of it: packets that it has lost, and ms there and back.
+    viewer_lost: int | None = None
+    round_trip_ms: int | None = None
 
     def join(self, pull: Pull, now: float) -> None:
         """Packets are on their way."""
@@ -132,17 +144,28 @@ class View:
             self.first_picture_ms,
             key_frame_ms,
             round(8 * self.octets / seconds / 1000) if self.joined and seconds >= 1 else None,
+            self._viewer_loss(),
+            self.round_trip_ms,
         )
+
+    def _viewer_loss(self) -> int | None:
+        """Nobody vouches for what a viewer says: he cannot have lost more than he was sent."""
+        if self.viewer_lost is None:
+            return None
+        lost = min(self.viewer_lost, self.packets)
+        return loss_ppm(self.packets - lost, lost)
 
 
 @dataclass(slots=True)
 class Pull:
-    """One stream, by the number of the view that began it. The ferry owns the source's descriptor."""
+    """One stream, by the number of the view that began it. The ferry owns the descriptors of source and back."""
 
     request: OpenMedia
     state: State = State.WAITING_PORT
     since: float = 0.0
     source: PassedSocket | None = None
+    #: Where the recorder hears reports.
+    back: PassedSocket | None = None
     lan_port: int = 0
     #: What the recorder has agreed to send, "" before; and the payload types that it may send or sends.
     format: str = ""

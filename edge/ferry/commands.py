@@ -28,7 +28,8 @@ class AskKeeper:
 class StartRelay:
     """Let a worker read the packets of a pull from ``source``, each behind ``prefix`` octets of framing.
 
-    ``content`` is what must be in them; a sound's SSRC is that of its first packet.
+    ``content`` is what must be in them; a sound's SSRC is that of its first packet. ``back`` is where the recorder hears
+    reports.
     """
 
     pull: int
@@ -37,11 +38,15 @@ class StartRelay:
     payload_type: int
     prefix: int = 0
     content: str = "ps"
+    back: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class JoinRelay:
-    """Let them go to one more ``sink``, stamped as it says, in packets of at most ``most`` octets."""
+    """Let them go to one more ``sink``, stamped as it says, in packets of at most ``most`` octets.
+
+    Its reports go to ``reports``, or with ``mux`` to the sink; a connection has them in its frames.
+    """
 
     pull: int
     call: int
@@ -49,6 +54,8 @@ class JoinRelay:
     ssrc: int
     payload_type: int
     most: int
+    reports: int | None = None
+    mux: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ from edge.records.types import (
     MediaFinished,
     MediaReady,
     MediaRefused,
+    MediaReports,
     MediaReserved,
     MediaSink,
     OpenMedia,
@@ -139,12 +140,20 @@ class Ferry:
         self.media.on_keeper_lost(now)
         self.talks.on_keeper_lost()
 
-    def on_viewer(self, call: int, packets: int, octets: int, gone: str, now: float) -> None:
-        """Take how much somebody has had so far."""
+    def on_viewer(
+        self,
+        call: int,
+        packets: int,
+        octets: int,
+        gone: str,
+        now: float,
+        said: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        """Take how much somebody has had so far, and what he says of it."""
         if call in self.talks.talks:
             self.talks.on_viewer(call, packets, octets, now)
         else:
-            self.media.on_viewer(call, packets, octets, gone, now)
+            self.media.on_viewer(call, packets, octets, gone, now, said)
 
     def commands(self) -> list[Command]:
         """Return, once, what is to be done, in order."""
@@ -158,8 +167,9 @@ class Ferry:
         handlers: dict[type[Any], Callable[[Any], None]] = {
             CatalogItem: self._publish,
             ChannelState: self._publish,
-            MediaSink: lambda sink: self.media.hold_sink(sink, sockets[0]),
-            MediaDial: self.media.hold_dial,
+            MediaSink: lambda sink: self.media.sinks.hold(sink, sockets[0]),
+            MediaDial: self.media.sinks.hold_dial,
+            MediaReports: lambda told: self.media.hold_reports(told, sockets[0], sender),
             OpenTalk: lambda request: self._open_talk(request, now),
             TalkAnswered: lambda step: self.talks.answered(step, now),
             TalkReady: lambda step: self.talks.ready(step, sockets[0], now),

@@ -6,12 +6,16 @@ finds the next frame by the stream's SSRC. A viewer that does not read loses pac
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
+import time
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from edge.ferry.stream import RTCP, Stream, Viewer
+from edge.ferry.reporting import Clock
+from edge.ferry.stream import Stream, Viewer
+from edge.rtp.rtcp import PACKET_TYPES, SENDER_REPORT
 
 #: The longest frame, and room to read behind its beginning: all that a connection may hold of ours.
 KEPT_BYTES = 3 << 15
@@ -24,6 +28,9 @@ MAX_HEARD_BYTES = 1472
 MAX_STALLED_REPORTS = 10
 _HEADER = struct.Struct("!HHII")
 _unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
+#: RFC 4571: the length, and such a header.
+_FRAME_BYTES = 2 + 12
+_unpack_frame = struct.Struct("!HHHII").unpack_from
 _DONTWAIT = socket.MSG_DONTWAIT
 
 
@@ -39,6 +46,7 @@ class FramedViewer(Viewer):
     gone: str = ""
 
     def __post_init__(self) -> None:
+        Viewer.__post_init__(self)
         self.send = self._frame
 
     def _frame(self, packet: memoryview | bytes, _: int) -> int:
@@ -52,6 +60,14 @@ class FramedViewer(Viewer):
         self.waiting += len(packet).to_bytes(2, "big")
         self.waiting += packet
         return len(packet)
+
+    def pass_on(self, frames: memoryview) -> None:
+        """Hand whole frames to the kernel while nothing waits; what it does not take waits, and ``flush`` says why."""
+        sent = 0
+        with contextlib.suppress(OSError):
+            sent = self.sink.send(frames, _DONTWAIT)
+        if sent < len(frames):
+            self.waiting += frames[sent:]
 
     def flush(self) -> bool:
         """Hand what waits to the kernel; return whether some is left."""
@@ -67,7 +83,7 @@ class FramedViewer(Viewer):
         return bool(self.waiting)
 
     def hear(self) -> None:
-        """Read what comes back and throw it away: RTCP ends here, and whatever else it is ends the connection."""
+        """Read what comes back: a report is taken, all other RTCP thrown away, and whatever else it is ends the connection."""
         try:
             came = self.sink.recv(MAX_HEARD_BYTES, _DONTWAIT)
         except BlockingIOError:
@@ -79,11 +95,20 @@ class FramedViewer(Viewer):
         self.heard += came
         while len(heard := self.heard) >= 4 and not self.gone:
             size = heard[0] << 8 | heard[1]
-            if size > MAX_HEARD_BYTES or size < 4 or heard[2] >> 6 != 2 or heard[3] not in RTCP:
+            if size > MAX_HEARD_BYTES or size < 4 or heard[2] >> 6 != 2 or heard[3] not in PACKET_TYPES:
                 self.gone = "city_media_backwards"
             if len(heard) < 2 + size:
                 return
+            if not self.gone:
+                self.told.hear(heard[2 : 2 + size], time.time())
             del heard[: 2 + size]
+
+    def tell(self, clock: Clock | None, now: float, wall: float) -> None:
+        """Queue a report behind the packets: none while none go, for some receivers take what comes then for a new stream."""
+        report = self.told.make(clock, now, wall, self.packets, self.octets)
+        if report[1] == SENDER_REPORT:
+            with contextlib.suppress(BlockingIOError):
+                self.send(report, _DONTWAIT)
 
 
 @dataclass(slots=True)
@@ -134,7 +159,10 @@ class FramedStream(Stream):
     def _frames(self, end: int) -> int:
         """Take the whole frames of what is kept; return where what is left begins."""
         at, kept, prefix = 0, self.kept, self.prefix
+        in_place = prefix == 2 and len(self.viewers) == len(self.framed) == 1
         while True:
+            if in_place and self.synced:
+                at = self._run(at, end)
             if not self.synced:
                 at = self._next_frame(at, end)
                 if not self.synced:
@@ -155,6 +183,45 @@ class FramedStream(Stream):
                 return at
             self._take(body, size)
             at = body + size
+
+    def _run(self, at: int, end: int) -> int:
+        """Make anew where they are the frames that look like most; return where the first other one begins.
+
+        Its only viewer gets the same frames, so that all of them go out as they lie there, by one call.
+        """
+        viewer, kept, quick = self.framed[0], self.kept, self.quick
+        if viewer.waiting or viewer.gone:
+            return at
+        begun, frames, last, left, ssrc, known, out = at, 0, self.last, self.left, self.ssrc, self.heads, viewer.heads
+        ahead, later, name, longest = viewer.sequence, viewer.timestamp, viewer.ssrc, self.most
+        while at + _FRAME_BYTES < end:
+            size, head, sequence, timestamp, source = _unpack_frame(kept, at)
+            to = at + 2 + size
+            if (
+                to > end
+                or not 12 < size <= longest
+                or source != ssrc
+                or head not in known
+                or (sequence - last) & 0xFFFF != 1
+            ):
+                break
+            rest = left + 12 - size
+            if rest < 0:
+                if left or (rest := quick(kept, at + _FRAME_BYTES, to)) < 0:
+                    break
+                if self.inspection.pictures >= self.due:
+                    self.measure(timestamp)
+            last, left = sequence, rest
+            _pack(kept, at + 2, out[head], (sequence + ahead) & 0xFFFF, (timestamp + later) & 0xFFFFFFFF, name)
+            frames += 1
+            at = to
+        if frames:
+            self.last, self.left, self.unframed = last, left, 0
+            self.packets += frames
+            viewer.packets += frames
+            viewer.octets += at - begun - 2 * frames
+            viewer.pass_on(self.view[begun:at])
+        return at
 
     def _next_frame(self, at: int, end: int) -> int:
         """Find the next frame by the stream's SSRC; return where it, or what may be one, begins."""
@@ -185,7 +252,7 @@ class FramedStream(Stream):
             self.left = left
         elif not self.left and (left := self.quick(kept, at + 12, at + size)) >= 0:
             self.left = left
-            if self.inspection.pictures != self.metered[0]:
+            if self.inspection.pictures >= self.due:
                 self.measure(timestamp)
         elif not self.walk(kept, at, size, head):
             return

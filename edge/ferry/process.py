@@ -368,7 +368,8 @@ class Process:
                 self._core.media.on_stream(self._streams[told.stream], time.monotonic())
             else:
                 self._viewers[told.call] = told
-                self._core.on_viewer(told.call, *self._relays.viewer(told), told.gone, time.monotonic())
+                said = (told.lost, told.trip_ms)
+                self._core.on_viewer(told.call, *self._relays.viewer(told), told.gone, time.monotonic(), said)
 
     def _read_notice(self) -> bool:
         """A worker died and another is in its place: it is told that worker's calls. Without the nursery we begin anew."""
@@ -456,8 +457,7 @@ class Process:
             "state": pull.state.value,
             "seconds": int(now - view.began),
             "packets": view.packets,
-            "dropped": (stream.dropped if stream else {})
-            | ({"send_failed": sent.failed} if sent and sent.failed else {}),
+            "dropped": (stream.dropped if stream else {}) | _unsent(sent),
             "lost": stream.lost if stream else 0,
             "pictures": stream.pictures if stream else 0,
             "quality": _quality(view.quality(pull)),
@@ -470,6 +470,12 @@ class Process:
             "sink": [list(view.way.local), list(view.way.peer)],
             "transport": [pull.source.transport if pull.source else "", view.way.transport],
         }
+
+
+def _unsent(sent: relay.ViewerTold | None) -> dict[str, int]:
+    """What did not reach a viewer, and what of its own words was no report."""
+    found = {} if sent is None else {"send_failed": sent.failed, "report_unread": sent.unread}
+    return {rule: count for rule, count in found.items() if count}
 
 
 def _quality(quality: Quality) -> dict[str, object]:

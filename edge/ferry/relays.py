@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from edge.ferry import relay
 from edge.ferry.commands import JoinRelay, LeaveRelay, StartRelay, StopRelay
 from edge.ferry.relay import Stamp, StreamTold, ViewerTold
+from edge.ferry.reporting import fresh_name
 
 #: The nursery replaces a worker that hangs after 5 s; when that long after it has not, it hangs itself. The pulls would
 #: end after 15 s of silence, and nobody would relay those that come then.
@@ -71,9 +72,9 @@ class Relays:
         control = self._controls[carried.place]
         if isinstance(order, JoinRelay):
             sequence, timestamp = int.from_bytes(os.urandom(2), "big"), int.from_bytes(os.urandom(4), "big")
-            stamp = Stamp(order.ssrc, order.payload_type, sequence, timestamp, order.most)
-            carried.viewers[order.call] = _Viewer(order, stamp)
-            self._tell(lambda: relay.join(control, order.pull, order.call, order.sink, stamp))
+            stamp = Stamp(order.ssrc, order.payload_type, sequence, timestamp, order.most, fresh_name())
+            viewer = carried.viewers[order.call] = _Viewer(order, stamp)
+            self._tell(lambda: _join(control, viewer))
         elif isinstance(order, LeaveRelay):
             carried.viewers.pop(order.call, None)
             self._tell(lambda: relay.leave(control, order.pull, order.call))
@@ -89,6 +90,7 @@ class Relays:
                 carried.before, carried.now = _sum(carried.before, carried.now), None
                 for viewer in carried.viewers.values():
                     viewer.before, viewer.now = _add(viewer.before, viewer.now), (0, 0)
+                    viewer.stamp = replace(viewer.stamp, packets=viewer.before[0], octets=viewer.before[1])
                 self._tell_pull(carried)
 
     def stream(self, told: StreamTold) -> StreamTold:
@@ -117,18 +119,21 @@ class Relays:
         order, control = carried.order, self._controls[carried.place]
         types = carried.before.types if carried.before is not None else {}
         facts = (order.ssrc, order.payload_type, order.prefix, order.content, types)
-        self._tell(lambda: relay.open_stream(control, order.pull, order.source, *facts))
+        sources = [order.source] if order.back is None else [order.source, order.back]
+        self._tell(lambda: relay.open_stream(control, order.pull, sources, *facts))
         for viewer in carried.viewers.values():
-            self._tell(
-                lambda viewer=viewer: relay.join(  # type: ignore[misc]
-                    control, order.pull, viewer.order.call, viewer.order.sink, viewer.stamp
-                )
-            )
+            self._tell(lambda viewer=viewer: _join(control, viewer))  # type: ignore[misc]
 
     def _tell(self, order: Callable[[], None]) -> None:
         # A worker that does not read its orders is dying; the next one is told anew.
         with contextlib.suppress(BlockingIOError):
             order()
+
+
+def _join(control: socket.socket, viewer: _Viewer) -> None:
+    order = viewer.order
+    sinks = [order.sink] if order.reports is None else [order.sink, order.reports]
+    relay.join(control, order.pull, order.call, sinks, viewer.stamp, order.mux)
 
 
 def _add(one: tuple[int, int], other: tuple[int, int]) -> tuple[int, int]:

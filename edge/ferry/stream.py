@@ -7,6 +7,7 @@ own; nothing of the recorder's header is copied, and CSRC lists, extensions and 
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import socket
 import struct
@@ -16,18 +17,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, ClassVar, Protocol, cast
 
+from edge.ferry.reporting import Clock, ToRecorder, ToViewer, fresh_name
 from edge.rtp.packet import RemoteRtpError, RtpPacket
 from edge.rtp.quality import Meter
+from edge.rtp.rtcp import PACKET_TYPES
 
 if TYPE_CHECKING:
     from edge.ferry.framed import FramedViewer
 
 #: RFC 3550 A.1: what may be lost, and how late a packet may come before its number is a jump.
 MAX_DROPOUT, MAX_MISORDER = 3000, 100
+#: Of pictures that begin as most do one in so many is measured: what RFC 3550 6.4.1 compares need not be neighbours, and with a
+#: thousand streams of one packet a picture the meter cost as much as its inspection. Key pictures always are.
+METERED_PICTURES = 4
 #: Longer packets take the careful way.
 FAST_BYTES = 2048
-#: Packet types of RTCP (RFC 5761 4): on a media port they are no media.
-RTCP = range(192, 224)
 _HEADER = struct.Struct("!HHII")
 _unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
 _DONTWAIT = socket.MSG_DONTWAIT
@@ -51,9 +55,16 @@ class Viewer:
     octets: int = 0
     failed: int = 0
     recut: int = 0
+    #: Where its reports go and come from, if not in the frames of its connection: a socket of its own, or the sink.
+    reports: socket.socket | None = None
+    #: Its name in reports, and what workers before this one have sent it.
+    name: bytes = b""
+    before: tuple[int, int] = (0, 0)
+    told: ToViewer = field(init=False)
 
     def __post_init__(self) -> None:
         self.send = self.sink.send
+        self.told = ToViewer(self.ssrc, self.name or fresh_name(), self.before)
 
     def give(self, packet: RtpPacket, cut: Callable[[bytes, int], list[bytes]]) -> None:
         """Make a packet of ``packet``'s payload, or several where one would not pass the tunnel whole."""
@@ -78,6 +89,17 @@ class Viewer:
                 continue
             self.packets += 1
             self.octets += 12 + len(piece)
+
+    def tell(self, clock: Clock | None, now: float, wall: float) -> None:
+        """Send a report of what it was sent."""
+        if self.reports is not None:
+            with contextlib.suppress(OSError):  # nobody need hear it
+                self.reports.send(self.told.make(clock, now, wall, self.packets, self.octets), _DONTWAIT)
+
+    def let_go(self) -> None:
+        self.sink.close()
+        if self.reports is not None:
+            self.reports.close()
 
 
 class Inspection(Protocol):
@@ -135,8 +157,12 @@ class Stream:
     lost: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     meter: Meter = field(default_factory=Meter)
-    #: Pictures and key pictures that the meter was told of.
-    metered: tuple[int, int] = (0, 0)
+    #: Key pictures that the meter was told of, and of which picture it is told next even if that looks like most.
+    keys: int = 0
+    due: int = 0
+    #: Where the recorder hears what has come of it.
+    back: socket.socket | None = None
+    told: ToRecorder = field(default_factory=ToRecorder)
 
     def __post_init__(self) -> None:
         self.receive = self.source.recv_into
@@ -156,16 +182,31 @@ class Stream:
         """Send to one less."""
         for viewer in self.viewers:
             if viewer.call == call:
-                viewer.sink.close()
+                viewer.let_go()
         self._set(tuple(viewer for viewer in self.viewers if viewer.call != call))
 
     def beat(self) -> None:
         """Twice a second."""
 
+    def report(self, now: float, wall: float) -> tuple[Viewer, ...]:
+        """Send, twice a second, the reports that are due; return the viewers that were sent one."""
+        self.told.look(self.last)
+        if self.back is not None and self.last >= 0 and self.told.pace.due():
+            with contextlib.suppress(OSError):
+                self.back.send(self.told.make(self.ssrc, self.lost, self.meter.figures().jitter_ms), _DONTWAIT)
+        due = tuple(viewer for viewer in self.viewers if viewer.told.pace.due())
+        seen = self.meter.last() if due else None
+        for viewer in due:
+            clock = None if seen is None else Clock(seen[0], seen[1] + viewer.timestamp)
+            viewer.tell(clock, now, wall)
+        return due
+
     def close(self) -> None:
-        self.source.close()
+        for opened in (self.source, self.back):
+            if opened is not None:
+                opened.close()
         for viewer in self.viewers:
-            viewer.sink.close()
+            viewer.let_go()
 
     def pump(self, buffer: bytearray, views: list[memoryview], turns: range) -> None:
         """Relay what is queued: at most a packet for each of ``turns``.
@@ -198,7 +239,7 @@ class Stream:
             # Most pictures begin alike: that costs one call, what else a packet may hold costs several.
             elif not self.left and (left := self.quick(buffer, 12, size)) >= 0:
                 self.left = left
-                if self.inspection.pictures != self.metered[0]:
+                if self.inspection.pictures >= self.due:
                     self.measure(timestamp)
             elif not self.walk(buffer, 0, size, head):
                 continue
@@ -224,10 +265,10 @@ class Stream:
     def walk(self, buffer: bytearray, at: int, size: int, head: int) -> bool:
         """Look into the packet at ``at``, which follows; False when it does not go on as it is, and is done with."""
         inspection = self.inspection
-        inspection.left = self.left
+        before, inspection.left = inspection.pictures, self.left
         said = inspection.take(buffer, at + 12, at + size, bool(head & 0x80), False)
         self.left = inspection.left
-        if inspection.pictures != self.metered[0]:
+        if inspection.pictures != before:
             self.measure(_unpack(buffer, at)[2])
         if said is None:
             return True
@@ -240,9 +281,9 @@ class Stream:
         """A picture begins in a packet that was read just now: the clock is read once a picture, not once a packet."""
         now, seen = time.monotonic(), self.inspection
         self.meter.picture(now, timestamp)
-        if seen.keys != self.metered[1]:
+        if seen.keys != self.keys:
             self.meter.key(now)
-        self.metered = (seen.pictures, seen.keys)
+        self.keys, self.due = seen.keys, seen.pictures + METERED_PICTURES
 
     def _give(self, packet: RtpPacket) -> None:
         """Send what is left of a packet to everybody; where nothing is, its number is the next one's."""
@@ -272,7 +313,7 @@ class Stream:
 
     def pass_carefully(self, data: bytes) -> None:
         """Any shape of packet: what of its payload may go on does, or the rule that it breaks is counted."""
-        if len(data) > 1 and data[0] >> 6 == 2 and data[1] in RTCP:
+        if len(data) > 1 and data[0] >> 6 == 2 and data[1] in PACKET_TYPES:
             self.dropped["rtcp"] += 1
             return
         try:
@@ -282,10 +323,10 @@ class Stream:
             self.dropped[broken.rule] += 1
             return
         payload = bytearray(packet.payload)
-        self.inspection.left = self.left
+        before, self.inspection.left = self.inspection.pictures, self.left
         said = self.inspection.take(payload, 0, len(payload), packet.marker, gap)
         self.left = self.inspection.left
-        if self.inspection.pictures != self.metered[0]:
+        if self.inspection.pictures != before:
             self.measure(packet.timestamp)
         self._give(replace(packet, payload=bytes(payload) if said is None else said))
 

@@ -28,6 +28,7 @@ from edge.records.types import (
     MediaFinished,
     MediaReady,
     MediaRefused,
+    MediaReports,
     MediaReserved,
     MediaSink,
     OpenMedia,
@@ -164,7 +165,7 @@ _SITE, _CITY = frozenset({Party.SITE}), frozenset({Party.CITY})
 TABLE: dict[int, _Line] = {
     1: _Line(CatalogItem, _SITE, 0, (_code, _code, _name, _name, _name, _whole(0, 7), _flag)),
     2: _Line(ChannelState, _SITE, 0, (_code, _code, _flag)),
-    3: _Line(MediaSink, _CITY, 1, (_call, _ssrc, _offered, _offered, _offered)),
+    3: _Line(MediaSink, _CITY, 1, (_call, _ssrc, _offered, _offered, _offered, _flag)),
     4: _Line(
         OpenMedia,
         _CITY,
@@ -227,6 +228,7 @@ TABLE: dict[int, _Line] = {
     ),
     29: _Line(MediaDialled, _CITY, 1, (_call,)),
     30: _Line(TalkSink, _SITE, 1, (_call, _ssrc)),
+    31: _Line(MediaReports, _SITE | _CITY, 1, (_call,)),
 }
 
 

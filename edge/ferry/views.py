@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, replace
-from ipaddress import IPv4Address
 
 from edge.access import Access, Refusal
 from edge.control.wire import ClosePin, FerryRequest, OpenIn, OpenOut, RenewPin
-from edge.ferry.calls import ASSUMED_RATE, Event, PassedSocket, Pull, State, View, Way
+from edge.ferry.calls import ASSUMED_RATE, Event, PassedSocket, Pull, State, View
 from edge.ferry.commands import (
     AskKeeper,
     CloseDescriptor,
@@ -28,18 +27,18 @@ from edge.ferry.commands import (
 )
 from edge.ferry.receipts import rank
 from edge.ferry.relay import StreamTold
+from edge.ferry.sinks import Sinks
 from edge.ferry.verify import VerifyRefused
 from edge.records.types import (
     FORMATS,
     STREAMS,
     CloseMedia,
     MediaAnswered,
-    MediaDial,
     MediaDialled,
     MediaReady,
     MediaRefused,
+    MediaReports,
     MediaReserved,
-    MediaSink,
     OpenMedia,
     Party,
     PinOpened,
@@ -92,41 +91,38 @@ class Views:
         self._emit = emit
         self._counters = counters
         self._recorders = {recorder.id: recorder for recorder in site.recorder}
-        self._media = {platform.id: platform.media_networks for platform in site.platform}
         self._channels = {(channel.recorder, channel.id): channel for channel in site.channel}
         self._tunnels = {str(tunnel.address.ip): tunnel for tunnel in site.tunnel}
-        self._ways: dict[int, Way] = {}
         self.views: dict[int, View] = {}
         self.pulls: dict[int, Pull] = {}
+        self.sinks = Sinks(site, self.views, emit)
 
     # -- from the city -------------------------------------------------------------------------------------------
 
-    def hold_sink(self, sink: MediaSink, passed: PassedSocket) -> None:
-        """Keep a socket for the view that is opened next.
+    def hold_reports(self, told: MediaReports, passed: PassedSocket, sender: Party) -> None:
+        """Keep where the far end of a call's media hears reports: the same host, from the port above the media's own.
 
         Raises:
             VerifyRefused: no honest side sends it.
         """
         if passed.transport != "udp":
             raise VerifyRefused("descriptor_not_udp")
-        way = Way(passed.local, passed.peer, "udp", sink.ssrc, _types(sink), passed.descriptor)
-        self._hold(sink.call, way)
+        if sender is Party.SITE:
+            self._hold_back(told.call, passed)
+            return
+        self.sinks.hold_reports(told, passed)
 
-    def hold_dial(self, dial: MediaDial) -> None:
-        """Keep where the view that is opened next is to be dialled.
-
-        Raises:
-            VerifyRefused: no honest side sends it.
-        """
-        peer, local = (str(IPv4Address(dial.address)), dial.port), (str(IPv4Address(dial.local)), dial.local_port)
-        self._hold(dial.call, Way(local, peer, "tcp", dial.ssrc, _types(dial)))
-
-    def _hold(self, call: int, way: Way) -> None:
-        if not way.types or call in self._ways or call in self.views or len(self._ways) >= self._site.max_calls:
-            raise VerifyRefused("sink_unexpected")
-        if way.local[0] not in self._tunnels or not any(self._is_media_of(platform, way) for platform in self._media):
-            raise VerifyRefused("sink_foreign_address")
-        self._ways[call] = way
+    def _hold_back(self, call: int, passed: PassedSocket) -> None:
+        pull = self.pulls.get(call)
+        if pull is None:
+            self._emit(CloseDescriptor(passed.descriptor))  # it ended while the record was on its way
+            return
+        if pull.state is not State.WAITING_MEDIA or pull.back is not None or self._transport(pull) != "udp":
+            raise VerifyRefused("reports_unexpected")
+        sources = {str(address) for address in self._recorders[pull.request.recorder].media_addresses}
+        if passed.local != (str(self._site.lan.address.ip), pull.lan_port + 1) or passed.peer[0] not in sources:
+            raise VerifyRefused("source_not_reserved")
+        pull.back = passed
 
     def dialled(self, done: MediaDialled, passed: PassedSocket, now: float) -> None:
         """The city has taken a view's connection.
@@ -146,28 +142,20 @@ class Views:
         view.way = replace(way, descriptor=passed.descriptor)
         self._go_on(self.pulls[view.pull], now)
 
-    def _is_media_of(self, platform: str, way: Way) -> bool:
-        return any(IPv4Address(way.peer[0]) in network for network in self._media.get(platform, ()))
-
     def open(self, request: OpenMedia, now: float) -> None:
         """Begin a view, or refuse it.
 
         Raises:
             VerifyRefused: no honest side asks for it.
         """
-        way = self._ways.pop(request.call, None)
-        if way is None:
-            raise VerifyRefused("open_without_sink")
-        if not self._is_media_of(request.platform, way):
-            self._let_go(way)
-            raise VerifyRefused("sink_of_another_platform")
+        way = self.sinks.take(request.call, request.platform)
         view = View(request, way, request.call, now, request.stream)
         refusal = self._access.refuses_view(
             request.platform, request.recorder, request.channel, request.kind, len(self.views)
         ) or self._fit(view, now)
         if refusal is not None:
             self._counters[refusal.reason] += 1
-            self._let_go(way)
+            self.sinks.let_go(way)
             self._emit(Send(Party.CITY, MediaRefused(request.call, refusal.status, refusal.reason)))
             self._receipt(request.call, view, "refused", refusal.reason)
             return
@@ -182,10 +170,6 @@ class Views:
             self._emit(Send(Party.SITE, request))
         self.pulls[view.pull].views.add(request.call)
         self._ask_out(request.call, view)
-
-    def _let_go(self, way: Way) -> None:
-        if way.descriptor is not None:
-            self._emit(CloseDescriptor(way.descriptor))
 
     def _fit(self, view: View, now: float) -> Refusal | None:
         """Choose the stream that a view gets: as asked, or for want of room the sub-stream (docs/adr/0020), if it takes it.
@@ -305,8 +289,9 @@ class Views:
         if (ready.payload_type,) != pull.payload_types:
             raise VerifyRefused("payload_type_not_answered")
         pull.source, pull.last_good = passed, now
-        prefix = _PREFIX[ready.framing]
-        self._emit(StartRelay(ready.call, passed.descriptor, ready.ssrc, ready.payload_type, prefix, pull.format))
+        prefix, back = _PREFIX[ready.framing], pull.back.descriptor if pull.back is not None else None
+        shape = (ready.ssrc, ready.payload_type, prefix, pull.format, back)
+        self._emit(StartRelay(ready.call, passed.descriptor, *shape))
         self._go_on(pull, now)
 
     def refused(self, refused: MediaRefused, now: float) -> None:
@@ -374,8 +359,19 @@ class Views:
         ):  # what follows a recording's last packet is its end, in its own words
             self._end_pull(told.stream, "media_stopped", now)
 
-    def on_viewer(self, call: int, packets: int, octets: int, gone: str, now: float) -> None:
-        """Take how much a viewer has had so far, and why it has no more; its rate follows what is measured."""
+    def on_viewer(
+        self,
+        call: int,
+        packets: int,
+        octets: int,
+        gone: str,
+        now: float,
+        said: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        """Take how much a viewer has had so far, and why it has no more; its rate follows what is measured.
+
+        ``said`` is its own word: packets lost, ms there and back.
+        """
         view = self.views.get(call)
         if view is None:
             return
@@ -383,6 +379,7 @@ class Views:
             seconds = now - view.measured_at
             view.rate += (8 * (octets - view.octets) / seconds - view.rate) * min(1.0, seconds / RATE_SECONDS)
         view.measured_at, view.packets, view.octets = now, packets, octets
+        view.viewer_lost, view.round_trip_ms = said
         if gone:
             self.end(call, gone, now)
 
@@ -401,7 +398,9 @@ class Views:
                 view.join(pull, now)
                 datagram = min(self._tunnels[way.local[0]].mtu - _IP_UDP_BYTES, 2000)
                 most = datagram if way.transport == "udp" else MAX_PACKET_BYTES
-                self._emit(JoinRelay(view.pull, number, way.descriptor, way.ssrc, way.types[pull.format], most))
+                reports = way.reports.descriptor if way.reports is not None else None
+                stamp = (way.ssrc, way.types[pull.format], most, reports, way.mux)
+                self._emit(JoinRelay(view.pull, number, way.descriptor, *stamp))
                 if number != view.pull:  # whoever joins later sees nothing before the next key frame
                     self._emit(Send(Party.SITE, WantKeyFrame(view.pull)))
 
@@ -420,8 +419,9 @@ class Views:
         return "udp" if self._recorders[pull.request.recorder].media == "udp" else "tcp"
 
     def _ask_out(self, number: int, view: View) -> None:
-        rate, ttl = PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS
-        self._emit(AskKeeper(OpenOut(f"out-{number}", *view.way.peer, *view.way.local, rate, ttl, view.way.transport)))
+        way = view.way
+        ends, how = (*way.peer, *way.local), (PIN_KBYTES_PER_SECOND, PIN_TTL_SECONDS, way.transport)
+        self._emit(AskKeeper(OpenOut(f"out-{number}", *ends, *how, *way.report_ports())))
 
     def on_keeper_up(self) -> None:
         """A keeper is there, perhaps a new one that knows no pins: it hears of those of the pulls that flow."""
@@ -476,7 +476,7 @@ class Views:
         view = self.views.pop(number)
         if view.joined:
             self._emit(LeaveRelay(view.pull, number))
-        self._let_go(view.way)
+        self.sinks.let_go(view.way)
         self._emit(AskKeeper(ClosePin(f"out-{number}")))
         if not told:
             refusal = MediaRefused(number, status, reason)
@@ -495,6 +495,8 @@ class Views:
         if pull.source is not None:
             self._emit(StopRelay(number))
             self._emit(CloseDescriptor(pull.source.descriptor))
+        if pull.back is not None:
+            self._emit(CloseDescriptor(pull.back.descriptor))
         for call in sorted(pull.views):
             self._take_down(call, pull, reason, status, gone is Party.CITY)
         if gone is not Party.SITE:
@@ -509,9 +511,7 @@ class Views:
             for number, view in list(self.views.items()):
                 if not view.joined:
                     self.end(number, "side_lost", now, told=True)
-            for way in self._ways.values():
-                self._let_go(way)
-            self._ways.clear()
+            self.sinks.let_all_go()
 
     def on_side_away(self, side: Party, now: float) -> None:
         """A side does not come back: everything ends, for one of its legs is gone."""
@@ -542,12 +542,6 @@ class Views:
             "reason": reason,
         }
         self._emit(WriteReceipt("opened" if result == "allowed" else "closed", number, told))
-
-
-def _types(sink: MediaSink | MediaDial) -> dict[str, int]:
-    """The payload types of the formats that a city takes."""
-    offered = {"ps": sink.ps, "h264": sink.h264, "h265": sink.h265}
-    return {name: offered[name] for name in FORMATS if offered[name]}
 
 
 def _figures(quality: Quality) -> dict[str, int]:

@@ -1,12 +1,14 @@
 """The lab's city: the product's own platform role, a receiver of RTP, and the judge of its pictures.
 
-It takes one-line orders on a unix socket: ``play CHANNEL [main|sub] [as=WHO] [tcp]``, ``playback CHANNEL START END``, ``pause``, ``resume``,
+It takes one-line orders on a unix socket: ``play CHANNEL [main|sub] [as=WHO] [tcp|mux|PORT|quiet]`` (by TCP, with RTCP
+by the media's port, by this one, or nowhere), ``playback CHANNEL START END``, ``pause``, ``resume``,
 ``scale N``, ``seek SECONDS``, ``stop``, ``catalog``, ``records CHANNEL START END``, ``presets CHANNEL``,
 ``do CHANNEL ACTION NUMBERS``, ``deny CHANNEL TELEBOOT``, ``subscribe KIND``, ``broadcast CHANNEL``, ``facts``; an order
 that begins with ``@NAME`` is for a call of that name, of several at a time, ``mark`` has the longest gap between its pictures
 measured from now on, and ``over`` tells a call's judge that all is there. Meaning ill: ``raw HEX`` (octets down its
 connections), ``again HEX`` (a second INVITE in the call, with this description), ``back HEX`` (octets down a call's media
-connection) and ``unread``, ``read`` (that connection fills, or is read again). Set up wrongly, it obeys ``deaf`` (from now on nobody listens where
+connection) and ``unread``, ``read`` (that connection fills, or is read again), ``lost N`` (its reports say so; without N it sends none).
+Set up wrongly, it obeys ``deaf`` (from now on nobody listens where
 its offers say), ``address A`` (they name this one), ``password P`` (the site's is another from now on, and its connection
 ends), and with nothing behind each word is right again. ``offers TYPE,TYPE`` says what its offers have from now on.
 """
@@ -59,7 +61,16 @@ TALK_PORT = 41000
 
 
 #: What is said while nobody has called.
-_NO_CALL = {"call": "", "packets": 0, "foreign_ssrc": 0, "playback": [], "finished": False, "judge": {}}
+_NO_CALL = {
+    "call": "",
+    "packets": 0,
+    "reports": 0,
+    "report": {},
+    "foreign_ssrc": 0,
+    "playback": [],
+    "finished": False,
+    "judge": {},
+}
 
 
 class _Hearing(Platform):
@@ -142,6 +153,8 @@ class City:
             call.back(bytes.fromhex(rest[0]))
         elif verb in ("read", "unread"):
             call.read(on=verb == "read")
+        elif verb == "lost":
+            call.lost = int(rest[0]) if rest else None
 
     def _obey_else(self, verb: str, rest: list[str], now: float) -> None:
         if verb == "":
@@ -223,7 +236,11 @@ class City:
             self._calls.pop(name).close()
         framed = rest[-1] == "tcp"
         self._port += 2
-        call = Receiver(self._host, self._port + self._deaf, SSRC + len(self._calls) * 1000, framed, self._types)
+        how = rest[-1] if verb == "play" and len(rest) > 1 else ""
+        reports = int(how) if how.isdigit() else self._port + (how != "mux")
+        heard = None if self._deaf or how == "quiet" else reports
+        ssrc = SSRC + len(self._calls) * 1000
+        call = Receiver(self._host, self._port + self._deaf, ssrc, framed, self._types, heard)
         call.facts["port"] = self._port  # what is offered, which a deaf city does not listen at
         self._calls[name] = call
         session = {"play": "Play", "playback": "Playback", "download": "Download"}[verb]
@@ -235,6 +252,7 @@ class City:
             payload_types=self._types,
             ssrc=call.ssrc,
         )
+        offer = replace(offer, mux=how == "mux", reports=reports if how.isdigit() else None)
         if framed:
             offer = offer.framed("passive")
         if verb != "play":

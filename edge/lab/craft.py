@@ -6,7 +6,7 @@ import socket
 import struct
 
 UDP, TCP, ICMP, ICMP6 = 17, 6, 1, 58
-SYN = 0x02
+SYN, RST, PSH, ACK, URG = 0x02, 0x04, 0x08, 0x10, 0x20
 
 
 def checksum(data: bytes) -> int:
@@ -45,7 +45,15 @@ def udp_datagram(source: tuple[str, int], target: tuple[str, int], payload: byte
 
 
 def tcp_syn(source: tuple[str, int], target: tuple[str, int], sequence: int, payload: bytes) -> bytes:
-    head = struct.pack("!HHIIBBHHH", source[1], target[1], sequence, 0, 0x50, SYN, 65535, 0, 0)
+    return tcp(source, target, (sequence, 0), SYN, payload)
+
+
+def tcp(
+    source: tuple[str, int], target: tuple[str, int], numbers: tuple[int, int], flags: int, payload: bytes
+) -> bytes:
+    """Return a segment; ``numbers`` are its own and the one that it acknowledges."""
+    own, other = (number & 0xFFFFFFFF for number in numbers)
+    head = struct.pack("!HHIIBBHHH", source[1], target[1], own, other, 0x50, flags, 65535, 0, 0)
     check = checksum(_pseudo(source[0], target[0], TCP, len(head) + len(payload)) + head + payload)
     return ipv4(source[0], target[0], TCP, head[:16] + check.to_bytes(2, "big") + head[18:] + payload)
 

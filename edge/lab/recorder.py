@@ -5,14 +5,16 @@
 Its recordings are painted when they are asked for: picture 25 x n is the n-th second. It takes one-line orders on a unix
 socket: ``alarm CHANNEL``, ``position CHANNEL``, ``status CHANNEL ON|OFF``, ``facts``; and, owned by somebody who means ill,
 ``raw HEX`` (a datagram to the box) and ``sdp HEX`` (how it answers invitations from now on; none: as it should).
-``send HOW`` says how it sends: ``right``, ``nothing``, ``large`` (packets that go in pieces), a payload type, or from
-another of its addresses; ``refuse STATUS`` how it answers invitations (0: as it should); ``goes_on 1`` that a BYE does not
-stop its stream, until ``goes_on 0``.
+``send HOW`` says how it sends: ``right``, ``nothing``, ``large`` (packets that go in pieces), ``heavy`` (far more than a
+camera does), ``rtcp`` and ``numbers`` (what is beside the packets: ``beside``), ``ssrc`` (another one), a payload type, or from another
+of its addresses; with a channel behind it, that one's alone; ``refuse STATUS`` how it answers invitations (0: as it should);
+``goes_on 1`` that a BYE does not stop its stream, until ``goes_on 0``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import socket
 import sys
@@ -44,6 +46,7 @@ from edge.manscdp.recordings import RecordInfoQuery, RecordInfoResponse, Recordi
 from edge.mansrtsp.control import PlaybackRequest
 from edge.rtp.packet import PAYLOAD_BYTES, RtpPacket, packetise
 from edge.rtp.ps import CLOCK, mux
+from edge.rtp.rtcp import RemoteRtcpError, parse
 from edge.sdp.description import FRAMED, MediaDescription
 from edge.sip.address import Address
 from netconf.secrets import read_password
@@ -76,6 +79,8 @@ class Sender:
     ) -> None:
         self.what, self.port = what, port
         self._encoding, self._payload_type = form
+        #: Reports that came, and what the last said of our stream.
+        self.reports, self.report = 0, {}  # type: tuple[int, dict[str, int]]
         self._offer = offer
         self._how = how
         self._on_end = on_end
@@ -88,8 +93,12 @@ class Sender:
         self._socket.bind((how() if "." in how() else NVR_IP, port))
         if offer.setup == "active":
             self._socket.listen(1)
+        self._ear = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._ear.setblocking(False)
+        self._ear.bind((NVR_IP, port + 1))
         self._camera: Camera | None = None
         self._stopped = self._stalled = False
+        self._sequence = 0
 
     def start(self) -> None:
         offer = self._offer
@@ -115,6 +124,12 @@ class Sender:
             self._socket.sendall(b"\xff" if self._stalled else b"\xff\xff\x80\x60")
             self._stalled = True
             time.sleep(1)
+        elif self._framed and how in FRAMES:
+            self._socket.sendall(FRAMES[how])
+            time.sleep(0.01)
+        elif self._framed and how == "urgent":
+            self._socket.send(b"!", socket.MSG_OOB)
+            self._socket.sendall(len(data).to_bytes(2, "big") + data)
         elif self._framed and how == "lies":
             self._socket.sendall(b"\x00\x05" + mark(how) + len(data).to_bytes(2, "big") + data)
         elif self._framed:
@@ -128,8 +143,25 @@ class Sender:
                 self._socket.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, 2 * (os.urandom(1)[0] % 2))
             self._socket.sendto(data, self._to)
 
+    def _beside(self, packet: RtpPacket) -> None:
+        """Send what is no packet of the stream."""
+        how = self._how()
+        for rtcp, data in beside(packet, how):
+            self._send(data, how)
+            if rtcp and not self._framed:
+                self._ear.sendto(data, (self._to[0], self._to[1] + 1))
+
+    def _hear(self) -> None:
+        with contextlib.suppress(OSError, RemoteRtcpError):
+            while True:
+                data = self._ear.recv(2048)
+                self.reports += 1
+                block = parse(data, self._ssrc).block
+                if block is not None:
+                    self.report = {"lost": block.lost, "fraction": block.fraction, "jitter": block.jitter,
+                                   "highest": block.highest, "sent": self._sequence, "bytes": len(data)}  # fmt: skip
+
     def _run(self, camera: Camera) -> None:
-        sequence = 0
         try:
             if self._framed:
                 self._connect()
@@ -137,14 +169,17 @@ class Sender:
             return  # nobody is there: the view ends as one without media
         for number, unit in enumerate(camera.units()):
             pts = number * CLOCK // RATE
-            for packet in self._packets(unit, pts, sequence):
-                sequence += 1
+            self._hear()
+            for packet in self._packets(unit, pts, self._sequence):
+                self._sequence += 1
                 if self._stopped:
                     return
                 data = spoilt(bytes(packet), self._how())
                 try:
                     if data:
                         self._send(data, self._how())
+                    if packet.marker:
+                        self._beside(packet)
                 except OSError:
                     continue  # the receiver is gone: its BYE is on the way
         if not self._stopped:
@@ -174,6 +209,7 @@ class Sender:
         if self._camera is not None:
             self._camera.stop()
         self._socket.close()
+        self._ear.close()
 
 
 def live_from(channel: str) -> int:
@@ -186,9 +222,49 @@ def mark(how: str) -> bytes:
     return (PREFIX + how.encode("ascii")).ljust(MARKER_BYTES, b"_")[:MARKER_BYTES]
 
 
+#: What is no frame of a stream, sent again and again: lengths of nothing, another protocol, the longest frames of a stranger's.
+FRAMES = {
+    "zeros": bytes(1024),
+    "web": b"POST /" + mark("web") + b" HTTP/1.1\r\nContent-Length: 99999\r\n\r\n",
+    "longest": (b"\xff\xff\x80\x60" + bytes(10) + mark("longest") + bytes(65_535 - 20)),
+}
+
+
+def beside(packet: RtpPacket, how: str) -> list[tuple[bool, bytes]]:
+    """Return what a recorder of this kind sends beside a packet, and whether it is RTCP.
+
+    ``rtcp``: reports with blocks, names, notes, application data, extended reports and farewells, also one by one and as they
+    look with RTP's marker; ``numbers``: packets with another SSRC, another number, an old number and time.
+    """
+    said = mark(how) * 4
+    if how == "numbers":
+        octets = b"\0\0\1\xbd" + len(said).to_bytes(2, "big") + said
+        later = (packet.sequence + 30_000) & 0xFFFF
+        before = (packet.sequence - 60) & 0xFFFF
+        strange = [
+            replace(packet, ssrc=packet.ssrc ^ 0x5A, payload=octets),
+            replace(packet, sequence=later, payload=octets),
+            replace(packet, sequence=before, timestamp=(packet.timestamp - 900_000) & 0xFFFFFFFF, payload=octets),
+        ]
+        return [(False, bytes(each)) for each in strange]
+    if how != "rtcp":
+        return []
+    own = packet.ssrc.to_bytes(4, "big")
+    name = own + b"\1\x20" + said + b"\7\x20" + said + bytes(4)
+    made = {
+        200: own + bytes(20), 202: name, 204: own + said, 207: own + b"\4\0\0\x08" + said, 203: own + b"\x20" + said + bytes(3),
+    }  # fmt: skip
+    packets = [bytes((0x81, kind)) + (len(body) // 4).to_bytes(2, "big") + body for kind, body in made.items()]
+    packets[0] = bytes((0x80,)) + packets[0][1:]
+    farewells = [packets[-1]] * 10
+    return [(True, each) for each in (*packets, b"".join(packets), *farewells)]
+
+
 def laden(unit: bytes, pts: int, how: str) -> bytes:
     """Return a picture's program stream with something beside the picture in it."""
     more = mark(how) * 300
+    if how == "heavy":
+        return mux(unit + b"\0\0\0\1\x0c" + b"\x5a" * HEAVY_BYTES + b"\x80", pts)
     if how == "sei":
         return mux(b"\0\0\0\1\x06\x05" + more + b"\x80" + unit, pts)
     if how == "filler":
@@ -213,6 +289,9 @@ def laden_unit(unit: bytes, how: str) -> bytes:
     return b"\0\0\0\1" + beside[how] + unit if how in beside else unit
 
 
+#: Behind each picture of a ``heavy`` recorder: 20 Mbit/s.
+HEAVY_BYTES = 100_000
+
 #: What is no media at all, in good RTP.
 CONTENTS = {"tls": b"\x17\x03\x03\x04\x00", "http": b"HTTP/1.1 200 OK\r\n\r\n", "zip": b"PK\x03\x04", "noise": b""}
 
@@ -231,6 +310,8 @@ def spoilt(packet: bytes, how: str) -> bytes:
         return bytes([packet[0] | 2]) + packet[1:12] + mark(how) + packet[12:]
     if how == "padded":
         return bytes([packet[0] | 0x20]) + packet[1:] + mark(how) + b"\x09"
+    if how == "ssrc":
+        return packet[:8] + bytes([packet[8] ^ 0x5A]) + packet[9:]
     return packet[:1] + bytes([int(how) | packet[1] & 0x80]) + packet[2:] if how.isdigit() else packet
 
 
@@ -268,6 +349,7 @@ class Recorder:
         #: Streams that a BYE has not stopped; None where it does.
         self._going_on: list[Sender] | None = None
         self._form = ("PS", 96)
+        self._hows: dict[str, str] = {}
         self._loop = asyncio.get_running_loop()
         self.facts: dict[str, Any] = {"orders": [], "playback": [], "talk": "", "invited": 0, "streams": []}
 
@@ -303,8 +385,11 @@ class Recorder:
             self._udp.say(bytes.fromhex(words[1]), self._server)
         elif verb == "sdp":
             self._answer_with = bytes.fromhex(words[1]) if len(words) > 1 else b""
+        elif verb == "send" and len(words) > 2:
+            self._hows[words[2]] = words[1]
         elif verb == "send":
             self._how = words[1]
+            self._hows.clear()
         elif verb == "goes_on":
             for sender in self._going_on or ():
                 sender.stop()
@@ -317,7 +402,10 @@ class Recorder:
             self._status[words[1]] = words[2]
             self._show()
         self._udp.flush()
-        return self.facts
+        senders = {
+            str(sender.port): {"reports": sender.reports, "report": sender.report} for sender in self._senders.values()
+        }
+        return self.facts | {"senders": senders}
 
     def _connected(self) -> None:
         self._device.reconnected(time.monotonic())
@@ -376,7 +464,10 @@ class Recorder:
         def ended() -> None:
             self._loop.call_soon_threadsafe(self._end_of_file, event.call, event.channel)
 
-        self._senders[event.call] = Sender(what, event.offer, port, ended, lambda: self._how, self._form)
+        def how() -> str:
+            return self._hows.get(event.channel, self._how)
+
+        self._senders[event.call] = Sender(what, event.offer, port, ended, how, self._form)
         ssrc, (name, payload_type) = event.offer.ssrc or 1, self._form
         answer = event.offer.answer(origin_id=ID, address=NVR_IP, port=port, payload_type=payload_type, ssrc=ssrc)
         answer = replace(answer, rtpmap=((payload_type, f"{name}/{CLOCK}"),))

@@ -123,7 +123,7 @@ class Camera:
 
     def stop(self) -> None:
         self._stopped.set()
-        self._process.terminate()
+        self._process.kill()  # its pipe may be full: it would not hear anything milder
         self._process.wait(5)
 
 

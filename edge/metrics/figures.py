@@ -22,6 +22,14 @@ _QUALITY: tuple[tuple[str, str, str, float, Callable[[float, float], float]], ..
     ("view_jitter_seconds", "RFC 3550 jitter over pictures.", "jitter_ms", 1e3, max),
     ("view_first_picture_seconds", "From the request to the first key picture.", "first_picture_ms", 1e3, max),
     ("view_key_frame_interval_seconds", "Between the last two key pictures.", "key_frame_ms", 1e3, max),
+    (
+        "view_viewer_loss_ratio",
+        "Packets lost between box and viewer, of one, as the viewer says.",
+        "viewer_loss_ppm",
+        1e6,
+        max,
+    ),
+    ("view_round_trip_seconds", "From the box to the viewer and back.", "round_trip_ms", 1e3, max),
     ("view_bits_per_second", "Mean rate since each view began.", "kbit_s", 1e-3, lambda one, other: one + other),
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from dataclasses import dataclass, fields
-from typing import Annotated, ClassVar, get_type_hints
+from typing import Annotated, ClassVar, get_args, get_type_hints
 
 from edge.records.alphabet import Alphabet, Choice, Digits, Label, Numbers, Some, Whole
 
@@ -144,6 +144,8 @@ class MediaSink:
     ps: OfferedType
     h264: OfferedType = 0
     h265: OfferedType = 0
+    #: Reports go and come by the same socket (RFC 5761).
+    mux: Flag = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -519,6 +521,19 @@ class TalkSink:
     ssrc: Ssrc
 
 
+@dataclass(frozen=True, slots=True)
+class MediaReports:
+    """Where the far end of a call's media hears reports by UDP (RTCP): a socket connected to it.
+
+    From the city it comes behind the call's ``MediaSink``, from the site before its ``MediaReady``.
+    """
+
+    number: ClassVar[int] = 31
+    roads: ClassVar[tuple[tuple[Party, Party], ...]] = ((Party.CITY, Party.FERRY), (Party.SITE, Party.FERRY))
+    descriptors: ClassVar[int] = 1
+    call: CallNumber
+
+
 Record = (
     CatalogItem
     | ChannelState
@@ -550,40 +565,11 @@ Record = (
     | MediaDial
     | MediaDialled
     | TalkSink
+    | MediaReports
 )
 
-REGISTRY: tuple[type[Record], ...] = (
-    CatalogItem,
-    ChannelState,
-    MediaSink,
-    OpenMedia,
-    MediaReserved,
-    PinOpened,
-    MediaAnswered,
-    MediaReady,
-    MediaRefused,
-    CloseMedia,
-    CallLives,
-    CallsTold,
-    PlaybackControl,
-    PlaybackAnswer,
-    MediaFinished,
-    RecordQuery,
-    RecordItem,
-    PresetQuery,
-    PresetItem,
-    DeviceControl,
-    OrderDone,
-    AlarmNotice,
-    PositionNotice,
-    OpenTalk,
-    TalkAnswered,
-    TalkReady,
-    WantKeyFrame,
-    MediaDial,
-    MediaDialled,
-    TalkSink,
-)
+#: Every class of record.
+REGISTRY: tuple[type[Record], ...] = get_args(Record)
 
 
 def alphabets(kind: type[Record]) -> tuple[tuple[str, Alphabet], ...]:

@@ -17,6 +17,7 @@ from collections import Counter
 from edge.rtp.nal import SEI_BYTES_AT_ONCE, Heads, Kind, is_key, kind_of
 from edge.rtp.packet import slices
 from edge.rtp.psm import H264, H265, MAX_MAP_BYTES, VIDEO_TYPES, read_map
+from edge.rtp.seen import MAX_SEEN_BYTES, TIMES, Head, learn, video
 
 MAX_SYSTEM_BYTES = 6 + 6 + 3 * 16
 #: A PES packet of no stated length ends with its picture; no picture is longer (``edge.rtp.ps``).
@@ -26,11 +27,9 @@ _PACK_START = b"\x00\x00\x01\xba"
 #: A picture's usual first octets: pack header without stuffing, PES header up to its length; then a slice's start.
 _PICTURE, _SLICE = struct.Struct("!IB8xBIHHB"), struct.Struct("!IB")
 _QUICK_BYTES = _PICTURE.size + 10 + 6
-#: What such a PES header's flags may be (aligned or not), and how many octets of times they announce.
-_QUICK_FLAGS = {first << 8 | times: size for first in (0x80, 0x84) for times, size in ((0, 0), (0x80, 5), (0xC0, 10))}
-#: The first octets of slices, by codec.
+#: The first octets of slices that do not stand alone, by codec.
 _SLICES = {
-    codec: {octet: bool(is_key(codec, octet)) for octet in range(256) if kind_of(codec, octet) is Kind.SLICE}
+    codec: frozenset(first for first in range(256) if kind_of(codec, first) is Kind.SLICE and not is_key(codec, first))
     for codec in (H264, H265)
 }
 #: Octets of times behind a PES header, by its PTS_DTS_flags; 01 is forbidden (2.4.3.7).
@@ -40,9 +39,9 @@ EMPTY = b"\x00\x00\x01\xbe\x00\x02\xff\xff"
 
 
 @functools.lru_cache(maxsize=64)
-def _slices(types: tuple[tuple[int, int], ...]) -> dict[int, dict[int, bool]]:
-    """Return by a PES packet's start code what a slice in it begins with, and whether it stands alone; streams share it."""
-    return {0x100 | stream: _SLICES[codec] for stream, codec in types if codec in _SLICES}
+def _slices(types: tuple[tuple[int, int], ...]) -> dict[int, frozenset[int]]:
+    """Return by a PES packet's start code what most slices in it begin with; streams share it."""
+    return {code: _SLICES[codec] for code, codec in video(dict(types), _SLICES).items()}
 
 
 class PsInspection:
@@ -55,11 +54,13 @@ class PsInspection:
     # With a thousand streams each memory line more is a cache miss a packet.
     __slots__ = (
         "_codec", "_cut", "_cut_rule", "_doubt", "_fresh", "_headed", "_heads", "_held", "_kept", "_more", "_open", "_plain", "_saving",
-        "_seeking", "_slices", "counters", "keys", "left", "pictures", "protected", "types",
+        "_seeking", "_seen", "_slices", "counters", "keys", "left", "pictures", "protected", "types",
     )  # fmt: skip
 
     def __init__(self, types: dict[int, int] | None = None) -> None:
         self.left = 0
+        #: The head of the last key picture, if it passed as it was.
+        self._seen: Head | None = None
         self._carry(types or {})
         self.counters: Counter[str] = Counter()
         #: Whether some of it is signed or encrypted (GB 35114 levels B and C).
@@ -84,7 +85,7 @@ class PsInspection:
 
     def _carry(self, types: dict[int, int]) -> None:
         """Let these streams pass from now on."""
-        self.types = types
+        self.types, self._seen = types, None
         self._slices = _slices(tuple(types.items()))
 
     def take(self, data: bytearray, start: int, end: int, marker: bool, gap: bool) -> bytes | None:
@@ -96,6 +97,8 @@ class PsInspection:
         if not self.left and not gap and (left := self.quick(data, start, end)) >= 0:
             self.left = left
             return None
+        begins = self._plain and not self.left and not gap
+        before = bytes(data[start : min(end, start + MAX_SEEN_BYTES)]) if begins else b""
         self._more, self.left = self._more + self.left, 0
         given, whole = data, [start, end]
         if gap:
@@ -114,12 +117,14 @@ class PsInspection:
             self.left, self._more = self._more, 0
             self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
         if data is given and self._kept == [whole]:
+            if before and self._plain and data.startswith(before, start):
+                self._seen = learn(before, video(self.types, _SLICES)) or self._seen
             return None
         out = b"".join([bytes(data[a:b]) for a, b in self._kept])
         return EMPTY if marker and not out and not self._seeking else out
 
     def quick(self, data: bytearray, start: int, end: int) -> int:
-        """Judge what most pictures begin with, and need no change of: a pack header, a PES header with times, a slice.
+        """Judge what most pictures begin with: pack header, PES header with times, slice; or what the last key picture began with.
 
         It may be asked when nothing is ``left`` and no packet is missing. Returns how many octets are left then, -1 when
         ``take`` must look.
@@ -128,26 +133,34 @@ class PsInspection:
             return -1
         pack, first, stuffing, pes, length, flags, size = _PICTURE.unpack_from(data, start)
         slices = self._slices.get(pes)
-        if (
-            pack != 0x1BA
-            or slices is None
-            or stuffing != 0xF8
-            or _QUICK_FLAGS.get(flags) != size
-            or first & 0xC0 != 0x40
-        ):
+        if pack != 0x1BA or stuffing != 0xF8 or first & 0xC0 != 0x40:
             return -1
+        if slices is None or TIMES.get(flags) != size:
+            return self._recognise(data, start, end)
         body = start + 23 + size
         begin, unit = _SLICE.unpack_from(data, body)
+        if begin != 1 or unit not in slices:
+            return self._recognise(data, start, end)
         left: int = length - 3 - size - (end - body)
-        key = slices.get(unit)
-        if begin != 1 or key is None or left < 0:
+        if left < 0:
             return -1
         self._fresh = False
         self.pictures += 1
-        self.keys += key
         if self._saving:
-            self._heads.pass_over()
+            self._heads.pass_over(0)
             self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
+        return left
+
+    def _recognise(self, data: bytearray, start: int, end: int) -> int:
+        """Pass a key picture's head that is the same as the last one's."""
+        head = self._seen
+        if head is None or (left := head.left(data, start, end)) < 0:
+            return -1
+        self._fresh = self._headed = False
+        self.pictures += 1
+        self.keys += head.key
+        self._heads.pass_over(head.sei)
+        self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
         return left
 
     def pieces(self, payload: bytes, room: int) -> list[bytes]:

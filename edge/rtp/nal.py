@@ -90,9 +90,9 @@ class Heads:
         self.budget = min(SEI_BYTES_AT_ONCE, self.budget + SEI_BYTES_A_PICTURE)
         self._seen, self._kind, self._blanking, self.busy = 0, Kind.OTHER, False, True
 
-    def pass_over(self) -> None:
-        """A picture that begins with a slice saves its budget up."""
-        self.budget = min(SEI_BYTES_AT_ONCE, self.budget + SEI_BYTES_A_PICTURE)
+    def pass_over(self, octets: int) -> None:
+        """A picture begins whose head is not looked into; it has so many octets of supplemental information, or none."""
+        self.budget = min(SEI_BYTES_AT_ONCE, self.budget + SEI_BYTES_A_PICTURE) - octets
 
     def leave(self) -> None:
         """Whatever it was, it is over."""

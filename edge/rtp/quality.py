@@ -33,10 +33,15 @@ class Quality:
     first_picture_ms: int | None = None
     key_frame_ms: int | None = None
     kbit_s: int | None = None
+    #: By the viewer's own word (RTCP): of a million packets that we sent it, and there and back.
+    viewer_loss_ppm: int | None = None
+    round_trip_ms: int | None = None
 
 
 class Meter:
     """The figures of one stream as its pictures come."""
+
+    __slots__ = ("_at", "_jitter", "_key_at", "_key_seconds", "_timestamp")
 
     def __init__(self) -> None:
         self._at = 0.0
@@ -64,6 +69,10 @@ class Meter:
             self._key_seconds = now - self._key_at
         self._key_at = now
 
+    def last(self) -> tuple[float, int] | None:
+        """Return when by our clock the last picture began, and its time stamp; None before the first."""
+        return None if self._timestamp < 0 else (self._at, self._timestamp)
+
     def figures(self) -> Quality:
         """Return the jitter now, and how far the last two key pictures were from each other."""
         jitter = None if self._jitter is None else round(self._jitter * 1000, 1)
@@ -82,5 +91,6 @@ def verdict(quality: Quality) -> tuple[str, ...]:
         ("quality_loss", quality.loss_ppm, MAX_LOSS_PPM),
         ("quality_jitter", quality.jitter_ms, MAX_JITTER_MS),
         ("quality_first_picture", quality.first_picture_ms, MAX_FIRST_PICTURE_MS),
+        ("quality_viewer_loss", quality.viewer_loss_ppm, MAX_LOSS_PPM),
     )
     return tuple(code for code, figure, most in limits if figure is not None and figure > most)

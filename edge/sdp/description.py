@@ -12,6 +12,7 @@ MAX_ABOUT = 64
 _CODE = re.compile(r"[0-9A-Za-z_.\-]{1,32}", re.ASCII)
 _RTPMAP = re.compile(r"rtpmap:([0-9]{1,3}) ([A-Za-z0-9_.+\-]{1,32}/[0-9]{1,6}(?:/[0-9])?)", re.ASCII)
 _MEDIA = re.compile(r"(video|audio) ([0-9]{1,5}) ([A-Z/0-9]{1,24})((?: [0-9]{1,3}){1,16})\s*", re.ASCII)
+_RTCP = re.compile(r"rtcp:([0-9]{1,5})(?: IN IP4 ([0-9.]{7,15}))?", re.ASCII)
 _TIMES = re.compile(r"([0-9]{1,10}) ([0-9]{1,10})", re.ASCII)
 _SOURCE = re.compile(r"([0-9]{2,20}):([0-9])", re.ASCII)
 #: ``v/codec/resolution/frames/kind of rate/kbit a/codec/kbit/sampling``; some write a blank before the a.
@@ -59,6 +60,9 @@ class MediaDescription:
     direction: str = "recvonly"
     setup: str | None = None
     ssrc: int | None = None
+    #: Where its RTCP is, if not one above its media (RFC 3605); whether both go by one port (RFC 5761).
+    reports: int | None = None
+    mux: bool = False
     #: ``t=``: seconds of the epoch, both 0 for what is live.
     start: int = 0
     end: int = 0
@@ -108,6 +112,7 @@ class MediaDescription:
             direction="sendonly",
             setup=_ANSWERS.get(self.setup or ""),
             ssrc=ssrc,
+            reports=None,
         )
 
     def __bytes__(self) -> bytes:
@@ -123,6 +128,10 @@ class MediaDescription:
         lines += [f"a=rtpmap:{pt} {name}" for pt, name in self.rtpmap]
         if self.setup is not None:
             lines += [f"a=setup:{self.setup}", "a=connection:new"]
+        if self.reports is not None:
+            lines.append(f"a=rtcp:{self.reports}")
+        if self.mux:
+            lines.append("a=rtcp-mux")
         if self.stream is not None:
             words = self.stream_attribute == "streamMode"
             named = _STREAM_WORDS[min(self.stream, 1)] if words else self.stream
@@ -172,6 +181,8 @@ def parse(data: bytes) -> MediaDescription:
         direction=next((a for a in attributes if a in ("sendonly", "recvonly", "sendrecv", "inactive")), "sendrecv"),
         setup=next((a[6:] for a in attributes if a in ("setup:active", "setup:passive", "setup:actpass")), None),
         ssrc=_ssrc(_first(values, "y")),
+        reports=_reports(attributes, _address(values)),
+        mux="rtcp-mux" in attributes,
         start=start,
         end=end,
         source=source,
@@ -182,6 +193,14 @@ def parse(data: bytes) -> MediaDescription:
         stream=stream,
         stream_attribute=stream_attribute,
     )
+
+
+def _reports(attributes: list[str], address: str) -> int | None:
+    """Return the port of ``a=rtcp``; one at another address is not gone to."""
+    found = next((m for a in attributes if (m := _RTCP.fullmatch(a))), None)
+    if found is None or not 1024 <= int(found[1]) <= 65535:
+        return None
+    return int(found[1]) if found[2] in (None, address) else None
 
 
 def _times(value: str | None) -> tuple[int, int]:

@@ -113,17 +113,21 @@ class ReservePort:
 
 @dataclass(frozen=True, slots=True)
 class WatchPort:
-    """Look at the port's packets for the first good one from one of ``sources``; ``dial`` the recorder if it listens."""
+    """Look at the port's packets for the first good one from one of ``sources``; ``dial`` the recorder if it listens.
+
+    It hears reports at ``reports``, or one above the port that it sends from.
+    """
 
     call: int
     sources: frozenset[str]
     payload_type: int
     dial: tuple[str, int] | None = None
+    reports: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PassPort:
-    """Hand the record over together with the call's socket, then close our copy."""
+    """Hand the record over together with the call's socket, before it the one for reports, then close our copies."""
 
     call: int
     record: MediaReady
@@ -471,7 +475,7 @@ class SiteSide:
         view.format, view.payload_type = next(iter(carried(answer).items()))
         self._send(MediaAnswered(call, view.request.stream, view.format, view.payload_type))
         dial = (answer.address, answer.port) if media == "tcp_active" else None
-        self._commands.append(WatchPort(call, sources, view.payload_type, dial))
+        self._commands.append(WatchPort(call, sources, view.payload_type, dial, answer.reports))
 
     def on_first_packet(self, call: int, ssrc: int, payload_type: int, framing: str, now: float) -> None:
         """The recorder's first good packet stands at the head of the port's queue; the socket is connected to it."""

@@ -33,6 +33,8 @@ class MediaPorts:
         self._next = chance.number(len(ports))
         self._on_first_packet = on_first_packet
         self._sockets: dict[int, socket.socket] = {}
+        #: The port above a call's, for reports to its recorder, and which port of his they go to if he has said so.
+        self._reports: dict[int, tuple[socket.socket, int | None]] = {}
         self._connections: dict[int, Connections] = {}
         self._loop = asyncio.get_running_loop()
         self.foreign = 0
@@ -61,11 +63,32 @@ class MediaPorts:
                 continue
             self._next = (self._next + step + 1) % len(evens)
             self._sockets[call] = opened
+            if media == "udp" and port + 1 in self._range:
+                self._hold_reports(call, port + 1)
             return port
         return None
 
-    def watch(self, call: int, sources: frozenset[str], payload_type: int, dial: tuple[str, int] | None = None) -> None:
-        """Begin to look for the first good packet of ``call``; ``dial`` the recorder where it is the one to listen."""
+    def _hold_reports(self, call: int, port: int) -> None:
+        """Hold the port above a call's; a view without reports is better than none."""
+        held = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        held.setblocking(False)
+        try:
+            held.bind((self._host, port))
+        except OSError:
+            held.close()
+        else:
+            self._reports[call] = (held, None)
+
+    def watch(
+        self, call: int, sources: frozenset[str], payload_type: int, dial: tuple[str, int] | None = None,
+        reports: int | None = None,
+    ) -> None:  # fmt: skip
+        """Begin to look for the first good packet of ``call``; ``dial`` the recorder where it is the one to listen.
+
+        It hears reports at its port ``reports``, or one above the port that its packets come from (RFC 3550 11).
+        """
+        if call in self._reports:
+            self._reports[call] = (self._reports[call][0], reports)
         opened = self._sockets[call]
         if opened.type == socket.SOCK_STREAM:
             self._connections[call] = Connections(
@@ -88,11 +111,28 @@ class MediaPorts:
             if source[0] in sources and good(head, payload_type):
                 self._loop.remove_reader(opened.fileno())
                 opened.connect(source)
+                self._aim_reports(call, source)
                 self._on_first_packet(call, HEADER.unpack(head)[4], payload_type, "datagram")
                 return
             self.foreign += 1
             with contextlib.suppress(OSError):
                 opened.recv(1)
+
+    def _aim_reports(self, call: int, source: tuple[str, int]) -> None:
+        held, told = self._reports.pop(call, (None, None))
+        port = told or source[1] + 1
+        if held is None:
+            return
+        if port > 65535 or port == source[1]:
+            held.close()
+            return
+        held.connect((source[0], port))
+        self._reports[call] = (held, port)
+
+    def reports(self, call: int) -> int | None:
+        """Return the descriptor of what reports to the call's recorder go by, if there is one."""
+        held, port = self._reports.get(call, (None, None))
+        return held.fileno() if held is not None and port is not None else None
 
     def _framed(self, call: int, taken: socket.socket, ssrc: int, payload_type: int, framing: str) -> None:
         """The call's first good packet came on this connection; the listener is closed."""
@@ -117,6 +157,9 @@ class MediaPorts:
         if connections is not None:
             self.foreign += connections.foreign
             connections.close()
+        held, _ = self._reports.pop(call, (None, None))
+        if held is not None:
+            held.close()
         opened = self._sockets.pop(call, None)
         if opened is not None:
             self._loop.remove_reader(opened.fileno())

@@ -20,6 +20,7 @@ from edge.io.status import StatusFile
 from edge.io.tcp import TcpLines
 from edge.io.udp import UdpShell
 from edge.records.codec import encode
+from edge.records.types import MediaReports
 from edge.sip.address import Address
 from edge.siteside.core import PassPort, ReleasePort, ReservePort, Say, SendRecord, SiteSide, WatchPort
 from edge.siteside.ports import MediaPorts
@@ -118,10 +119,12 @@ class Process:
                 self._core.on_port(command.call, self._ports.reserve(command.call, command.media), time.monotonic())
                 self._act()
             elif isinstance(command, WatchPort):
-                self._ports.watch(command.call, command.sources, command.payload_type, command.dial)
+                self._ports.watch(command.call, command.sources, command.payload_type, command.dial, command.reports)
             elif isinstance(command, PassPort):
-                descriptor = self._ports.descriptor(command.call)
-                self._line.send(encode(command.record), [descriptor])
+                reports = self._ports.reports(command.call)
+                if reports is not None:
+                    self._line.send(encode(MediaReports(command.call)), [reports])
+                self._line.send(encode(command.record), [self._ports.descriptor(command.call)])
                 self._ports.release(command.call)
             elif isinstance(command, PassTalkPort):
                 if self._ports.connect(command.call, command.ear):

@@ -32,7 +32,6 @@ NOT_COVERED = {
     "W04": "floods of handshakes: WireGuard's cookies",
     "R02": "who sends first: the source is fixed by signalling, and by the relay",
     "R04": "numbers and SSRCs: the relay",
-    "R07": "RTCP: the relay",
     "V01": "identifiers of SIP: made anew by the city side, measured in the laboratory",
     "V02": "what the content says: the relay",
 }
@@ -43,34 +42,25 @@ def rtp(payload_type: int = 96, size: int = 200, version: int = 2) -> bytes:
     return bytes((version << 6, payload_type)) + b"\0\1" + b"\0\0\0\1" + b"\x0b\xeb\xc2\x01" + bytes(size)
 
 
+def rtcp(kind: int = 201, count: int = 0, more: bytes = b"") -> bytes:
+    """Return an RTCP packet of a kind, whole by its own length."""
+    body = b"\x0b\xeb\xc2\x01" + more
+    return bytes((0x80 | count, kind)) + (len(body) // 4).to_bytes(2, "big") + body
+
+
+#: What RTCP says beside reports (RFC 3550 6, RFC 3611).
+_OTHER_RTCP = (
+    ("names", 202, b"\1\x05hello\0"),
+    ("farewell", 203, b""),
+    ("application data", 204, b"sNgTsNgT"),
+    ("an extended report", 207, bytes(8)),
+)
+
+
 def all_cases(site: Site, learned: Learned, seed: int) -> list[Case]:
     """Return every case of a site, those of a drawn packet last."""
     made = [*_lan(site), *_lan_stated(site), *_vpn(site), *_wan(site, learned)]
     return made + list(drawn(site, learned, seed))
-
-
-def opened(site: Site) -> dict[Room, str]:
-    """Return the scripts that open the sample's pins, by namespace."""
-    pins, known = sample(site), recorders(site)
-    door = (IPv4Address(pins.enrolment[0]), pins.enrolment[1])
-    scripts: dict[Room, str] = {"lan": "", "vpn": "", "wan": hole.opened(os.geteuid(), *door, seconds=600)}
-
-    def ends(ports: tuple[int, int], ours: int) -> tuple[pin.End, pin.End]:
-        return (site.tunnel[0].address.ip, ports[ours]), (IPv4Address(pins.city), ports[1 - ours])
-
-    held: list[pin.Pin] = []
-    if site.platform:
-        held = [pin.outward(*ends(pins.city_udp, 1), 2048), pin.outward_framed(*ends(pins.city_tcp, 1), 2048)]
-    if known:
-        sources = known[0].media_addresses
-        held.append(pin.inward(sources, pins.lan_udp, (pins.payload_type,), 2048))
-        held.append(pin.inward_framed(sources, pins.lan_tcp, 2048))
-    if known and known[0].id in site.spoken_to:
-        held.append(pin.sound_from(*ends(pins.city_sound, 1), 12))
-        held.append(pin.sound_to(known[0].media_addresses[0], EAR_PORT, pins.lan_sound, 12))
-    for each in held:
-        scripts[room_of(each.namespace)] += pin.opened(each, 600)[each.namespace]
-    return scripts
 
 
 def _lan(site: Site) -> Iterator[Case]:
@@ -122,6 +112,10 @@ def _lan(site: Site) -> Iterator[Case]:
     yield said("R03", "RTP of version 1", replace(base, payload=rtp(version=1)), False)
     yield said("R03", "a header and nothing behind it", replace(base, payload=rtp(size=0)), False)
     yield said("R03", "four octets", replace(base, payload=b"\x80\x60\0\1"), False)
+    for words, kind, more in (("reports", 200, bytes(20)), *_OTHER_RTCP):
+        for port in (pins.lan_udp, pins.lan_reports):
+            aimed = replace(base, dport=port, payload=rtcp(kind, 1, more))
+            yield said("R07", f"{words} of the recorder, port {port}", aimed, False)
     yield said(
         "U11", "the page from the recorder", replace(framed, source=nvr, dport=443, flags="S", payload=b""), False
     )
@@ -185,6 +179,9 @@ def _lan_outward(site: Site, pins: Pins) -> Iterator[Case]:
                 replace(framed, payload=b"x" * 40, flags="PA"),
                 False,
             ),
+            *_reports_out(
+                replace(sip, target=media, sport=pins.lan_reports, dport=15061, payload=rtcp(201, 1, bytes(24))), (200,)
+            ),
             ("K01", "UDP to another host", replace(sip, target=other), False),
             ("K01", "UDP to the recorder from another port", replace(sip, sport=4000), False),
             ("K01", "TCP opened to the recorder", replace(sip, protocol=TCP, dport=80, flags="S", payload=b""), False),
@@ -218,6 +215,19 @@ def _lan_outward(site: Site, pins: Pins) -> Iterator[Case]:
             rows += _unlike(sip)
         for id_, words, packet, good in rows:
             yield Case(id_, "lan", way, words, packet, good)
+
+
+def _reports_out(report: Packet, foreign: tuple[int, ...]) -> list[Row]:
+    """A report of ours, and what is none; in ``foreign`` are kinds of report that this way does not take."""
+    others = [(f"a report of kind {kind}", kind, bytes(20)) for kind in foreign]
+    rows = [
+        ("A09", "a report of ours", report, True),
+        ("R07", "a report that is longer than any", replace(report, payload=report.payload + bytes(80)), False),
+        ("R07", "a report of no view", replace(report, sport=report.sport + 2), False),
+    ]
+    for words, kind, more in (*_OTHER_RTCP, *others):
+        rows.append(("R07", f"{words} of ours", replace(report, payload=rtcp(kind, 1, more)), False))
+    return rows
 
 
 def _unlike(packet: Packet) -> list[Row]:
@@ -299,6 +309,9 @@ def _vpn(site: Site) -> Iterator[Case]:
         ("K14", "media under a foreign address", replace(media, source=CITY_DATABASE), False),
         ("K14", "SIP to the platform under a foreign address", replace(asks, source=STRANGER), False),
     ]  # fmt: skip
+    heard, told = _vpn_reports(own, pins, media)
+    inside[1].extend(heard)
+    outside.extend(told)
     for way, rows in (inside, ("out", outside)):
         for id_, words, packet, good in rows:
             yield Case(id_, "vpn", way, words, packet, good)
@@ -309,6 +322,16 @@ def _vpn(site: Site) -> Iterator[Case]:
             id_, good = (id_, good) if at == 0 else ("K14" if good else id_, False)
             yield Case(id_, "vpn", "frame", f"{tunnel.name}: {words}", packet, good, door=at)
     sound = Packet(pins.city, own, UDP, *pins.city_sound, rtp(8, 160))
+    yield from _vpn_services(site, own)
+    good = bool(recorders(site)) and recorders(site)[0].id in site.spoken_to
+    if not tcp:
+        yield _split("vpn", "SIP of the platform, in two pieces", answer)
+    yield Case("A15", "vpn", "in", "sound of an open talk" if good else "sound where nobody may speak", sound, good)
+    yield Case("A15", "vpn", "in", "pictures instead of sound", replace(sound, payload=rtp(96)), False)
+
+
+def _vpn_services(site: Site, own: str) -> Iterator[Case]:
+    """Beside SIP and media: the city's control, which the box calls, and its monitoring, which asks the box."""
     if site.control is not None:
         door = Packet(own, str(site.control.address), TCP, 40111, site.control.port, b"", "S")
         yield Case("A16", "vpn", "out", "reports to the city's control", door, True)
@@ -319,11 +342,24 @@ def _vpn(site: Site) -> Iterator[Case]:
         yield Case("A17", "vpn", "in", "the city's monitoring asks for figures", asks, True)
         yield Case("A17", "vpn", "out", "and has them", _back(asks, flags="PA", payload=b"HTTP/1.1 200 OK"), True)
         yield Case("U11", "vpn", "in", "somebody else asks for figures", replace(asks, source=CITY_DATABASE), False)
-    good = bool(recorders(site)) and recorders(site)[0].id in site.spoken_to
-    if not tcp:
-        yield _split("vpn", "SIP of the platform, in two pieces", answer)
-    yield Case("A15", "vpn", "in", "sound of an open talk" if good else "sound where nobody may speak", sound, good)
-    yield Case("A15", "vpn", "in", "pictures instead of sound", replace(sound, payload=rtp(96)), False)
+
+
+def _vpn_reports(own: str, pins: Pins, media: Packet) -> tuple[list[Row], list[Row]]:
+    """Reports about a view from the city, and to it."""
+    report = Packet(own, pins.city, UDP, pins.city_reports[1], pins.city_reports[0], rtcp(200, 0, bytes(20)))
+    told = _reports_out(report, ())
+    for words, kind, more in (("a report", 201, bytes(24)), *_OTHER_RTCP):
+        told.append(("R07", f"{words}, on an open view's way", replace(media, payload=rtcp(kind, 1, more)), False))
+    back = _back(report, payload=rtcp(201, 1, bytes(24)))
+    long = replace(back, payload=rtcp(201, 1, bytes(260)))
+    heard = [
+        ("A19", "a viewer's report about an open view", back, True),
+        ("R07", "a viewer's report from another host", replace(back, source=CITY_DATABASE), False),
+        ("R07", "a viewer's report that is longer than any", long, False),
+    ]
+    for words, kind, more in _OTHER_RTCP:
+        heard.append(("R07", f"{words} of the city", replace(back, payload=rtcp(kind, 1, more)), False))
+    return heard, told
 
 
 def _vpn_doors(site: Site) -> Iterator[Case]:
@@ -347,6 +383,8 @@ def _vpn_doors(site: Site) -> Iterator[Case]:
                       "S" if sip == TCP else "")  # fmt: skip
         answer = _back(asks, flags="A" if sip == TCP else "")
         media = Packet(own, view.city, UDP, view.city_udp[1], view.city_udp[0], rtp())
+        report = Packet(own, view.city, UDP, view.city_reports[1], view.city_reports[0], rtcp(200, 0, bytes(20)))
+        first, of = door == 0, f"of a view of {site.tunnel[0].name}, by {name}"
         for other in (t for t in site.tunnel if t is not tunnel):
             theirs = str(other.address.ip)
             rows += [
@@ -354,13 +392,9 @@ def _vpn_doors(site: Site) -> Iterator[Case]:
                 ("out", "A12", f"SIP to the platform by {name}", asks, True),
                 ("in", "K04", f"what is for {other.name}, by {name}", replace(answer, target=theirs), False),
                 ("out", "K14", f"from the address of {other.name}, by {name}", replace(asks, source=theirs), False),
-                (
-                    "out",
-                    "A13" if door == 0 else "K14",
-                    f"media of a view of {site.tunnel[0].name}, by {name}",
-                    media,
-                    door == 0,
-                ),
+                ("out", "A13" if first else "K14", f"media {of}", media, first),
+                ("out", "A09" if first else "K14", f"a report {of}", report, first),
+                ("in", "A19" if first else "R07", f"a viewer's report {of}", _back(report), first),
                 (
                     "out",
                     "K01",
@@ -540,13 +574,3 @@ def _stirred(packet: Packet, dice: random.Random, others: list[Packet]) -> Packe
     if packet.protocol == TCP and not packet.flags:
         packet = replace(packet, flags=dice.choice(("S", "A", "PA", "R", "SA")))
     return replace(packet, flags="") if packet.protocol != TCP else packet
-
-
-def room_of(name: str) -> Room:
-    """Return a room by its name.
-
-    Raises:
-        KeyError: there is none.
-    """
-    rooms: dict[str, Room] = {"lan": "lan", "vpn": "vpn", "wan": "wan"}
-    return rooms[name]

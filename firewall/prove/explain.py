@@ -8,7 +8,7 @@ from pathlib import Path
 from scapy.error import Scapy_Exception
 from scapy.utils import RawPcapReader
 
-from firewall.prove.cases import opened
+from firewall.prove.opened import opened
 from firewall.prove.packet import Room
 from firewall.prove.trial import Stage, decided
 from netconf.learned import Learned

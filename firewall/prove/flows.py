@@ -29,6 +29,9 @@ class Pins:
     city_udp: tuple[int, int]
     city_tcp: tuple[int, int]
     city_sound: tuple[int, int]
+    #: Where reports about what goes by UDP come from and go to, one above it.
+    lan_reports: int
+    city_reports: tuple[int, int]
     payload_type: int = 96
     #: Where the city enrols boxes, and who may go there.
     enrolment: tuple[str, int] = ("203.0.113.77", 8443)
@@ -38,11 +41,12 @@ def sample(site: Site) -> Pins:
     """Return pins that fit a site: its first ports, and the first host of its first media network."""
     first = site.lan.media_port_range.start
     if not site.platform:
-        return Pins(first, first + 2, first + 4, "", (0, 0), (0, 0), (0, 0))
+        return Pins(first, first + 2, first + 4, "", (0, 0), (0, 0), (0, 0), first + 1, (0, 0))
     network = site.platform[0].media_networks[0]
     inside = site.platform[0].address in network
     city = site.platform[0].address if inside or network.num_addresses < 3 else network[1]
-    return Pins(first, first + 2, first + 4, str(city), (40000, 41000), (40002, 41002), (40004, 41004))
+    ends = (40000, 41000), (40002, 41002), (40004, 41004)
+    return Pins(first, first + 2, first + 4, str(city), *ends, first + 1, (40001, 41001))
 
 
 def passes(site: Site, learned: Learned, room: Room, way: Way, packet: Packet, door: int = 0) -> bool:
@@ -151,9 +155,22 @@ def _rtp(packet: Packet, payload_type: int | None = None) -> bool:
     return payload_type is None or data[1] & 0x7F == payload_type
 
 
+def _media(packet: Packet) -> bool:
+    """RTP that could be taken for nothing else: in its second octet RTCP has its types."""
+    return _rtp(packet) and not 192 <= packet.payload[1] <= 223
+
+
+def _report(packet: Packet, first: tuple[int, ...], most: int) -> bool:
+    data = packet.payload
+    return 8 <= len(data) <= most and data[0] >> 6 == 2 and data[1] in first
+
+
 _CONTENTS: dict[str, Callable[[Packet], bool]] = {
     "": lambda p: True,
-    "rtp": _rtp,
+    "rtp": _media,
+    "report to a recorder": lambda p: _report(p, (201,), 100),
+    "report to the city": lambda p: _report(p, (200, 201), 100),
+    "report of the city": lambda p: _report(p, (200, 201), 256),
     "rtp 96": lambda p: _rtp(p, 96),
     "sound": lambda p: _rtp(p, 8) and len(p.payload) <= 972,
     "probe": lambda p: len(p.payload) == 16,
@@ -175,6 +192,7 @@ def _lan(site: Site) -> Iterator[Flow]:
             yield Flow(("in",), UDP, media, dports=(pins.lan_udp,), content="rtp 96")
             yield Flow(("in",), TCP, media, dports=(pins.lan_tcp,))
             yield Flow(("out", "frame"), TCP, own, media, sports=(pins.lan_tcp,), laden=False)
+            yield Flow(("out", "frame"), UDP, own, media, sports=(pins.lan_reports,), content="report to a recorder")
         if at == 0 and recorder.id in site.spoken_to:
             ear, from_ = (media[0],), (pins.lan_sound,)
             yield Flow(("out", "frame"), UDP, own, ear, from_, (EAR_PORT,), content="sound")
@@ -218,6 +236,9 @@ def _vpn(site: Site, by: int) -> Iterator[Flow]:
     if by:  # the sample's pins are the first tunnel's
         return
     yield Flow(_OUTWARD, UDP, None, city, (udp_own,), (udp_far,), content="rtp")
+    (told_far, told_own) = pins.city_reports
+    yield Flow(_OUTWARD, UDP, None, city, (told_own,), (told_far,), content="report to the city")
+    yield Flow(("in",), UDP, city, None, (told_far,), (told_own,), content="report of the city")
     yield Flow(_OUTWARD, TCP, None, city, (tcp_own,), (tcp_far,))
     yield Flow(("in",), TCP, city, None, (tcp_far,), (tcp_own,), opens=False)
     if site.spoken_to:

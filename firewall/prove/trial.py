@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network
 
 from firewall.nft import Nft
-from firewall.prove.cases import SPARE_TUNNEL, opened
+from firewall.prove.cases import SPARE_TUNNEL
 from firewall.prove.flows import own_addresses, recorders
+from firewall.prove.opened import opened
 from firewall.prove.packet import ARP, Case, Outcome, Room, Way
 from firewall.prove.rooms import Scratch, cable
 from firewall.prove.wire import Captured, Inner, Outer, frame

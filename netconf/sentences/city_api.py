@@ -9,7 +9,7 @@ CITY_API = {
         "Whoever asks this must show a certificate of the city's.",
         "Enrol the box or the concentrator first.",
         "该请求须出示市平台签发的证书。",
-        "请先完成设备或汇聚节点注册。",
+        "请先完成设备或集中器注册。",
     ),
     "certificate_unknown": Words(
         "The city does not know this certificate.",

@@ -104,8 +104,8 @@ _PERSONS = {
     "no_concentrator": Words(
         "There is no concentrator in service for any of the box's tunnels ({tunnels}).",
         "Add a concentrator, or take one out of draining.",
-        "没有可用的汇聚节点承接该设备的隧道（{tunnels}）。",
-        "请添加汇聚节点，或恢复正在排空的节点。",
+        "没有可用的集中器承接该设备的隧道（{tunnels}）。",
+        "请添加集中器，或恢复正在排空的节点。",
     ),
     "site_has_device": Words(
         "This site has an approved box.",

@@ -29,15 +29,21 @@ CITY_SIGNING = {
     ),
     "sign_peer_wide": inside(
         "A concentrator was to send more than single addresses to site {site}.",
-        "请求让汇聚节点把整段地址发往站点 {site}。",
+        "请求让集中器把整段地址发往站点 {site}。",
     ),
     "sign_peer_twice": Words(
         "A concentrator was to know one key or one address for two sites ({site} and {other}).",
         "Find out which of the two is the copy, and revoke it.",
-        "请求让汇聚节点为两个站点（{site} 与 {other}）使用同一密钥或地址。",
+        "请求让集中器为两个站点（{site} 与 {other}）使用同一密钥或地址。",
         "请查明哪一个是克隆设备并吊销。",
     ),
     "sign_days": inside("A certificate was asked for too long a time.", "请求的证书有效期过长。"),
+    "sign_clock": Words(
+        "By this machine's clock the city's CA is not valid now; no certificate was made.",
+        "Set the clock of the machine of `snowgate city sign`. If it is right, the CA has run out after ten years.",
+        "按本机时钟，城市 CA 当前不在有效期内；未签发证书。",
+        "请校准运行 `snowgate city sign` 的主机时钟；若时钟无误，则 CA 的十年有效期已满。",
+    ),
     "sign_names": inside(
         "A certificate was asked with names where there are none, or a server's without.",
         "请求的证书名称与其用途不符。",

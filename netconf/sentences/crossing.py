@@ -37,6 +37,10 @@ _SOCKETS = {
     "sink_unexpected": inside(
         "A socket for the city's media came that nobody waits for.", "收到无人等待的市级媒体套接字。"
     ),
+    "reports_unexpected": inside(
+        "A socket for reports (RTCP) came that belongs to no media, or came twice.",
+        "收到不属于任何媒体或重复的 RTCP 套接字。",
+    ),
     "sink_foreign_address": inside(
         "The socket for the city's media goes to an address outside the network that was agreed.",
         "市级媒体套接字的地址不在约定网段内。",

@@ -23,4 +23,10 @@ QUALITY: dict[str, Words] = {
         "首帧图像用时超过 4 秒（GB/T 28181-2016 5.3）。",
         "请将摄像机的关键帧间隔设为 2 秒以内。",
     ),
+    "quality_viewer_loss": Words(
+        "By the city's own word more than one packet in a thousand is lost between box and viewer (GB/T 28181-2016 5.5).",
+        "Look at the uplink's line and how much it carries ([uplink] mbit_up), or let the city ask for media by TCP.",
+        "据市级平台报告，本机到观看端的丢包率超过千分之一（GB/T 28181-2016 5.5）。",
+        "请检查上联线路及其负载（[uplink] mbit_up），或由市级平台改用 TCP 点播。",
+    ),
 }

@@ -45,6 +45,10 @@ _PINS = {
     "pin_tunnel": inside(
         "A pin was asked from an address that is none of a tunnel's.", "请求放行的本机地址不属于任何隧道。"
     ),
+    "pin_reports": inside(
+        "A pin for reports (RTCP) was asked from a port that is not beside the media's.",
+        "请求放行的 RTCP 端口与媒体端口不相邻。",
+    ),
     "pin_recorder_address": inside(
         "A pin for sound was asked to an address that is none of the recorder's.", "请求放行的语音地址不属于该录像机。"
     ),

@@ -131,8 +131,8 @@ def start_worker(
     open_.callback(control.close)
     for at in own:
         ssrc = traffic.SSRC_BASE + at
-        relay.open_stream(control, at, sources[at].fileno(), ssrc, traffic.PAYLOAD_TYPE, prefix, "ps", {0xE0: 0x1B})
-        relay.join(control, at, at, sinks[at].fileno(), relay.Stamp(at, 98, 7, 7, traffic.PACKET_BYTES))
+        relay.open_stream(control, at, [sources[at].fileno()], ssrc, traffic.PAYLOAD_TYPE, prefix, "ps", {0xE0: 0x1B})
+        relay.join(control, at, at, [sinks[at].fileno()], relay.Stamp(at, 98, 7, 7, traffic.PACKET_BYTES))
     control.settimeout(30)
     taken: set[int] = set()
     while len(taken) < len(own):

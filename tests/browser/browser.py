@@ -13,6 +13,11 @@ from typing import Any
 CHROMIUM = Path("/usr/bin/chromium")
 _AXE = Path(__file__).parent / "vendor" / "axe.min.js"
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+_INJECT = """(from) => {
+  const script = document.createElement("script");
+  if (from) script.src = from; else script.textContent = "document.title = 'broken'";
+  document.body.append(script);
+}"""
 
 
 def main() -> None:
@@ -25,6 +30,7 @@ def main() -> None:
         page.set_default_timeout(20_000)
         seen: list[str] = []
         page.on("console", lambda message: seen.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda wrong: seen.append(f"script {wrong}"))
         page.on("request", lambda asked: seen.append(f"request {asked.url}"))
         for line in sys.stdin:
             order = json.loads(line)
@@ -48,10 +54,18 @@ def _do(page: Any, context: Any, order: dict[str, Any], seen: list[str]) -> Any:
         page.wait_for_selector(order["selector"], timeout=order.get("seconds", 20) * 1000)
     elif what == "text":
         return page.inner_text(order["selector"])
+    elif what == "count":
+        return page.locator(order["selector"]).count()
     elif what == "url":
         return page.url
     elif what == "size":
         page.set_viewport_size({"width": order["width"], "height": order["height"]})
+    elif what == "inject":
+        # What a hole in the page would do: a script of an address, or one that stands in the page itself.
+        page.evaluate(_INJECT, order["text"])
+        page.wait_for_timeout(300)
+    elif what == "colours":
+        page.emulate_media(color_scheme=order["scheme"])
     elif what == "shot":
         page.screenshot(path=order["path"], full_page=True)
     elif what == "axe":

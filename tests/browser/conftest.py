@@ -20,10 +20,9 @@ HOME = f"https://{topology.LAN_IP}"
 
 
 class Browser:
-    """Orders to the browser in ``pc``."""
+    """Orders to the browser that a command starts."""
 
-    def __init__(self) -> None:
-        command = topology.inside("pc", sys.executable, "-m", "tests.browser.browser")
+    def __init__(self, command: list[str]) -> None:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def do(self, what: str, **order: Any) -> Any:
@@ -47,7 +46,7 @@ def browser(street: Street) -> Iterator[Browser]:
     if not inside.CHROMIUM.exists():
         pytest.skip("no /usr/bin/chromium: apt-get install chromium")
     eventually(lambda: street.runs("webui") and street.pid("webui"), 20, "the page's program")
-    made = Browser()
+    made = Browser(topology.inside("pc", sys.executable, "-m", "tests.browser.browser"))
     yield made
     made.close()
 

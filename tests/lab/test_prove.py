@@ -42,6 +42,13 @@ TAKEN = [
     ("vpn", "SIP of 34020000002000000001", "A10"), ("vpn", "sound of open talks", "A15"), ("wan", "WireGuard wg-a", "A20"),
     ("wan", "the city's enrolment", "A24"),
     ("vpn", "reports to the city's control", "A16"), ("vpn", "media of open views, by TCP", "A14"),
+    ("lan", "reports about open views", "A09"), ("lan", "reports to 34020000001180000001", "A09"),
+    ("vpn", "reports about open views", "A19"),
+]  # fmt: skip
+#: What of a rule's match is taken away, and the case that must notice.
+LOOSENED = [
+    ("vpn", " @th,72,8 != 192-223", "R07"), ("vpn", " @th,72,8 { 200, 201 }", "R07"), ("vpn", " udp length <= 264", "R07"),
+    ("lan", " @th,72,8 201", "R07"), ("lan", " udp length <= 108", "R07"),
 ]  # fmt: skip
 #: The same upon the wires, which only a packet socket meets alone: room, device, rule that is opened, case.
 WIRES = [
@@ -179,16 +186,49 @@ def test_a_wire_that_is_opened_turns_its_frames_red(room: Room, device: str, pol
     assert room != "vpn" or {SPOKEN.tunnel[o.case.door].name for o in outcomes if o.case.way == "frame"} == {device}
 
 
-def test_pins_hold_upon_the_wire_of_each_tunnel() -> None:
+@pytest.mark.parametrize(("held", "words"), [
+    ("media", {f"media to another host of the city by {name}, as a frame" for name in ("wg-a", "wg-b")}),
+    ("reports", {"wg-a: a report of no view", "a report of a view of wg-a, by wg-b, as a frame"}),
+])  # fmt: skip
+def test_pins_hold_upon_the_wire_of_each_tunnel(held: str, words: set[str]) -> None:
     rules = texts(SPOKEN)
     assert not red(proven(rules, SPOKEN))
-    open_ones = rules["vpn"].replace(" ip saddr . ip daddr . udp dport . udp sport @media counter", " counter")
-    rules["vpn"] = "".join(
-        new if "netdev" in old else old
-        for old, new in zip(rules["vpn"].splitlines(keepends=True), open_ones.splitlines(keepends=True), strict=True)
-    )
-    words = {o.case.words for o in proven(rules, SPOKEN) if not o.green and o.case.way == "frame"}
-    assert {f"media to another host of the city by {name}, as a frame" for name in ("wg-a", "wg-b")} <= words
+    rules["vpn"] = wires_without(rules["vpn"], f" ip saddr . ip daddr . udp dport . udp sport @{held} ")
+    assert words <= {o.case.words for o in proven(rules, SPOKEN) if not o.green and o.case.way == "frame"}
+
+
+def test_the_pins_of_reports_hold_upon_the_wire_to_the_recorder() -> None:
+    rules = texts()
+    rules["lan"] = wires_without(rules["lan"], " ip daddr . udp sport @reports ")
+    outcomes = [o for o in proven(rules) if not o.green]
+    assert {(o.case.words, o.case.way) for o in outcomes if o.case.id == "R07"} == {("a report of no view", "frame")}
+
+
+def wires_without(text: str, match: str) -> str:
+    lines = text.splitlines(keepends=True)
+    loose = [line.replace(match, " ") if "netdev" in line else line for line in lines]
+    assert loose != lines
+    return "".join(loose)
+
+
+@pytest.mark.parametrize(("way", "words"), [
+    ("out", "a report of a view of wg-a, by wg-b"), ("in", "a viewer's report of a view of wg-a, by wg-b"),
+])  # fmt: skip
+def test_reports_of_a_view_are_of_its_tunnel_alone(way: str, words: str) -> None:
+    site = two_tunnels()
+    rules, key = texts(site), "ip saddr . ip daddr . udp dport . udp sport"
+    assert words in {o.case.words for o in proven(rules, site) if o.green and o.case.way == way}
+    back = "ip daddr . ip saddr . udp sport . udp dport"
+    rules["vpn"] = re.sub(rf"(?:{key}|{back}) @(reports|returns) ", "", rules["vpn"])
+    assert words in {o.case.words for o in proven(rules, site) if not o.green and o.case.way == way}
+
+
+@pytest.mark.parametrize(("room", "match", "case"), LOOSENED)
+def test_a_rule_that_asks_less_turns_it_red(room: Room, match: str, case: str) -> None:
+    rules = texts()
+    rules[room] = rules[room].replace(match, "")
+    assert rules != texts()
+    assert case in red(proven(rules))
 
 
 def test_rules_that_are_none_are_no_proof(tmp_path: Path) -> None:

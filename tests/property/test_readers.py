@@ -20,6 +20,7 @@ from edge.manscdp.catalog import CatalogEntry, CatalogResponse
 from edge.manscdp.control import Control
 from edge.manscdp.device import Keepalive, PositionsNotify
 from edge.manscdp.reader import RemoteManscdpError
+from edge.rtp import rtcp
 from edge.rtp.packet import RemoteRtpError, RtpPacket
 from edge.sdp import description
 from edge.sip import message as sip
@@ -47,12 +48,14 @@ BODIES = [
     messages.encode(Keepalive(1, ID)),
     messages.encode(CatalogResponse(2, ID, 1, (CatalogEntry(ID, name="北门"),))),
 ]
+REPORT = rtcp.receiver_report(9, (rtcp.ReportBlock(7, 1, 2, 3, 4),), b"name") + b"\x81\xcb\0\x01\0\0\0\x09"
 Reader = Callable[[bytes], object]
 READERS: list[tuple[Reader, type[Exception], list[bytes]]] = [
     (sip.parse, RemoteSipError, [REQUEST]),
     (description.parse, description.RemoteSdpError, [OFFER]),
     (messages.decode, RemoteManscdpError, BODIES),
     (RtpPacket.parse, RemoteRtpError, [bytes.fromhex("8060000100000002000000030000 01ba")]),
+    (lambda data: rtcp.parse(data, 7), rtcp.RemoteRtcpError, [REPORT]),
     (lambda data: SipUri.parse(data.decode("latin-1")), RemoteSipError, [b"sip:a@b:5060;transport=udp"]),
     (lambda data: NameAddr.parse(data.decode("latin-1")), RemoteSipError, [b"<sip:a@b>;tag=1;expires=3600"]),
     (lambda data: parse_fields(data.decode("latin-1")), RemoteDigestError, [b'Digest realm="a", nonce="b", qop=auth']),
@@ -76,6 +79,7 @@ IDS = [
     "sdp",
     "manscdp",
     "rtp",
+    "rtcp",
     "uri",
     "name_addr",
     "digest",

@@ -5,17 +5,22 @@ city [listens] <── tunnel ── box [listens] <── lan ── nvr
 
 from __future__ import annotations
 
+import re
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from edge.lab import private
+from edge.lab import craft, private, topology
 from edge.lab.capture import Capture
 from edge.lab.orders import order
+from edge.lab.probes import Shot, fire
 from edge.lab.recorder import mark
 from edge.lab.street import RUN, SITE_FILE, Street, eventually
+from edge.siteside.ports import FRAMED_BUFFER_BYTES
 from tests.conftest import ORDERS, whole
 from tests.lab.signalling import NVR
 
@@ -114,6 +119,131 @@ def test_t01_a_frame_that_never_ends_ends_the_view(street: Street, channel: str)
     eventually(lambda: right() > 25, 40, "pictures")
     order(NVR, "send stalled")
     eventually(lambda: call()["call"] == "ended", 20, "the view's end")
+
+
+@pytest.mark.parametrize("how", ["zeros", "web", "longest"])
+def test_t01_what_is_no_frame_of_the_stream_ends_the_view_and_holds_little(
+    street: Street, channel: str, captures: dict[str, Capture], how: str
+) -> None:
+    """What a connection may hold is asked of the kernel (``ss``) and of the worker's own pages, while it comes."""
+    order(ORDERS, f"play {channel}")
+    eventually(lambda: right() > 25, 40, "pictures")
+    port, before = next(iter(street.said("ferry")["views"].values()))["lan_port"], workers_kbytes(street)
+    stalled = street.said("ferry")["dropped"].get("frame_stalled", 0)
+    order(NVR, f"send {how}")
+    most = 0
+    while call()["call"] != "ended":
+        most = max(most, kernel_bytes(port))
+        time.sleep(0.2)
+    assert most <= 2 * FRAMED_BUFFER_BYTES, "the kernel's part, with its own overhead"
+    assert workers_kbytes(street) - before < 1024
+    if how != "zeros":
+        assert captures["lan"].markers[mark(how)], "the control: it came to the box"
+        assert not captures["city"].markers
+    assert street.said("ferry")["dropped"].get("frame_stalled", 0) > stalled, "and is named"
+
+
+def kernel_bytes(port: int) -> int:
+    """Return how much the kernel holds for what came on a port's connection."""
+    told = subprocess.run(topology.inside("lan", "ss", "-tmnH", "sport", "=", str(port)), capture_output=True, text=True,
+                          check=True, timeout=10).stdout  # fmt: skip
+    return max((int(found) for found in re.findall(r"skmem:\(r(\d+),", told)), default=0)
+
+
+def workers_kbytes(street: Street) -> int:
+    """Return the pages of the ferry's children that are their own."""
+    children = [int(street.pid("ferry") or 0)]
+    for parent in children:
+        children += map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii").split())
+    rolled = [Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii") for pid in children[1:]]
+    return sum(int(found) for each in rolled for found in re.findall(r"Private_Dirty:\s+(\d+)", each))
+
+
+def test_t02_urgent_octets_between_the_frames_cost_no_packet(
+    street: Street, channel: str, captures: dict[str, Capture]
+) -> None:
+    """The kernel takes some of them out and leaves others in the stream; the next frame is found behind each."""
+    order(ORDERS, f"play {channel} tcp")
+    eventually(lambda: right() > 25, 40, "pictures")
+    captures["lan"].watches[b"urgent  "] = lambda frame: (
+        frame[12:14] == b"\x08\0" and frame[23] == 6 and bool(frame[47] & craft.URG)
+    )
+    order(NVR, "send urgent")
+    eventually(lambda: captures["lan"].markers[b"urgent  "] > 50, 20, "the control: they came to the box")
+    before = right()
+    eventually(lambda: right() > before + 50, 20, "the pictures go on")
+    assert next(iter(street.said("ferry")["views"].values()))["lost"] == 0
+    assert call()["judge"]["wrong"] == 0
+
+
+def test_t02_segments_that_somebody_else_puts_in_end_nothing(
+    street: Street, channel: str, captures: dict[str, Capture]
+) -> None:
+    """Under the recorder's name, from its own hardware address: resets that guess, openings, what was sent already said
+    otherwise, and, last, what is to come said before it comes: the kernel makes one stream of it, and the next frame is found."""
+    order(ORDERS, f"play {channel} tcp")
+    eventually(lambda: right() > 25, 40, "pictures")
+    view = next(iter(street.said("ferry")["views"].values()))
+    source, near = tuple(view["source"]), (topology.LAN_IP, view["lan_port"])
+    sent = numbers_of(source, near)
+    words = mark("inject") * 100
+    shots = [
+        (sent[0] + 50_000_000, craft.RST, b""), (sent[0] - 50_000_000, craft.RST, b""), (sent[0] + 5_000, craft.RST, b""),
+        (sent[0], craft.SYN, b""), (sent[0] + 70_000_000, craft.SYN, b""), (sent[0] - 2_000, craft.ACK | craft.PSH, words),
+        (sent[0] - 900_000_000, craft.ACK | craft.PSH, words),
+    ]  # fmt: skip
+    inject(source, near, sent, shots)
+    before = right()
+    eventually(lambda: captures["lan"].markers[mark("inject")], 10, "the control: they came to the box")
+    eventually(lambda: right() > before + 50, 20, "the pictures go on")
+    assert not captures["city"].markers
+    assert (call()["call"], call()["judge"]["wrong"]) == ("answered", 0)
+    sent = numbers_of(source, near)
+    inject(source, near, sent, [(sent[0] + 8_000, craft.ACK | craft.PSH, b"\xff" * 1400)])
+    before = right()
+    eventually(lambda: right() > before + 100, 30, "the pictures go on, or the view would have ended by name")
+
+
+def numbers_of(source: tuple[str, int], near: tuple[str, int]) -> tuple[int, int]:
+    """Return where a connection of the recorder's is: its next number, and the one that it acknowledges."""
+    seen: list[tuple[int, int]] = []
+
+    def look(frame: bytes) -> bool:
+        ports = (int.from_bytes(frame[34:36], "big"), int.from_bytes(frame[36:38], "big"))
+        if frame[12:14] == b"\x08\0" and frame[23] == 6 and ports == (source[1], near[1]):
+            size = int.from_bytes(frame[16:18], "big") - 20 - 4 * (frame[46] >> 4)
+            seen.append((int.from_bytes(frame[38:42], "big") + size, int.from_bytes(frame[42:46], "big")))
+        return False
+
+    capture = Capture("lan")
+    capture.watches[b"numbers "] = look
+    try:
+        eventually(lambda: len(seen) > 5, 10, "segments of the stream")
+    finally:
+        capture.close()
+    return seen[-1]
+
+
+def inject(
+    source: tuple[str, int], near: tuple[str, int], at: tuple[int, int], segments: list[tuple[int, int, bytes]]
+) -> None:
+    made = [craft.tcp(source, near, (number, at[1]), flags, payload) for number, flags, payload in segments]
+    shots = [Shot("nvr", "eth0", topology.LAN0_MAC, topology.NVR_MAC, 0x0800, packet) for packet in made]
+    assert fire(shots, twin=False) == len(shots)
+
+
+def test_r07_of_rtcp_among_a_recorders_frames_nothing_leaves(
+    street: Street, channel: str, captures: dict[str, Capture]
+) -> None:
+    order(ORDERS, f"play {channel} tcp")
+    eventually(lambda: right() > 25, 40, "pictures")
+    order(NVR, "send rtcp")
+    eventually(lambda: dropped(street).get("rtcp", 0) > 100, 20, "it is counted")
+    before, reports = right(), call()["reports"]
+    eventually(lambda: right() > before + 50 and call()["reports"] > reports, 40, "pictures and reports of ours go on")
+    assert captures["lan"].markers[mark("rtcp")], "the control: it came to the box"
+    assert not captures["city"].markers
+    assert call()["report"]["bytes"] == 56
 
 
 def test_t02_a_city_that_reads_nothing_stops_nobody_and_is_let_go(street: Street, channel: str) -> None:

@@ -299,8 +299,8 @@ def hand_out(street: Street, change: Callable[[dict[str, Any]], None], revision:
     (CONTROL / "layer.new").rename(CONTROL / "layer.json")
 
     def kept() -> bool:
-        told = street.status()["keeper"]["change"]
-        return bool(told["city_layer"] == [1, revision] and told["state"] == "steady")
+        told = street.status().get("keeper", {}).get("change", {})
+        return bool(told.get("city_layer") == [1, revision] and told["state"] == "steady")
 
     timed(f"layer {revision} kept after", kept, 60)
     (CONTROL / "layer.json").unlink()

@@ -17,7 +17,7 @@ from edge.lab.street import RUN, SECRETS, STATE, Street, eventually
 from edge.lab.units import FOLDER
 from tests.conftest import ORDERS, alive
 
-UNITS = ("keeper", "uplink", "ferry", "supervisor-site", "supervisor-city")
+UNITS = ("keeper", "uplink", "enrol", "ferry", "supervisor-site", "supervisor-city")
 PHRASE = RUN / "phrase"
 BACKUP = RUN / "backup"
 

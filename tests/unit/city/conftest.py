@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +11,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from city.api.app import create_app
+from city.api.office import BundleFacts
+from city.registry import people
 from city.registry.signer import Signer
 from city.registry.store import Store, open_store
 from city.registry.tables import Table
@@ -17,7 +22,9 @@ from city.signing.client import Client
 from city.signing.marks import Marks
 from city.signing.service import Service
 from edge.lab.postgres import Server, programs
+from tests import scene
 from tests.chance import counted
+from tests.consoled import Clock, Console
 
 NOW = 1_780_000_000.0
 
@@ -88,6 +95,32 @@ def service(city_keys: keys.Keys, tmp_path: Path) -> Iterator[Service]:
 @pytest.fixture
 def signer(service: Service) -> Signer:
     return Client(service.answer)
+
+
+@pytest.fixture(scope="session")
+def kept_for_scene() -> str:
+    """What is kept of the scene's password; slow to make."""
+    return people.hashed(scene.PASSWORD)
+
+
+@pytest.fixture
+def console(store: Store, city_keys: keys.Keys, tmp_path: Path, kept_for_scene: str) -> Iterator[Console]:
+    """The console, with a whole city behind it."""
+    marks = Marks(tmp_path / "scene-marks.sqlite")
+    numbers = itertools.count()
+
+    def chance(length: int) -> bytes:
+        # Serial numbers are halves of chance: what merely counts would give two boxes one.
+        return hashlib.shake_256(b"%d" % next(numbers)).digest(length)
+
+    service = Service(city_keys, marks, lambda: NOW, chance)
+    signer, clock = Client(service.answer), Clock(NOW)
+    scene.furnish(store, signer, NOW, kept_for_scene)
+    app = create_app(store, signer, clock, chance, lambda *_, **__: None, BundleFacts("192.0.2.1", 8443))
+    with app.test_client() as client:
+        yield Console(client, store, clock, kept_for_scene)
+    app.extensions["heartbeats"].close()
+    marks.close()
 
 
 def _command(server: Server, words: str, database: str = "postgres") -> None:

@@ -204,6 +204,22 @@ def test_changes_follow_and_what_does_not_follow_is_sent_to_the_snapshot(
     assert asks.opened("hub-a/snapshot").epoch == 2
 
 
+def test_a_revocation_is_heard_after_changes_that_were_missed(asks: Asks, store: Store, signer: Signer) -> None:
+    """What the site had before it was revoked is signed no more; the snapshot says what it is now."""
+    with store.begin() as session:
+        who = site(session)
+        peers.put_on(session, signer, who, "wg-a", "hub-a", key(1), NOW)
+        peers.offer_key(session, who, "wg-a", key(2), NOW)
+        peers.exchange_key(session, who, "wg-a", NOW)
+        peers.put_off(session, who, NOW)
+        payload = {"site": who, "device": f"{1:064x}", "epoch": 1, "at": int(NOW), "reason": "stolen"}
+        signer.sign_revocation(payload)
+    status, text = asks.get("hub-a/changes?after=1&epoch=1")
+    assert (status, json.loads(text)["rule"]) == (409, "take_snapshot")
+    assert asks.opened("hub-a/snapshot").peers == ({"site": who, "gone": True},)
+    assert asks.opened("hub-a/changes?after=2&epoch=1").peers[0]["gone"] is True
+
+
 def site_of(number: int) -> str:
     return f"340200000020{number:08d}"
 

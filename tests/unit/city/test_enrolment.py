@@ -265,6 +265,23 @@ def test_a_certificate_near_its_end_is_made_anew_and_for_its_own_key_alone(store
         assert enrolment.renew(session, signer, NOW, site, csr(Box().key)) is None
 
 
+def test_a_certificate_from_a_clock_that_ran_ahead_is_not_given_again(store: Store, signer: Signer) -> None:
+    """By the right clock it is not valid yet, for years perhaps: the box would be turned away so long."""
+    found(store)
+    box = Box()
+    box.ask(store, signer, add_site(store))
+    approve(store, signer)
+    with store.begin() as session:
+        site = session.get_one(Site, SITE)
+        first = enrolment.renew(session, signer, NOW, site, csr(box.key))
+        row = session.scalars(select(Certificate).where(Certificate.subject == f"site:{SITE}")).one()
+        row.begins_at, row.ends_at = row.begins_at + 365 * DAY, row.ends_at + 365 * DAY
+        session.flush()
+        second = enrolment.renew(session, signer, NOW + DAY, site, csr(box.key))
+        assert second not in (first, None)
+        assert enrolment.renew(session, signer, NOW + 2 * DAY, site, csr(box.key)) == second
+
+
 def test_a_box_that_lost_its_tunnels_keys_comes_back_by_its_own(store: Store, signer: Signer) -> None:
     found(store)
     box = Box()

@@ -277,7 +277,7 @@ def test_a_webhook_goes_nowhere_else(receiver: tuple[Any, str]) -> None:
 
 
 def test_a_line_of_syslog() -> None:
-    line = syslog.line("error", "city 1", FACTS, "点位\n离线" + "长" * 2000, NOW)
+    line = syslog.line("error", "city 1", FACTS, "站点\n离线" + "长" * 2000, NOW)
     head, _, text = line.partition(b"\xef\xbb\xbf")
     stamp = datetime.fromtimestamp(NOW, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
     assert (
@@ -287,7 +287,7 @@ def test_a_line_of_syslog() -> None:
             f'subject="site:\\"1\\]" telling="5"] '
         ).encode()
     )
-    assert text.decode().startswith("点位 离线长") and b"\n" not in line and len(line) <= syslog.MAX_BYTES
+    assert text.decode().startswith("站点 离线长") and b"\n" not in line and len(line) <= syslog.MAX_BYTES
 
 
 def test_syslog_over_udp_tcp_and_unix(tmp_path: Path) -> None:

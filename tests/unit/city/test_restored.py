@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from city.registry import layers, peers, restored, revocation
+from city.registry import addresses, layers, peers, reports, restored, revocation, rotation
 from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer, SignRefused
 from city.registry.store import Store, open_store
-from city.registry.tables import Layer, Peer, Site
+from city.registry.tables import Concentrator, Layer, Peer, Site
 from city.signing.marks import Marks, MarksInUse
 from netconf import envelope
 from tests import fleet
@@ -129,3 +129,76 @@ def test_what_the_signing_process_remembers_outlives_it_and_is_one_processs(tmp_
     first = again.revoked("", 1000)
     assert len(first) == 1000 and len(again.revoked(first[-1], 1000)) == 500
     again.close()
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_an_address_that_was_given_since_the_backup_is_nobody_elses(
+    store: Store, signer: Signer, tmp_path: Path
+) -> None:
+    with store.begin() as session:
+        fleet.found(session)
+    yesterday = backup(store, tmp_path)
+    with store.begin() as session:
+        fleet.enrolled(session, signer, 1)
+    with store.read() as session:
+        for hub in ("hub-a", "hub-b"):
+            revision, entries = peers.snapshot(session, hub)
+            told = {"concentrator": hub, "epoch": 1, "kind": "snapshot", "first": 0, "revision": revision}
+            signer.sign_peers(told | {"peers": entries})
+        given = set(session.scalars(select(Peer.address)))
+    with yesterday.begin() as session:
+        restored.restored(session, signer, "sys", "the disk died", NOW)
+    with yesterday.begin() as session:
+        fleet.enrolled(session, signer, 2)
+        assert not given & set(session.scalars(select(Peer.address)))
+    yesterday.close()
+
+
+def test_an_address_is_stepped_over_in_its_own_network_alone(store: Store, signer: Signer) -> None:
+    """A registry that was taken over told concentrators of addresses that it never gave."""
+    entry = {"site": fleet.site_id(9), "public_key": fleet.key(7), "psk": "", "revision": 1}
+    told = {"epoch": 1, "kind": "changes", "first": 1, "revision": 1}
+    for hub, address in (("hub-a", "100.64.63.255/32"), ("hub-b", "192.0.2.1/32"), ("nobody", "192.0.2.2/32")):
+        signer.sign_peers(told | {"concentrator": hub, "peers": [entry | {"allowed": [address]}]})
+    with store.begin() as session:
+        fleet.found(session)
+        restored.restored(session, signer, "sys", "the disk died", NOW)
+        taken = {hub.id: hub.taken for hub in session.scalars(select(Concentrator))}
+        assert taken == {"hub-a": addresses.capacity("100.64.0.0/18"), "hub-b": 0}
+
+
+@pytest.mark.parametrize("used", [True, False])
+def test_an_exchange_that_ran_when_the_backup_was_made_comes_to_its_end(
+    store: Store, signer: Signer, used: bool
+) -> None:
+    with store.begin() as session:
+        fleet.found(session)
+        site = fleet.enrolled(session, signer, 1)
+        for number in range(3):
+            site.name = f"name {number}"
+            layers.offer(session, signer, site, NOW, Why("li", "edited"))
+        rotation.begin(session, site, "wg-b", "li", NOW)
+        rotation.heard(session, signer, site, {"wg-b": fleet.key(77)}, NOW)
+        peer = session.get_one(Peer, (site.id, "wg-b"))
+        assert (peer.rotation, peer.rotation_revision) == ("exchanging", 5)
+        restored.restored(session, signer, "sys", "the disk died", NOW)
+        session.refresh(site)
+        told = fleet.report(site, 0) | {"city_layer": [2, 1]}
+        told["change"]["applied"] = [2, 1] if used else [1, 4]
+        reports.settle(session, signer, site, reports.read(told), NOW)
+        session.refresh(peer)
+        assert (peer.rotation, peer.public_key == fleet.key(77)) == ("", used)
+
+
+@pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
+def test_a_site_that_was_revoked_before_it_had_a_device_stays_so(store: Store, signer: Signer, tmp_path: Path) -> None:
+    with store.begin() as session:
+        session.add(Site(id=fleet.site_id(1), name="s", civil_code="340200", made_by="li", made_at=NOW))
+    yesterday = backup(store, tmp_path)
+    with store.begin() as session:
+        site = session.get_one(Site, fleet.site_id(1))
+        revocation.revoke(session, signer, site, "sec", "never built", NOW)
+        assert (site.state, site.revocation) == ("revoked", "")
+    with yesterday.begin() as session:
+        assert restored.restored(session, signer, "sys", "the disk died", NOW).revoked == (fleet.site_id(1),)
+    yesterday.close()

@@ -6,6 +6,7 @@ import base64
 import datetime
 import hashlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,8 +18,11 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from city.registry.signer import Signer, SignRefused
 from city.signing import keys
+from city.signing.client import Client
 from city.signing.marks import Marks
+from city.signing.service import Service
 from netconf import envelope, sealed, words
+from tests.chance import counted
 
 NOW = 1_780_000_000.0
 SITE, OTHER, PLATFORM = "34020000002000000001", "34020000002000000002", "34020000002000000900"
@@ -225,6 +229,17 @@ def test_no_certificate_for_long_for_nobody_or_for_another_kind_of_key(signer: S
     wrong = csr(device).replace("MII", "MIJ", 1)
     assert refusal(signer.certify, wrong, f"site:{SITE}", days=1).rule == "csr_form"
     assert refusal(signer.certify, csr(ec.generate_private_key(ec.SECP384R1())), "server", days=1).rule == "csr_form"
+
+
+@pytest.mark.parametrize("now", [0.0, NOW - 2 * 86_400, NOW + 11 * 365 * 86_400, 4_100_000_000.0])
+def test_no_certificate_by_a_clock_that_the_ca_cannot_know(city_keys: keys.Keys, tmp_path: Path, now: float) -> None:
+    marks = Marks(tmp_path / "other.sqlite")
+    lost = Client(Service(city_keys, marks, lambda: now, counted()).answer)
+    assert (
+        refusal(lost.certify, csr(ec.generate_private_key(ec.SECP256R1())), f"site:{SITE}", days=90).rule
+        == "sign_clock"
+    )
+    marks.close()
 
 
 def test_secrets_open_for_who_needs_them_and_nobody_else(signer: Signer) -> None:

@@ -25,7 +25,7 @@ from tests.playbook import test_ferry as ferry
 LAB = Path(__file__).parents[3] / "edge/lab/site.toml"
 TWO_TUNNELS = LAB.parents[2] / "tests/sites/two-tunnels.toml"
 #: The attacks on packets that are sent, each at least once.
-SENT = {"K01", "K02", "K03", "K04", "K05", "K06", "K07", "K08", "K12", "K13", "K14", "R01", "R03", "R08", "T03", "S16",
+SENT = {"K01", "K02", "K03", "K04", "K05", "K06", "K07", "K08", "K12", "K13", "K14", "R01", "R03", "R07", "R08", "T03", "S16",
         "V05", "W05", "W08", "N02", "U11"}  # fmt: skip
 
 

@@ -23,7 +23,7 @@ NAMES = frozenset(("rule", "reason", "code"))
 #: What a peer does otherwise than the standards say is collected in lists of these names.
 NOTES = frozenset(("notes", "deviations"))
 #: Only counted, by programs that tell nobody: what a DHCP or DNS server, a media packet or a torn record broke.
-COUNTED = frozenset(("RemoteDhcpError", "RemoteDnsError", "RemoteRtpError", "RemoteRecordError"))
+COUNTED = frozenset(("RemoteDhcpError", "RemoteDnsError", "RemoteRtpError", "RemoteRtcpError", "RemoteRecordError"))
 #: What is no code of ours: options of DHCP, digits of an organisation, the page's one-time code.
 OTHERS = frozenset(("__init__", "_one", "_number", "_addresses", "_level", "set_first"))
 #: The lab has its own words; so has the verifier of receipts, which stands alone. What is taken out of a stream of

@@ -34,6 +34,12 @@ def shown(page: Page, quality: Quality | None, language: str) -> str:
         (Quality(0, 4.2, 1200, 2000, 4000), "Good", "良好"),
         (Quality(2500, 4.2, 1200), "2.5 of 1000 packets lost", "丢包 2.5‰"),
         (Quality(0, 63.2, 1200), "jitter 63.2 ms", "抖动 63.2 毫秒"),
+        (Quality(0, 4.2, 1200, viewer_loss_ppm=1000, round_trip_ms=900), "Good", "良好"),
+        (
+            Quality(0, 4.2, 1200, viewer_loss_ppm=7200),
+            "7.2 of 1000 packets lost on the way to the viewer",
+            "观看端报告丢包 7.2‰",
+        ),
         (Quality(0, 4.2, 6100), "6.1 s until the first picture", "首帧图像用时 6.1 秒"),
     ],
 )

@@ -205,3 +205,41 @@ def test_a_city_that_hangs_up_is_named() -> None:
     bench.viewer.hear()
     assert bench.viewer.gone == "city_media_closed"
     bench.close()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_frames_made_anew_where_they_lie_are_those_that_are_made_one_by_one(seed: int) -> None:
+    """One viewer's frames go out in place; with a second one each is copied. Both get the same, whatever comes."""
+    chance = random.Random(seed)
+    alone, shared = Bench(), Bench()
+    other_end, other_sink = pair()
+    shared.stream.join(FramedViewer(2, other_sink, OUT, 98, 0, 0, 65_507, heads(96, 98)))
+    for each in (alone.end, shared.end):
+        each.settimeout(0.01)
+    octets = b""
+    for number in range(40):
+        whole = alone.frames(KEY if number % 9 == 0 else picture(chance.choice((20, 3000, 30_000))))
+        if chance.random() < 0.1:
+            at = chance.randrange(len(whole))
+            whole = (
+                whole[:at] + bytes(chance.randrange(256) for _ in range(chance.choice((0, 1, 40)))) + whole[at + 1 :]
+            )
+        if chance.random() < 0.1:
+            whole += alone.framed(b"\x80\xc8" + bytes(26)) + alone.framed(b"")
+        octets += whole
+    came: dict[int, list[bytes]] = {0: [], 1: []}
+    while octets:
+        size = chance.choice((700, 9000, 40_000))
+        for at, bench in enumerate((alone, shared)):
+            bench.send(octets[:size])
+            came[at] += [bytes(packet) for packet in bench.seen()]
+        octets = octets[size:]
+    assert came[0] == came[1]
+    assert len(came[0]) > 20
+    one, other = alone.stream, shared.stream
+    assert (one.packets, one.lost, one.dropped) == (other.packets, other.lost, other.dropped)
+    assert (one.last, one.left, one.inspection.counters) == (other.last, other.left, other.inspection.counters)
+    assert (alone.viewer.packets, alone.viewer.octets) == (shared.viewer.packets, shared.viewer.octets)
+    for bench in (alone, shared):
+        bench.close()
+    other_end.close()

@@ -62,6 +62,7 @@ CHANNEL, OTHER, CITY = "34020000001310000001", "34020000001310000003", "34020000
 
 def view(channel: str, pull: int, jitter: float | None, *below: str, stream: str = "main") -> dict[str, Any]:
     quality = {"loss_ppm": 250, "jitter_ms": jitter, "first_picture_ms": None, "key_frame_ms": 2000, "kbit_s": 4000}
+    quality |= {"viewer_loss_ppm": 1500, "round_trip_ms": 80}
     figures = {"quality": quality | {"below": list(below)}}
     return {"channel": channel, "platform": CITY, "pull": pull, "stream": stream, **figures}
 
@@ -89,6 +90,8 @@ def test_says_what_stands() -> None:
     assert one(said, "channel_views", **here) == 2
     assert one(said, "view_jitter_seconds", **here) == pytest.approx(0.0605), "the worst of both"
     assert one(said, "view_loss_ratio", **here) == pytest.approx(0.00025)
+    assert one(said, "view_viewer_loss_ratio", **here) == pytest.approx(0.0015)
+    assert one(said, "view_round_trip_seconds", **here) == pytest.approx(0.08)
     assert one(said, "view_bits_per_second", **here) == 8_000_000, "both together"
     assert one(said, "view_key_frame_interval_seconds", **here) == 2
     assert one(said, "view_below_standard", code="quality_jitter", **here) == 1

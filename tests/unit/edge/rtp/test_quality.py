@@ -84,3 +84,5 @@ def test_what_is_below_the_standard() -> None:
     assert verdict(Quality(1_000, 50.0, 4_000, 60_000, 1)) == ()
     assert verdict(Quality(1_001, 50.1, 4_001, 1, 1)) == ("quality_loss", "quality_jitter", "quality_first_picture")
     assert verdict(Quality(jitter_ms=51)) == ("quality_jitter",)
+    assert verdict(Quality(viewer_loss_ppm=1_001, round_trip_ms=9_999)) == ("quality_viewer_loss",)
+    assert verdict(Quality(viewer_loss_ppm=1_000)) == ()
