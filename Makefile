@@ -21,11 +21,11 @@ UNITS := snowgate-proof.timer snowgate-proof.path snowgate-closed snowgate-keepe
 
 .DEFAULT_GOAL := help
 SEEDS := 1000
-.PHONY: help setup packages tools demo test check bench bench-peers fuzz simulate install uninstall clean
+.PHONY: help setup packages tools database demo demo-city test check bench bench-peers fuzz simulate install uninstall clean
 
 help: ## say what there is
 	@echo "snowgate: make TARGET"
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
 
 setup: packages $(STAMP) ## install what is missing: Debian packages (as root) and Python packages into .venv
 
@@ -46,6 +46,13 @@ tools:
 	case "$$missing" in *psql*) systemctl disable -q --now postgresql 2>/dev/null || :; pg_lsclusters -h 2>/dev/null | while read -r version name rest; do pg_ctlcluster $$version $$name stop 2>/dev/null || :; done;; esac; \
 	else echo "Without these some tests skip by name:$$missing. As root: apt-get install --no-install-recommends $(TOOLS)"; fi
 
+# The same care as in tools: the demo starts its own.
+database:
+	@{ command -v psql >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1; } && exit 0; \
+	[ "$$(id -u)" = 0 ] || { echo "Missing: PostgreSQL. As root: apt-get install --no-install-recommends postgresql"; exit 1; }; \
+	echo "Installing Debian packages: postgresql"; export DEBIAN_FRONTEND=noninteractive; apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql >/dev/null; \
+	systemctl disable -q --now postgresql 2>/dev/null || :; pg_lsclusters -h 2>/dev/null | while read -r version name rest; do pg_ctlcluster $$version $$name stop 2>/dev/null || :; done
+
 $(STAMP): requirements.txt pyproject.toml
 	@echo "Installing Python packages into .venv"
 	@$$(command -v /usr/bin/python3 || command -v python3) -m venv .venv
@@ -55,6 +62,9 @@ $(STAMP): requirements.txt pyproject.toml
 
 demo: setup ## the main job, live: the picture through the gap, and everything else refused (DEMO_SECONDS=, DEMO_LEAK=1)
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m edge.lab.demo
+
+demo-city: setup database ## a small city: three sites, two concentrators, its promises measured; build/demo-city.json
+	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m edge.lab.cityscape
 
 test: setup tools ## all tests: unit, golden, playbook, property, lab, browser
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests

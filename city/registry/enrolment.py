@@ -21,12 +21,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from city.registry import alerts, audit, claims, feeds, layers, peers
+from city.registry import alerts, audit, claims, feeds, layers, peers, platforms
 from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
-from city.registry.revocation import PLATFORMS
 from city.registry.signer import Signer
-from city.registry.tables import Certificate, Concentrator, Meta, Peer, Site, SpentKey
+from city.registry.tables import Certificate, Concentrator, Peer, Site, SpentKey
 from netconf import enrolment
 from netconf.enrolment import EnrolRequest
 
@@ -36,8 +35,6 @@ RENEW_BEFORE_SECONDS = 60 * 86_400.0
 #: A box's clock that is further away is told to a person; nothing depends on it.
 SKEW_SECONDS = 300
 MAX_REASON_CHARACTERS = 200
-#: The fact (``Meta``) that holds the key of a platform's own program, to which SIP passwords are sealed.
-TOLD = "platform-key:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,13 +263,15 @@ def _places(session: Session, site: Site) -> list[tuple[str, str, str]]:
 def _passwords(session: Session, signer: Signer, site: Site, now: float) -> None:
     """Make SIP passwords for the platforms whose own program can be told them; elsewhere a person sets them by hand."""
     named = [platform["id"] for platform in layers.compose(session, site).get("platform", ())]
-    keys = {id_: row.value for id_ in named if (row := session.get(Meta, TOLD + id_)) is not None}
+    keys = {id_: key for id_ in named if (key := platforms.key_of(session, id_)) is not None}
     if not keys or site.device_key is None:
         return
     made = signer.seal(site.id, site.device_key, hubs={}, platforms=keys)
     site.sealed = json.dumps({"sip": made.box})
     for platform, password in sorted(made.platforms.items()):
-        feeds.append(session, PLATFORMS, site.id, {"site": site.id, "platform": platform, "password": password}, now)
+        feeds.append(
+            session, platforms.FEED, site.id, {"site": site.id, "platform": platform, "password": password}, now
+        )
     session.flush()
 
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from city.registry import audit, feeds, layers, peers
+from city.registry import audit, feeds, layers, peers, platforms
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.tables import Certificate, Claim, Layer, Site
 
-#: The feed that a GB/T 28181 platform's adapter follows.
-PLATFORMS = "platforms"
 MAX_REASON_CHARACTERS = 200
 _NO_DEVICE = "0" * 64
 
@@ -42,7 +40,7 @@ def revoke(session: Session, signer: Signer, site: Site, who: str, reason: str, 
     session.execute(
         update(Layer).where(Layer.site == site.id, Layer.state == "offered").values(state="superseded")
     )  # fmt: skip
-    feeds.append(session, PLATFORMS, site.id, {"site": site.id, "gone": True}, now)
+    feeds.append(session, platforms.FEED, site.id, {"site": site.id, "gone": True}, now)
     # Also of a site that never had a device: the signing process must know of it, should a backup be laid back.
     said = {"site": site.id, "device": site.device or _NO_DEVICE, "at": int(now), "reason": reason}
     signed = signer.sign_revocation(said | {"epoch": layers.epoch(session)})

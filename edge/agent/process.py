@@ -126,7 +126,8 @@ class Agent:
         return answer
 
     def _dial(self, server: Server, seconds: float) -> socket.socket:
-        return self._line.dial(self._site, server, seconds)
+        # The answer to a report with a next key may come when its concentrator has taken the key already.
+        return self._line.dial(self._site, server, seconds, but=self.next_keys)
 
     def _say_away(self, rule: str) -> None:
         self._log.say(rule)

@@ -31,7 +31,8 @@ RETURN_SECONDS, RETURN_JITTER_SECONDS = 60.0, 60.0
 #: A tunnel that was left because no platform answered by it is not asked again for so long, and twice as long each time
 #: in a row: a platform that is down is no reason to change tunnels every minute.
 DISTRUST_SECONDS, MOST_DISTRUST_SECONDS = 120.0, 3600.0
-#: A tunnel whose key was just exchanged is left alone for so long: its concentrator may be a moment late.
+#: A tunnel whose key was just exchanged is left alone for so long: its concentrator may be a moment late. One that carries a
+#: view is not left: the view would end for what is over in a second.
 REST_SECONDS = 20.0
 
 
@@ -153,7 +154,8 @@ class Chooser:
             each for each in self._tunnels if each is not used and each.state is State.LIVES and each.rests_until <= now
         ]
         trusted = [each for each in others if each.distrusted_until <= now]
-        if used.state is State.DEAD or used.rests_until > now:
+        # A view that runs goes on with the new key: the tunnel's addresses are the same. If it does not, that shows at once.
+        if used.state is State.DEAD or (used.rests_until > now and not watched):
             return self._switch(trusted or others, "dead" if used.state is State.DEAD else "rotated", now)
         silent = unanswered_since is not None and now - max(unanswered_since, self._since) >= SILENT_SECONDS
         if silent and trusted:

@@ -496,7 +496,7 @@ def _clock() -> Callable[[], Moment]:
 def main() -> int:
     """Run one life; the supervisor starts the next."""
     where, log, supervisor = places("snowgate-ferry"), Log("ferry"), Supervisor()
-    confirmed = Confirmed(where.run)
+    confirmed = Confirmed(where.run, "ferry.json")
     supervisor.ready()
     while (site := confirmed.read_enrolled()) is None:
         supervisor.beat()

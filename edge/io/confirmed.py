@@ -45,10 +45,13 @@ def add_places(parser: argparse.ArgumentParser, *names: str) -> None:
 
 
 class Confirmed:
-    """The file ``<run>/keeper/site.json``: what it says, and whether it is still the one that was read."""
+    """The file ``<run>/keeper/site.json``: what it says, and whether it is still the one that was read.
 
-    def __init__(self, run: Path) -> None:
-        self._path = run / "keeper" / "site.json"
+    With ``name`` another of the keeper's files: the ferry's has what concerns the ferry alone, and changes only with that.
+    """
+
+    def __init__(self, run: Path, name: str = "site.json") -> None:
+        self._path = run / "keeper" / name
         self._mark: tuple[int, int] | None = None
         self._bare = False
 

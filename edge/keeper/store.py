@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from edge.control import concerns
 from edge.keeper.kernel import Kernel
 from edge.keeper.pins import Pins
 from netconf import durable, unsealed
@@ -28,7 +29,7 @@ class Store(Kept):
         self._secrets_changed = False
         self._kernel = kernel
         self._pins = pins
-        self._published = run / "site.json"
+        self._published, self._for_ferry = run / "site.json", run / "ferry.json"
         self.site: Site | None = None
 
     def apply(self, document: bytes) -> tuple[Finding, ...]:
@@ -66,13 +67,18 @@ class Store(Kept):
         assert site is not None  # it was applied
         self.site = site
         self._pins.fit(site, self._kernel)
+        # Who reads a password read it at its start.
+        self._write(self._published, site, anew=self._secrets_changed)
+        self._write(self._for_ferry, concerns.of_ferry(site))
+        self._secrets_changed = False
+
+    def _write(self, path: Path, site: Site, anew: bool = False) -> None:
         text = site.model_dump_json(by_alias=True).encode("utf-8")
-        if self._secrets_changed or not self._published.exists() or self._published.read_bytes() != text:
-            # Who reads a password read it at its start.
-            self._secrets_changed = False
-            durable.write(self._published, text, 0o644)
+        if anew or not path.exists() or path.read_bytes() != text:
+            durable.write(path, text, 0o644)
 
     def shut(self) -> None:
         self.site = None
-        self._published.unlink(missing_ok=True)
+        for path in (self._published, self._for_ferry):
+            path.unlink(missing_ok=True)
         self._kernel.shut()

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge.lab.sockets import packet_in
+from edge.lab.sockets import ETH_P_ALL, packet_in
 
 #: Every probe's payload begins with these bytes, then four of its own.
 PREFIX = b"sNgT"
@@ -102,8 +102,11 @@ class Uplink:
     _ended: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
-    def open(self, namespace: str, link: str) -> None:
+    def open(self, namespace: str, link: str, bound: bool = False) -> None:
+        """Begin to look at a host's link; ``bound``: at nothing else, which costs less and ends with the link."""
         opened = packet_in(namespace)
+        if bound:
+            opened.bind((link, ETH_P_ALL))
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
         opened.settimeout(0.2)
         self._socket = opened

@@ -4,8 +4,8 @@ It takes one-line orders on a unix socket: ``play CHANNEL [main|sub] [as=WHO] [t
 by the media's port, by this one, or nowhere), ``playback CHANNEL START END``, ``pause``, ``resume``,
 ``scale N``, ``seek SECONDS``, ``stop``, ``catalog``, ``records CHANNEL START END``, ``presets CHANNEL``,
 ``do CHANNEL ACTION NUMBERS``, ``deny CHANNEL TELEBOOT``, ``subscribe KIND``, ``broadcast CHANNEL``, ``facts``; an order
-that begins with ``@NAME`` is for a call of that name, of several at a time, and ``over`` tells a call's judge that all is
-there. Meaning ill: ``raw HEX`` (octets down its
+that begins with ``@NAME`` is for a call of that name, of several at a time, ``mark`` has the longest gap between its pictures
+measured from now on, and ``over`` tells a call's judge that all is there. Meaning ill: ``raw HEX`` (octets down its
 connections), ``again HEX`` (a second INVITE in the call, with this description), ``back HEX`` (octets down a call's media
 connection) and ``unread``, ``read`` (that connection fills, or is read again), ``lost N`` (its reports say so; without N it sends none).
 Set up wrongly, it obeys ``deaf`` (from now on nobody listens where
@@ -145,6 +145,8 @@ class City:
             call.facts["call"] = "stopped"
         elif verb in ("pause", "resume", "scale", "seek"):
             self._steer(named, verb, rest, now)
+        elif verb == "mark":
+            call.mark()
         elif verb == "over":
             call.finish()
         elif verb == "back":
@@ -221,7 +223,13 @@ class City:
             "calls": calls,
             "refused": dict(self._platform.counters),
             "heard": dict(self._platform.told),
+            "box_at": self._box_at(),
         }
+
+    def _box_at(self) -> str:
+        """Where the box is registered from, "" when it is not."""
+        address = self._platform._bindings[self._box].address
+        return address.host if address is not None else ""
 
     def _play(self, name: str, verb: str, rest: list[str], now: float) -> None:
         if name in self._calls:

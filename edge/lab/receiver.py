@@ -64,7 +64,13 @@ class Receiver:
         return self.facts | {"unfit": unfit, "judge": {
             "right": verdict.right, "wrong": verdict.wrong, "errors": verdict.errors[:20],
             "error_count": len(verdict.errors), "last": verdict.last_number, "size": list(verdict.size), "first_at": verdict.first_at,
+            "last_at": verdict.last_at, "longest_gap": verdict.longest_gap,
         }}  # fmt: skip
+
+    def mark(self) -> None:
+        """From now on the longest time between two right pictures is looked for anew."""
+        if self._judge is not None:
+            self._judge.verdict.longest_gap = 0.0
 
     def finish(self) -> None:
         """All is there: let the judge see the end of it."""

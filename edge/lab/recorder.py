@@ -328,11 +328,11 @@ class _Raw(MediaDescription):
 class Recorder:
     """The recorder's process."""
 
-    def __init__(self, secrets: Path, edition: int) -> None:
+    def __init__(self, secrets: Path, edition: int, box: str) -> None:
         local, server = Address(NVR_IP, 5060), Address(LAN_IP, 5060, transport())
         password = read_password(secrets, f"recorder-{ID}") or ""
         config = DeviceConfig(
-            ID, DOMAIN, local, server, BOX_ID, DOMAIN, password, keepalive_seconds=3, retry_seconds=1.0,
+            ID, DOMAIN, local, server, box, DOMAIN, password, keepalive_seconds=3, retry_seconds=1.0,
             user_agent="lab recorder", manufacturer="snowgate lab", model="recorder", edition=edition,
         )  # fmt: skip
         self._device = Device(config, SystemChance())
@@ -521,6 +521,6 @@ def recordings(channel: str) -> list[Recording]:
 if __name__ == "__main__":
 
     async def _main() -> None:
-        await Recorder(Path(sys.argv[1]), int(sys.argv[3])).run(Path(sys.argv[2]))
+        await Recorder(Path(sys.argv[1]), int(sys.argv[3]), sys.argv[4]).run(Path(sys.argv[2]))
 
     asyncio.run(_main())

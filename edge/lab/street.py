@@ -76,6 +76,8 @@ class Street:
     proves: bool = False
     #: Whether the box belongs to the lab's city from the start; else it has the owner's part alone, until it is enrolled.
     enrolled: bool = True
+    #: Whether the open twin stands beside it, which probes need.
+    twin: bool = True
     site: Site | None = None
     programs: Programs = field(default_factory=lambda: Programs(RUN))
     _house: House | None = None
@@ -93,7 +95,7 @@ class Street:
         for old in self.logs.glob("*.log"):
             old.unlink()
         self._house = furnish(_PLACES)
-        topology.build()
+        topology.build(self.twin)
         if self.rewire is not None:
             self.rewire()
         for namespace in ("lan", "vpn", "wan"):
@@ -219,8 +221,9 @@ class Street:
                 RUN / f"notify-unit-{name}.sock",
             )
         if "nvr" not in self.without:
+            assert self.site is not None  # made before
             self.program("nvr", "nvr", sys.executable, "-m", "edge.lab.recorder", str(SECRETS / "siteside"),
-                         str(RUN / "nvr.sock"), str(self.recorder_edition))  # fmt: skip
+                         str(RUN / "nvr.sock"), str(self.recorder_edition), self.site.identity.id)  # fmt: skip
 
     def program(self, name: str, namespace: str, *command: str) -> None:
         """Keep a program of the street's other hosts running."""

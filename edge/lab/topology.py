@@ -61,26 +61,26 @@ def _cables(prefix: str, lan_box: tuple[str, str], wan_box: tuple[str, str]) -> 
     ]
 
 
-def build() -> None:
-    """Make every namespace, cable, address and route.
+def build(twin: bool = True) -> None:
+    """Make every namespace, cable, address and route, of the open twin only if one is wanted.
 
     Raises:
         LabBroken: the tool's own words.
     """
-    for name in ALL:
+    spaces = ALL if twin else tuple(name for name in ALL if name not in TWIN)
+    for name in spaces:
         ip("netns", "add", name)
         ip("-n", name, "link", "set", "lo", "up")
-    for cable in [*_cables("", ("wan", "lan0"), ("wan", "wan0")), *_cables("t-", ("twin", "lan0"), ("twin", "wan0"))]:
+    for cable in _cables("", ("wan", "lan0"), ("wan", "wan0")):
         _plug(cable)
     _plug(_Cable(("internet", "c0", ""), ("city", "c0", "")))
-    _plug(_Cable(("twin", "vpn0", TWIN_VPN_MAC), ("t-city", "wg0", TWIN_CITY_MAC)))
-    for name in ALL:
+    for name in spaces:
         sysctl(name, "net/ipv6/conf/all/disable_ipv6", "0" if name not in BOX else "1")
-    for prefix in ("", "t-"):
-        _street(prefix)
+    _street("")
     _batch("city", ["addr add 203.0.113.10/24 dev c0", "link set c0 up", "route add default via 203.0.113.1"])
     _batch("internet", ["addr add 203.0.113.1/24 dev c0", "link set c0 up"])
-    _twin()
+    if twin:
+        _twin()
 
 
 def _street(prefix: str) -> None:
@@ -107,6 +107,10 @@ def _street(prefix: str) -> None:
 
 
 def _twin() -> None:
+    for cable in _cables("t-", ("twin", "lan0"), ("twin", "wan0")):
+        _plug(cable)
+    _plug(_Cable(("twin", "vpn0", TWIN_VPN_MAC), ("t-city", "wg0", TWIN_CITY_MAC)))
+    _street("t-")
     _batch("twin", [
         f"addr add {LAN_IP}/24 dev lan0", "link set lan0 up", f"addr add {WAN_IP}/24 dev wan0", "link set wan0 up",
         f"addr add {TUNNEL_IP}/32 dev vpn0", "link set vpn0 up", "route add 100.64.255.0/24 dev vpn0",

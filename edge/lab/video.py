@@ -136,6 +136,9 @@ class Verdict:
     errors: list[str] = field(default_factory=list)
     first_at: float | None = None
     last_number: int = -1
+    #: When the last right one came, and the longest time between two of them since somebody asked for it anew.
+    last_at: float | None = None
+    longest_gap: float = 0.0
     #: Width and height of what was decoded.
     size: tuple[int, int] = (0, 0)
 
@@ -197,8 +200,12 @@ class Judge:
             if number is None or number <= self.verdict.last_number:
                 self.verdict.wrong += 1
                 continue
+            now = time.monotonic()
             if self.verdict.first_at is None:
-                self.verdict.first_at = time.monotonic()
+                self.verdict.first_at = now
+            if self.verdict.last_at is not None:
+                self.verdict.longest_gap = max(self.verdict.longest_gap, now - self.verdict.last_at)
+            self.verdict.last_at = now
             self.verdict.last_number = number
             self.verdict.right += 1
 

@@ -126,6 +126,12 @@ CITY_LAYERS = {
         "Number {rollout}.",
         "编号 {rollout}。",
     ),
+    "rollout_word": Words(
+        "A rollout has no word {word}.",
+        "One of: {known}.",
+        "下发任务没有指令 {word}。",
+        "可用指令：{known}。",
+    ),
     "rollout_state": Words(
         "That cannot be done with the rollout as it is.",
         "Look at its state.",

@@ -64,6 +64,12 @@ _SITES = {
         "站点的 {field} 格式不符。",
         "编码为 20 位数字，行政区划代码 2 至 8 位，名称不超过 64 个可见字符。",
     ),
+    "platform_form": Words(
+        "A platform's {field} is not of the form that it must have.",
+        "An id has 20 digits; a key is P-256 (DER, base64).",
+        "平台的 {field} 格式不符。",
+        "编码为 20 位数字；密钥为 P-256（DER、base64）。",
+    ),
     "site_own": Words(
         "A site's own fields may not hold {field}.",
         "Only the city's parts may be there, without `site` and `tunnel`.",

@@ -21,8 +21,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from city.registry import enrolment as registry_enrolment
-from city.registry import feeds, layers, revocation, rotation
+from city.registry import feeds, layers, platforms, rotation
 from city.registry.layers import Why
 from city.registry.signer import Signer
 from city.registry.store import Store, open_store
@@ -115,7 +114,7 @@ class City:
     def password(self) -> str:
         """What the platform's own program is told."""
         with self.store.read() as session:
-            (entry,) = feeds.after(session, revocation.PLATFORMS, 0, 10) or ()
+            (entry,) = feeds.after(session, platforms.FEED, 0, 10) or ()
         return sealed.unseal(entry.body["password"], self.key, f"platform {SITE}").decode()
 
 
@@ -247,7 +246,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
         with store.begin() as session:
             session.add(Template(name="street", version=1, body=json.dumps(BODY), made_by="x", made_at=0.0,
                                  state="approved"))  # fmt: skip
-            session.add(Meta(name=registry_enrolment.TOLD + PLATFORM, value=der(key.public_key())))
+            session.add(Meta(name=platforms.KEY + PLATFORM, value=der(key.public_key())))
             for at, (plane, network) in enumerate(HUBS.items()):
                 public = base64.b64encode(bytes([250, at]) + bytes(30)).decode()
                 session.add(Concentrator(

@@ -375,6 +375,31 @@ def test_the_daemons_start_again_when_only_a_secret_is_another(house: House) -> 
     assert house.kept()["sip"] == "second"
 
 
+def test_the_ferry_is_left_alone_when_the_change_is_none_of_its_business(house: House) -> None:
+    """Every view ends with the ferry: a new control or a tunnel's new key is no reason."""
+    house.give()
+    house.confirm(house.hand_over(house.layer()).token)
+
+    def files() -> tuple[int, int]:
+        told = [(house.folders.run / name).stat().st_ino for name in ("site.json", "ferry.json")]
+        return told[0], told[1]
+
+    before = files()
+    site, _ = read_site(TEXT)
+    assert site is not None
+    city = layers.split(site)[1]
+    moved = city | {"control": {"address": "100.64.255.11"}}
+    house.confirm(house.hand_over(house.layer(layer=moved, revision=6)).token)
+    after = files()
+    assert after[0] != before[0], "the control: the others begin anew"
+    assert after[1] == before[1]
+    rights = moved | {"platform": [moved["platform"][0] | {"rights": []}]}
+    house.confirm(house.hand_over(house.layer(layer=rights, revision=7)).token)
+    assert files()[1] != before[1], "what it decides by is its business"
+    house.keeper._store.shut()
+    assert not (house.folders.run / "ferry.json").exists()
+
+
 class PowerCut(BaseException):
     """The plug is out."""
 

@@ -21,10 +21,10 @@ from city.signing import keys
 from city.signing.client import Client
 from city.signing.marks import Marks
 from city.signing.service import Service
+from edge.lab.postgres import Server, programs
 from tests import scene
 from tests.chance import counted
 from tests.consoled import Clock, Console
-from tests.postgres import Server, programs
 
 NOW = 1_780_000_000.0
 

@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 from sqlalchemy import select
 
-from city.registry import audit, claims, enrolment, peers, revocation, sites
+from city.registry import audit, claims, enrolment, peers, platforms, revocation, sites
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer, SignerAway
 from city.registry.store import Store
@@ -311,13 +311,13 @@ def test_a_platforms_own_program_is_told_the_password_that_the_box_gets(store: S
     found(store)
     program, box = Box(), Box()
     with store.begin() as session:
-        session.add(Meta(name=enrolment.TOLD + PLATFORM, value=der(program.key.public_key())))
+        session.add(Meta(name=platforms.KEY + PLATFORM, value=der(program.key.public_key())))
     box.ask(store, signer, add_site(store))
     approve(store, signer)
     with store.read() as session:
         from city.registry import feeds
 
-        (entry,) = feeds.after(session, revocation.PLATFORMS, 0, 10) or ()
+        (entry,) = feeds.after(session, platforms.FEED, 0, 10) or ()
         layer = session.scalars(select(Layer)).one()
     from netconf import sealed
 

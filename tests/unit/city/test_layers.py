@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from city.registry import layers, peers, reports, revocation, rotation
+from city.registry import layers, peers, platforms, reports, revocation, rotation
 from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
@@ -273,7 +273,7 @@ def test_c04_what_is_revoked_is_off_everywhere_and_never_back(store: Store, sign
         assert {peer(session, site, name).state for name in ("wg-a", "wg-b")} == {"off"}
         assert session.get_one(Certificate, "1").revoked_at == NOW
         gone = [row.feed for row in session.query(Change).filter_by(site=site.id) if json.loads(row.body).get("gone")]
-        assert sorted(gone) == ["peers:hub-a", "peers:hub-b", revocation.PLATFORMS]
+        assert sorted(gone) == ["peers:hub-a", "peers:hub-b", platforms.FEED]
         assert json.loads(site.revocation)["signature"]
         assert (other.state, peer(session, other).state) == ("active", "on")
         for again in (

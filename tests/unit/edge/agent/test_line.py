@@ -64,6 +64,17 @@ def test_without_the_city_sides_word_the_first_one(
     assert by(made, city) == A
 
 
+def test_a_tunnel_that_is_to_have_another_key_is_taken_only_when_there_is_no_other(
+    city: tuple[socket.socket, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = line(tmp_path, monkeypatch, {"used": "wg-a"}, b=NOBODY)
+    assert TWO is not None
+    with pytest.raises(OSError, match="address"):
+        made.dial(TWO, city[1], 2.0, but={"wg-a": "its next key"})
+    with made.dial(TWO, city[1], 2.0, but=("wg-a",)), city[0].accept()[0] as heard:
+        assert heard.getpeername()[0] == A
+
+
 def test_one_that_leads_nowhere_is_passed_over_the_next_time(
     city: tuple[socket.socket, Server], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -185,6 +185,12 @@ def test_a_rotated_tunnel_is_left_alone_for_a_moment() -> None:
     assert box.run(1) == [Switched(A, B, "rotated")]
     assert box.run(REST_SECONDS + 10) == []
     assert box.run(RETURN_SECONDS + RETURN_JITTER_SECONDS) == [Switched(B, A, "preferred")]
+    watched = clock(chosen=A, rotated=(A,))
+    watched.watched = True
+    assert watched.run(600) == [], "a view that runs goes on with the new key"
+    late = clock(chosen=A, rotated=(A,))
+    late.watched, late.living = True, {B}
+    assert late.run(10) == [Switched(A, B, "dead")], "its concentrator did not take it"
     idle = clock(chosen=A, rotated=(B,))
     assert idle.run(600) == [], "the tunnel that carries is not the one that was rotated"
 

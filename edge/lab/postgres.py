@@ -1,4 +1,4 @@
-"""A PostgreSQL of our own for tests: in a temporary folder, on a unix socket alone, gone with the tests."""
+"""A PostgreSQL of our own: in a temporary folder, on a unix socket alone, gone when it is stopped."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 _PLACES = (*sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True), Path("/usr/local/bin"))
 _QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "listen_addresses=", "max_connections=60")
@@ -32,6 +33,11 @@ class Server:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
+        """Make the server, and return when it answers.
+
+        Raises:
+            OSError: its own words.
+        """
         data, log = self._folder / "data", self._folder / "log"
         made = self._run(
             "initdb", "-D", str(data), "-U", "snowgate", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-locale"
@@ -52,10 +58,22 @@ class Server:
                 raise OSError(log.read_text(errors="replace"))
             time.sleep(0.05)
 
+    def create(self, database: str) -> None:
+        """Make an empty database.
+
+        Raises:
+            OSError: its own words.
+        """
+        made = self._run("createdb", "-h", str(self._folder), "-U", "snowgate", database)
+        if made.returncode:
+            raise OSError(made.stderr.decode(errors="replace"))
+
     def url(self, database: str) -> str:
+        """Return where a database is."""
         return f"postgresql://snowgate@/{database}?host={self._folder}"
 
     def stop(self) -> None:
+        """End it and take its folder away."""
         if self._process is not None:
             self._process.terminate()
             try:
@@ -72,7 +90,7 @@ class Server:
             return ["unshare", "--user", "--map-user=1000", "--map-group=1000", *words]
         return words
 
-    def _how(self) -> dict[str, object]:
+    def _how(self) -> dict[str, Any]:
         if os.geteuid() == 0 and _may_change():
             return {"user": self._as, "group": None, "extra_groups": [], "cwd": self._folder}
         return {"cwd": self._folder}
