@@ -14,6 +14,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,8 @@ from tests.playbook.test_keeper_enrols import LoadingHand
 from tests.proven import ask, verdict
 
 SITE, PLATFORM = "34020000002008000001", "34020000002000000001"
+#: Its namespace; "city" is what a street calls its own.
+REGISTRY = "registry"
 DOOR, CONTROL, PORT = "203.0.113.10", "10.20.0.6", 8443
 BODY: dict[str, Any] = {
     "platform": [{
@@ -208,21 +211,26 @@ def _ip(*words: str) -> None:
     subprocess.run(["ip", *words], check=True, timeout=20)
 
 
-def _wires() -> None:
-    """Our ends here, the city's in its own namespace, with its two addresses."""
-    _ip("netns", "add", "city")
-    _ip("-n", "city", "link", "set", "lo", "up")
+@contextmanager
+def _wires() -> Iterator[None]:
+    """Our ends here, the registry's in its own namespace, with its two addresses; with that they go."""
+    _ip("netns", "add", REGISTRY)
+    _ip("-n", REGISTRY, "link", "set", "lo", "up")
     for name, address in WIRES.items():
-        _ip("link", "add", name, "type", "veth", "peer", "name", f"far-{name}", "netns", "city")
-        _ip("-n", "city", "link", "set", f"far-{name}", "up")
+        _ip("link", "add", name, "type", "veth", "peer", "name", f"far-{name}", "netns", REGISTRY)
+        _ip("-n", REGISTRY, "link", "set", f"far-{name}", "up")
         if address:
             _ip("addr", "add", address, "dev", name)
         _ip("link", "set", name, "up")
-    _ip("-n", "city", "addr", "add", f"{DOOR}/24", "dev", "far-up0")
-    _ip("-n", "city", "addr", "add", f"{CONTROL}/32", "dev", "lo")
+    _ip("-n", REGISTRY, "addr", "add", f"{DOOR}/24", "dev", "far-up0")
+    _ip("-n", REGISTRY, "addr", "add", f"{CONTROL}/32", "dev", "lo")
     for at, (name, network) in enumerate(HUBS.items()):
-        _ip("-n", "city", "route", "add", network, "dev", f"far-{name}")
+        _ip("-n", REGISTRY, "route", "add", network, "dev", f"far-{name}")
         _ip("route", "add", "10.20.0.0/16", "dev", name, "metric", str(at + 1))
+    try:
+        yield
+    finally:
+        _ip("netns", "delete", REGISTRY)
 
 
 def _answers() -> bool:
@@ -237,11 +245,10 @@ def _answers() -> bool:
 def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     if not private.is_inside():
         pytest.skip("the lab's tests need private namespaces: make test")
-    _wires()
     folder, key = tmp_path_factory.mktemp("city"), ec.generate_private_key(ec.SECP256R1())
     made = cityserver.run(folder, "init", "--name", "测试市", "--address", DOOR, "--port", str(PORT), "--also", CONTROL)
     assert made.returncode == 0, made.stderr
-    with cityserver.serving(folder, _answers, topology.inside("city")):
+    with _wires(), cityserver.serving(folder, _answers, topology.inside(REGISTRY)):
         store = open_store(f"sqlite:///{folder / 'city.sqlite'}", upgrade=False)
         with store.begin() as session:
             session.add(Template(name="street", version=1, body=json.dumps(BODY), made_by="x", made_at=0.0,

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 )
 COMPILER = Path("firewall/compile.py")
 ADDED, FORGOTTEN = "192.168.1.128/27", "no IP options"
-_LAST = '    return Ruleset("lan", tuple(raw),'
+_LAST = "    chains, wires = (tuple(raw), tuple(input_), tuple(output)), (Wire(port, tuple(egress)),)"
 
 
 @pytest.fixture(scope="module")
