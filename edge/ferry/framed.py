@@ -158,7 +158,7 @@ class FramedStream(Stream):
 
     def _frames(self, end: int) -> int:
         """Take the whole frames of what is kept; return where what is left begins."""
-        at, kept, prefix = 0, self.kept, self.prefix
+        at, kept, prefix, ssrc = 0, self.kept, self.prefix, self.ssrc.to_bytes(4, "big")
         in_place = prefix == 2 and len(self.viewers) == len(self.framed) == 1
         while True:
             if in_place and self.synced:
@@ -168,13 +168,15 @@ class FramedStream(Stream):
                 if not self.synced:
                     return at
             body = at + prefix
-            if body + 12 > end:
+            if body + 13 > end:
                 return at
             size = kept[body - 2] << 8 | kept[body - 1]
-            if not size:  # RFC 4571 2: a null packet is let pass
+            # An urgent octet that the kernel left before a frame makes another one of it.
+            shifted = not kept.startswith(ssrc, body + 8) and kept.startswith(ssrc, body + 9)
+            if not size and not shifted:  # RFC 4571 2: a null packet is let pass
                 at = body
                 continue
-            if size <= 12 or kept[body] >> 6 != 2:
+            if size <= 12 or kept[body] >> 6 != 2 or shifted:
                 self.synced = False
                 self.dropped["frame_lost"] += 1
                 at += 1

@@ -125,6 +125,18 @@ def test_t01_a_length_that_lies_costs_what_it_hides_and_no_more(bench: Bench, li
     assert bench.stream.dropped["frame_lost"]
 
 
+def test_t02_an_octet_before_a_frame_costs_no_packet_whatever_its_length(bench: Bench) -> None:
+    """The kernel leaves an urgent octet in the stream when another one comes before it is read."""
+    bench.send(bench.frames(KEY))
+    first = bench.seen()[-1].sequence
+    # Behind the octet a length reads as one of 8 kbytes, and of some its second octet as the beginning of a header.
+    sizes = range(100, 600, 3)
+    for size in sizes:
+        bench.send(b"!" + bench.frames(picture(size)))
+    assert [(packet.sequence - first) & 0xFFFF for packet in bench.seen()] == list(range(1, len(sizes) + 1))
+    assert not bench.stream.lost and bench.stream.dropped["frame_lost"] == len(sizes)
+
+
 def test_t01_a_null_frame_is_let_pass() -> None:
     bench = Bench()
     bench.send(bench.frames(KEY) + bytes(2 * 50) + bench.frames(picture()))
