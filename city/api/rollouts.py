@@ -47,7 +47,7 @@ def blueprint(office: Office) -> APIBlueprint:
             rollouts.demand_scope(session, person, json_data.template)
             row = rollouts.begin(session, json_data.template, json_data.version, person.name, json_data.reason,
                                  office.clock())  # fmt: skip
-            return said(session, row), 201
+            return told(session, row), 201
 
     @made.post("/rollouts/<int:number>")
     @made.input(WordSaid)
@@ -59,7 +59,7 @@ def blueprint(office: Office) -> APIBlueprint:
         with office.store.begin() as session:
             rollouts.demand_scope(session, person, _row(session, number).template)
             row = rollouts.order(session, office.signer, number, event, person.name, json_data.reason, office.clock())
-            return said(session, row)
+            return told(session, row)
 
     return made
 
@@ -78,7 +78,7 @@ def _looking(made: APIBlueprint, office: Office) -> None:
         with office.store.read() as session:
             row = _row(session, number)
             rollouts.demand_scope(session, person, row.template)
-            return said(session, row)
+            return told(session, row)
 
     @made.get("/templates/<name>/<int:version>/preview")
     def preview(name: str, version: int) -> dict[str, Any]:
@@ -88,7 +88,7 @@ def _looking(made: APIBlueprint, office: Office) -> None:
             return {"sites": rollouts.preview(session, name, version)}
 
 
-def said(session: Session, row: Rollout) -> dict[str, Any]:
+def told(session: Session, row: Rollout) -> dict[str, Any]:
     """Return a rollout with its sites and the steps that it has gone."""
     sites = session.scalars(
         select(RolloutSite)

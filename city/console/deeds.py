@@ -177,6 +177,7 @@ _RECORD: dict[str, tuple[str, str]] = {
     "did_person_edit": ("修改用户", "changed a person"),
     "did_person_in": ("登录", "signed in"),
     "did_person_locked": ("账号锁定", "was locked"),
+    "did_platform_key": ("登记平台程序公钥", "told the key of a platform's program"),
     "did_registry_restored": ("从备份恢复", "went on from a backup"),
     "did_rollout_all_good": ("下发完成", "a rollout is done"),
     "did_rollout_begin": ("创建下发", "prepared a rollout"),
