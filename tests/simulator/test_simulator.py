@@ -158,8 +158,8 @@ def confirmed_not_written(patch: MonkeyPatch) -> None:
 def old_key_gone_too_early(patch: MonkeyPatch) -> None:
     real = rotation.begin_rotation
 
-    def begin(folder: Path, tunnel: str) -> str:
-        public = real(folder, tunnel)
+    def begin(folder: Path, tunnel: str, refused: str = "") -> str:
+        public = real(folder, tunnel, refused)
         rotation.finish_rotation(folder, tunnel)
         return public
 
