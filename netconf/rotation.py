@@ -20,8 +20,11 @@ from netconf.finding import Finding, finding
 from netconf.model import Site
 
 
-def begin_rotation(folder: Path, tunnel: str) -> str:
+def begin_rotation(folder: Path, tunnel: str, refused: str = "") -> str:
     """Make the tunnel's next key if there is none, and return its public key; only then may the city be told.
+
+    ``refused``: the public key that the city was told and did not take (an exchange with it was undone before); that one
+    is replaced.
 
     Raises:
         SecretDamaged: the file holds no key.
@@ -29,7 +32,7 @@ def begin_rotation(folder: Path, tunnel: str) -> str:
     """
     secrets.ensure_wireguard_key(folder, tunnel)
     path = folder / secrets.next_name(tunnel)
-    if not path.exists():
+    if not path.exists() or (refused and secrets.public_key(secrets.read_key(path)) == refused):
         durable.write(path, base64.b64encode(X25519PrivateKey.generate().private_bytes_raw()) + b"\n")
     return secrets.public_key(secrets.read_key(path))
 

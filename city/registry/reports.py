@@ -114,6 +114,8 @@ def news(session: Session, site: Site, told: Told) -> bool:
     if told.next_keys or (told.receipts is not None and _head_moved(session, site.id, told.receipts) is not None):
         return True
     mark = (layers.epoch(session), site.offered)
+    if _lacks_key(told, mark):
+        return True
     row = session.get(Layer, (site.id, *mark))
     return row is not None and row.state == "offered" and _outcome(told, mark) is not None
 
@@ -134,6 +136,8 @@ def settle(session: Session, signer: Signer, site: Site, told: Told, now: float)
         )  # fmt: skip
     used = told.applied[1] if told.applied[0] == mark[0] else 0
     rotation.settle(session, signer, site, used, outcome == "reverted", now)
+    if _lacks_key(told, (mark[0], site.offered)):
+        rotation.mend(session, site, told.handshakes)
     if told.next_keys:
         rotation.heard(session, signer, site, dict(told.next_keys), now)
     if told.receipts is not None:
@@ -191,6 +195,10 @@ def _outcome(told: Told, mark: tuple[int, int]) -> str | None:
 
 def _refuses(told: Told, mark: tuple[int, int]) -> bool:
     return told.refused is not None and told.refused[0] == mark
+
+
+def _lacks_key(told: Told, mark: tuple[int, int]) -> bool:
+    return told.refused is not None and told.refused[0] == mark and rotation.LACKED in told.refused[1]
 
 
 def _settle_head(session: Session, site: str, head: tuple[int, str], now: float) -> None:

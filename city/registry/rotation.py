@@ -8,6 +8,7 @@ each step either end may be killed: the tunnel that is not exchanged still stand
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -20,6 +21,8 @@ from city.registry.tables import Health, Peer, Site
 
 #: A tunnel whose last handshake is older does not carry anything (WireGuard makes a new one after 120 s).
 FRESH_SECONDS = 180
+#: The code with which a box refuses a layer that expects a key of a tunnel which it does not have.
+LACKED = "tunnel_own_key_unknown"
 
 
 def begin(session: Session, site: Site, tunnel: str, who: str, now: float) -> None:
@@ -101,6 +104,17 @@ def settle(session: Session, signer: Signer, site: Site, used: int, undone: bool
             session.flush()
             layers.offer(session, signer, site, now, Why("registry", f"old key of {peer.tunnel} again"))
             audit.write(session, now, "registry", "key.kept", f"site:{site.id}", tunnel=peer.tunnel)
+
+
+def mend(session: Session, site: Site, ages: Mapping[str, int | None]) -> None:
+    """The box refuses its layer, for it lacks a key that was exchanged since the backup which was laid back: of a tunnel
+    that is dead, beside one that carries the report, it is asked for another key. ``ages``: of the handshakes, in seconds.
+    """
+    mine = _peers(session, site.id)
+    dead = [peer for peer in mine if (age := ages.get(peer.tunnel)) is None or age >= FRESH_SECONDS]
+    if 0 < len(dead) < len(mine) and not any(peer.rotation for peer in mine):
+        dead[0].rotation = "asked"
+        session.flush()
 
 
 def _peers(session: Session, site: str) -> list[Peer]:

@@ -187,7 +187,9 @@ class Agent:
     def _rotate(self, tunnel: str) -> None:
         """Ask for a tunnel's next key, for the next report; one that the keeper does not know is told as a word in the log."""
         try:
-            answer = ask(self._run, RotateKey(tunnel), "agent", SMALL_SECONDS)
+            # Asked again although it was told: the city has not taken that one.
+            refused = self.next_keys.get(tunnel, "")
+            answer = ask(self._run, RotateKey(tunnel, refused), "agent", SMALL_SECONDS)
         except UnicodeError:
             return
         if isinstance(answer, NextKey):

@@ -34,6 +34,7 @@ _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _CODE = re.compile(r"[0-9]{20}", re.ASCII)
 _PORT = re.compile(r"[a-z][a-z0-9.-]{0,14}", re.ASCII)
 _TUNNEL = re.compile(r"[a-z][a-z0-9-]{0,14}", re.ASCII)
+_KEY = re.compile(r"[A-Za-z0-9+/]{43}=", re.ASCII)
 
 
 class ControlError(Exception):
@@ -219,9 +220,13 @@ class CityAnswer:
 
 @dataclass(frozen=True, slots=True)
 class RotateKey:
-    """Which public key would this tunnel have next? It is made now if there is none, and used when a city layer names it."""
+    """Which public key would this tunnel have next? It is made now if there is none, and used when a city layer names it.
+
+    ``refused``: the one that the city was told and did not take, "" for none; then another is made.
+    """
 
     tunnel: str
+    refused: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,7 +525,9 @@ def _bounds(request: Request) -> None:
         raise ControlError("request_head")
     if isinstance(request, PinRequest) and not _PIN.fullmatch(request.pin):
         raise ControlError("request_pin")
-    if isinstance(request, RotateKey) and not _TUNNEL.fullmatch(request.tunnel):
+    if isinstance(request, RotateKey) and not (
+        _TUNNEL.fullmatch(request.tunnel) and (not request.refused or _KEY.fullmatch(request.refused))
+    ):
         raise ControlError("request_tunnel")
     if isinstance(request, Outcome | Confirm | Reject) and not _TOKEN.fullmatch(request.token):
         raise ControlError("request_token")

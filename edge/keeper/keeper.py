@@ -122,7 +122,7 @@ class Keeper:
         if isinstance(request, PinRequest):
             return self._pins.answer(request, self._store.site, self._kernel)
         if isinstance(request, RotateKey):
-            return self._rotate(request.tunnel)
+            return self._rotate(request.tunnel, request.refused)
         if isinstance(request, UplinkRequest):
             return self._uplink.answer(request, self._store.site)
         try:
@@ -151,13 +151,15 @@ class Keeper:
         self.counters[rule] += 1
         return Refusal(rule)
 
-    def _rotate(self, tunnel: str) -> Answer:
+    def _rotate(self, tunnel: str, refused: str) -> Answer:
         """Make a tunnel's next key; it is used once a confirmed layer of the city names it (``netconf.rotation``)."""
         site = self._store.site
+        if site is not None and any(each.own_key == refused for each in site.tunnel):
+            refused = ""  # a layer that is in force or on trial names it: it was taken after all
         if site is None or all(each.name != tunnel for each in site.tunnel):
             return Refusal("tunnel_unknown", (finding("tunnel_unknown", tunnel=tunnel),))
         try:
-            return NextKey(tunnel, rotation.begin_rotation(self._folders.secrets, tunnel))
+            return NextKey(tunnel, rotation.begin_rotation(self._folders.secrets, tunnel, refused))
         except (secrets.SecretDamaged, OSError):
             return Refusal("key_damaged", (finding("key_damaged", tunnel=tunnel),))
 

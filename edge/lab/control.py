@@ -107,7 +107,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if report.get("nonce"):
             facts = {"site": report["site"], "device": report["device"], "nonce": report["nonce"]}
             return {"answer": envelope.sign("answer", facts, city_key(self.folder))}
-        told = {name: self._read(file) for name, file in (("layer", "layer.json"), ("rotate", "rotate"))}
+        rotate = self._read("rotate")
+        told = {
+            "layer": self._read("layer.json"),
+            "rotate": rotate if rotate not in report.get("next_keys", ()) else "",
+        }
         return {name: said for name, said in told.items() if said}
 
     def _read(self, name: str) -> str:

@@ -293,9 +293,9 @@ def test_a_tunnels_key_is_exchanged_by_a_layer_of_the_city(bench: Bench) -> None
     layer = city_layer()
     name, folder = layer["tunnel"][0]["name"], bench.folders.secrets
     old = secrets.ensure_wireguard_key(folder, name)
-    following = bench.tell("agent", RotateKey(name))
+    following = bench.tell("agent", RotateKey(name, ""))
     assert isinstance(following, NextKey)
-    assert bench.tell("agent", RotateKey(name)) == following
+    assert bench.tell("agent", RotateKey(name, "")) == following
     assert following.public_key != old
     bench.keeper.tick()
     assert secrets.ensure_wireguard_key(folder, name) == old, "nobody has named it"
@@ -310,19 +310,32 @@ def test_a_tunnels_key_is_exchanged_by_a_layer_of_the_city(bench: Bench) -> None
     for _ in range(2):
         bench.keeper.tick()
         assert secrets.ensure_wireguard_key(folder, name) == following.public_key
-    assert bench.tell("agent", RotateKey(name)).public_key not in (old, following.public_key)
+    assert bench.tell("agent", RotateKey(name, "")).public_key not in (old, following.public_key)
 
 
 def test_an_exchange_that_is_undone_leaves_the_old_key(bench: Bench) -> None:
     layer = city_layer()
     name, folder = layer["tunnel"][0]["name"], bench.folders.secrets
     old = secrets.ensure_wireguard_key(folder, name)
-    layer["tunnel"][0]["own_key"] = bench.tell("agent", RotateKey(name)).public_key
+    layer["tunnel"][0]["own_key"] = bench.tell("agent", RotateKey(name, "")).public_key
     assert isinstance(bench.tell("agent", HandOver(bench.sign(layer))), Waiting)
     after = bench.again()
     after.keeper.tick()
     assert secrets.ensure_wireguard_key(folder, name) == old
     assert after.published()["tunnel"][0]["own_key"] is None
+
+
+def test_a_next_key_that_the_city_does_not_take_is_replaced_unless_a_layer_names_it(bench: Bench) -> None:
+    """Its exchange was undone once: the city never takes the same key again."""
+    layer = city_layer()
+    name = layer["tunnel"][0]["name"]
+    first = bench.tell("agent", RotateKey(name, "")).public_key
+    assert bench.tell("agent", RotateKey(name, "C" * 42 + "A=")).public_key == first, "it was another that was refused"
+    second = bench.tell("agent", RotateKey(name, first)).public_key
+    assert second != first
+    layer["tunnel"][0]["own_key"] = second
+    assert isinstance(bench.tell("agent", HandOver(bench.sign(layer))), Waiting)
+    assert bench.tell("agent", RotateKey(name, second)).public_key == second
 
 
 def test_a_key_that_the_box_does_not_have_is_refused(bench: Bench) -> None:
@@ -335,12 +348,14 @@ def test_a_key_that_the_box_does_not_have_is_refused(bench: Bench) -> None:
 
 
 def test_a_key_of_a_tunnel_that_is_none_is_not_made(bench: Bench) -> None:
-    assert rules(bench.tell("agent", RotateKey("wg-z"))) == ["tunnel_unknown"]
+    assert rules(bench.tell("agent", RotateKey("wg-z", ""))) == ["tunnel_unknown"]
     assert list(bench.folders.secrets.glob("*.next")) == []
     with pytest.raises(ControlError, match="request_tunnel"):
-        decode_request("agent", encode_request(1, RotateKey("../x")))
+        decode_request("agent", encode_request(1, RotateKey("../x", "")))
+    with pytest.raises(ControlError, match="request_tunnel"):
+        decode_request("agent", encode_request(1, RotateKey("wg-a", "x")))
     with pytest.raises(ControlError, match="request_unknown"):
-        decode_request("web", encode_request(1, RotateKey("wg-a")))
+        decode_request("web", encode_request(1, RotateKey("wg-a", "")))
 
 
 def test_what_the_city_has_signed_cannot_be_changed_on_the_box(bench: Bench) -> None:

@@ -134,6 +134,7 @@ class Box:
         self.commit = None
         self.nonce, self.next_keys, self.handed = "", dict[str, str](), (0, 0)
         self.refused: tuple[tuple[int, int], tuple[str, ...]] | None = None
+        self._told_keys: dict[str, str] = {}
         self.handshakes: dict[str, float] = {}
         self.asked: tuple[int, float] | None = None
         self._want_door = False
@@ -356,6 +357,7 @@ class Box:
             "findings": [], "faults": [], "tunnels": ages, "next_keys": self.next_keys, "version": "simulator",
             "programs": {"cityside": {"registered": True}},
         }  # fmt: skip
+        self._told_keys = self.next_keys
         if self.refused is not None:
             told["refused"] = {"mark": list(self.refused[0]), "codes": list(self.refused[1])}
         if certificate.not_valid_after_utc.timestamp() - wall < RENEW_SECONDS:
@@ -383,7 +385,11 @@ class Box:
             done.append(self._keep_certificate(said["certificate"]))
         if "rotate" in said:
             tunnel = said["rotate"]
-            self.next_keys = {tunnel: rotation.begin_rotation(self.folder("secrets"), tunnel)}
+            site = self.store.site
+            refused = self._told_keys.get(tunnel, "")
+            if site is not None and any(each.own_key == refused for each in site.tunnel):
+                refused = ""
+            self.next_keys = {tunnel: rotation.begin_rotation(self.folder("secrets"), tunnel, refused)}
             done.append(f"makes a key of {tunnel}")
         if "answer" in said and self.nonce:
             done.append(f"hears the answer: {self.hear_answer(said['answer'])}")

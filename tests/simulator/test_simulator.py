@@ -158,12 +158,18 @@ def confirmed_not_written(patch: MonkeyPatch) -> None:
 def old_key_gone_too_early(patch: MonkeyPatch) -> None:
     real = rotation.begin_rotation
 
-    def begin(folder: Path, tunnel: str) -> str:
-        public = real(folder, tunnel)
+    def begin(folder: Path, tunnel: str, refused: str = "") -> str:
+        public = real(folder, tunnel, refused)
         rotation.finish_rotation(folder, tunnel)
         return public
 
     patch.setattr("netconf.rotation.begin_rotation", begin)
+    patch.setattr("city.registry.rotation.mend", nothing)
+
+
+def the_same_next_key_for_ever(patch: MonkeyPatch) -> None:
+    real = rotation.begin_rotation
+    patch.setattr("netconf.rotation.begin_rotation", lambda folder, tunnel, refused: real(folder, tunnel))
 
 
 def both_tunnels_at_once(patch: MonkeyPatch) -> None:
@@ -216,6 +222,7 @@ TAKEN_OUT: list[tuple[Callable[[MonkeyPatch], None], str, Mapping[str, float]]] 
     (folder_not_synced, "confirmed revision rises", {"cut": 8, "fuse": 8, "edit": 10}),
     (confirmed_not_written, "confirmed revision holds", {"cut": 6, "edit": 8}),
     (old_key_gone_too_early, "all comes right", {"rotate": 15, "fuse": 6}),
+    (the_same_next_key_for_ever, "all comes right", {"rotate": 25, "fuse": 6}),
     (both_tunnels_at_once, "never locked out", {"rotate": 12, "poll": 24}),
     (exchange_not_put_back, "all comes right", {"rotate": 15}),
     (digits_not_compared, "the right device", {"steal": 8, "claim": 8}),

@@ -250,6 +250,37 @@ def test_w_a_rotation_does_not_take_the_last_way(
             rotation.begin(session, site, "wg-b", "zhang", NOW)
 
 
+@pytest.mark.parametrize(
+    ("codes", "ages", "asked"),
+    [
+        (["tunnel_own_key_unknown"], {"wg-a": 15, "wg-b": None}, ["wg-b"]),
+        (["tunnel_own_key_unknown"], {"wg-a": 15, "wg-b": 3000}, ["wg-b"]),
+        (["tunnel_own_key_unknown"], {"wg-a": 15, "wg-b": 15}, []),
+        (["tunnel_own_key_unknown"], {"wg-a": None, "wg-b": None}, []),
+        (["field_unknown"], {"wg-a": 15, "wg-b": None}, []),
+    ],
+)
+def test_a_box_without_the_key_that_a_layer_expects_is_asked_for_another(
+    store: Store, signer: Signer, fleet_of_two: Any, codes: list[str], ages: dict[str, Any], asked: list[str]
+) -> None:
+    """A backup was laid back since the key was exchanged: by itself that tunnel would never come back."""
+    tunnels = {name: {"handshake_age_seconds": age} for name, age in ages.items()}
+    with store.begin() as session:
+        site = one(session, fleet_of_two[0])
+        told = fleet.report(site, 0, tunnels=tunnels) | {
+            "city_layer": [0, 0],
+            "refused": {"mark": [1, 1], "codes": codes},
+        }
+        fresh = told | {"tunnels": {"wg-a": {"handshake_age_seconds": 1}, "wg-b": {"handshake_age_seconds": 1}}}
+        for said in (fresh, told, told):
+            read = reports.read(said)
+            if reports.news(session, site, read):
+                reports.settle(session, signer, site, read, NOW)
+            session.flush()
+        assert [row.tunnel for row in session.query(Peer).filter_by(site=site.id, rotation="asked")] == asked
+        assert session.get_one(Layer, (site.id, 1, 1)).state == "reverted"
+
+
 def test_w02_a_key_of_somebody_else_is_not_taken_up(store: Store, signer: Signer, fleet_of_two: Any) -> None:
     with store.begin() as session:
         site = one(session, fleet_of_two[0])

@@ -41,6 +41,9 @@ def test_the_city_decides_when_the_next_key_is_used_and_takes_it_back(tmp_path: 
     new = begin_rotation(tmp_path, A)
     assert new != old
     assert begin_rotation(tmp_path, A) == new, "asked twice, told the same"
+    assert begin_rotation(tmp_path, A, refused=old) == new
+    before, new = new, begin_rotation(tmp_path, A, refused=new)
+    assert new not in (before, old), "what the city did not take it never takes"
     assert used(tmp_path, A, None) == old
     assert used(tmp_path, A, old) == old
     assert used(tmp_path, A, new) == new, "a layer that names it uses it"
