@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -79,7 +80,7 @@ class Schedule:
         for name, (every, work) in self.jobs.items():
             if monotonic >= self._next.get(name, monotonic):
                 self._next[name] = monotonic + every
-                self._try(name, lambda work=work: work(self.store, self.signer, self.clock()))  # type: ignore[misc]
+                self._try(name, partial(work, self.store, self.signer, self.clock()))
         if self._teller is None or not self._teller.is_alive():
             self._teller = threading.Thread(target=self.tell, daemon=True)
             self._teller.start()

@@ -5,7 +5,7 @@ A code is stable; its words may be bettered. ``{name}`` in a sentence is a fact 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from netconf.finding import Finding
@@ -40,6 +40,8 @@ from netconf.sentences.upkeep import UPKEEP
 from netconf.sentences.uplink import UPLINK
 
 Language = Literal["en", "zh-CN"]
+#: What the pages speak, the first one where nobody says.
+LANGUAGES: tuple[Language, ...] = ("zh-CN", "en")
 
 
 TABLE: dict[str, Words] = (
@@ -141,3 +143,20 @@ def report(findings: Iterable[Finding], language: Language = "en") -> list[str]:
         (_visible(f.path), *(put(f, language) for put in (sentence, evidence, advice)), f"({f.code})") for f in findings
     ]
     return [" ".join(part for part in line if part) for line in lines]
+
+
+def page_word(table: Mapping[str, tuple[str, str]], key: str, language: str, facts: Mapping[str, object]) -> str:
+    """Return a word of a page out of its table, Chinese and English; one that is missing is its own key, so that it is seen."""
+    found = table.get(key)
+    if found is None:
+        return key
+    return found[1 if language == "en" else 0].format(**facts)
+
+
+def language_of(chosen: str | None, accepted: str | None) -> Language:
+    """Return a page's language: what was chosen, else what the browser prefers, else Chinese."""
+    for language in LANGUAGES:
+        if chosen == language:
+            return language
+    first = (accepted or "").split(",")[0].strip().lower()
+    return "en" if first.startswith("en") else "zh-CN"

@@ -24,7 +24,7 @@ from webui.accounts import Accounts, Locked, Session, same
 from webui.changes import CONFIRM_SECONDS, Changes
 from webui.peers import asked_rights, peers
 from webui.verdict import verdict
-from webui.words import LANGUAGES, language_of, word
+from webui.words import word
 
 _BEIJING = timezone(timedelta(hours=8))
 UNDECLARED = "未声明"
@@ -74,7 +74,7 @@ def create_app(box: Box, accounts: Accounts, changes: Changes, say: Callable[[st
 def _around(app: Flask, box: Box, accounts: Accounts) -> None:
     @app.before_request
     def _who() -> Reply | None:
-        g.language = language_of(request.cookies.get("language"), request.headers.get("Accept-Language"))
+        g.language = words.language_of(request.cookies.get("language"), request.headers.get("Accept-Language"))
         g.session = accounts.session(request.cookies.get(COOKIE, ""))
         if request.endpoint in _OPEN or request.endpoint is None:
             return None
@@ -167,7 +167,7 @@ def _entry(app: Flask, accounts: Accounts, say: Callable[[str, str], None]) -> N
     def language() -> Reply:
         chosen = request.form.get("to", "")
         answer = redirect(_back(request.form.get("back", "/")))
-        if chosen in LANGUAGES:
+        if chosen in words.LANGUAGES:
             answer.set_cookie("language", chosen, max_age=31_536_000, secure=True, httponly=True, samesite="Strict")
         return answer
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from netconf.words import Language
-
-LANGUAGES: tuple[Language, ...] = ("zh-CN", "en")
+from netconf.words import page_word
 
 _TABLE: dict[str, tuple[str, str]] = {
     "product": ("雪闸", "snowgate"),
@@ -251,17 +249,5 @@ _TABLE: dict[str, tuple[str, str]] = {
 
 
 def word(key: str, language: str, **facts: object) -> str:
-    """Return a word of the pages; one that is missing is its own key, so that it is seen."""
-    found = _TABLE.get(key)
-    if found is None:
-        return key
-    return found[1 if language == "en" else 0].format(**facts)
-
-
-def language_of(chosen: str | None, accepted: str | None) -> Language:
-    """Return the language: what was chosen, else what the browser prefers, else Chinese."""
-    for language in LANGUAGES:
-        if chosen == language:
-            return language
-    first = (accepted or "").split(",")[0].strip().lower()
-    return "en" if first.startswith("en") else "zh-CN"
+    """Return a word of the pages."""
+    return page_word(_TABLE, key, language, facts)

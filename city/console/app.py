@@ -15,11 +15,11 @@ from city.api import errors
 from city.api.callers import COOKIE
 from city.api.office import Office
 from city.console import acts, changes, lists, pages, persons, shown
-from city.console.words import LANGUAGES, language_of
 from city.registry import people
 from city.registry.refused import RegistryRefused
 from city.registry.signer import SignerAway
 from city.registry.tables import Person
+from netconf import words
 
 LANGUAGE = "__Host-language"
 #: What a browser may ask without having signed in.
@@ -63,7 +63,7 @@ def blueprint(office: Office) -> Blueprint:
 def _around(made: Blueprint, office: Office) -> None:
     @made.before_request
     def who() -> Reply | None:
-        g.language = language_of(request.cookies.get(LANGUAGE), request.headers.get("Accept-Language"))
+        g.language = words.language_of(request.cookies.get(LANGUAGE), request.headers.get("Accept-Language"))
         g.person, g.token, g.now = None, "", office.clock()
         if request.method not in ("GET", "HEAD") and not _same_origin():
             raise RegistryRefused("csrf_missing")
@@ -174,7 +174,7 @@ def _door(made: Blueprint, office: Office) -> None:
     def language() -> Reply:
         back = request.form.get("back", "")
         answer = make_response(redirect(back if back.startswith("/console/") else url_for("console.overview"), 303))
-        if request.form.get("to", "") in LANGUAGES:
+        if request.form.get("to", "") in words.LANGUAGES:
             answer.set_cookie(
                 LANGUAGE, request.form["to"], max_age=31_536_000, secure=True, httponly=True, samesite="Strict"
             )

@@ -36,7 +36,7 @@ MOST_DIFFERENCES = 60
 TARGETS = (98, 95)
 #: page -> the right that it needs; "city": for who has no scope.
 _CITY = frozenset(("concentrators", "health"))
-_ORDER = (
+_ORDER: tuple[tuple[str, people.Right], ...] = (
     ("overview", "look"), ("pending", "look"), ("sites", "look"), ("concentrators", "look"), ("templates", "look"),
     ("alerts", "look"), ("keys", "look"), ("people", "person"), ("audit", "audit"), ("health", "look"),
 )  # fmt: skip
@@ -46,11 +46,7 @@ def navigation(person: Person | None) -> list[str]:
     """Return the pages that a person may open, in their order."""
     if person is None:
         return []
-    return [
-        name
-        for name, right in _ORDER
-        if people.may(person, right) and not (person.scope and name in _CITY)  # type: ignore[arg-type]
-    ]
+    return [name for name, right in _ORDER if people.may(person, right) and not (person.scope and name in _CITY)]
 
 
 def city_only(person: Person) -> None:

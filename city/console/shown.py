@@ -33,7 +33,8 @@ def word(key: str, **facts: object) -> str:
 
 def told(found: Finding) -> tuple[str, str, str]:
     """Return a finding's sentence, what it rests on, and what to do about it."""
-    return tuple(put(found, g.language) for put in (words.sentence, words.evidence, words.advice))  # type: ignore[return-value]
+    language = g.language
+    return words.sentence(found, language), words.evidence(found, language), words.advice(found, language)
 
 
 def local(moment: float | None) -> str:

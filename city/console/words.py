@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from city.console.deeds import DEEDS
-from netconf.words import Language
-
-LANGUAGES: tuple[Language, ...] = ("zh-CN", "en")
+from netconf.words import page_word
 
 _AROUND: dict[str, tuple[str, str]] = {
     "product": ("雪闸 · 市级控制台", "snowgate · city"),
@@ -508,17 +506,5 @@ TABLE = (
 
 
 def word(key: str, language: str, **facts: object) -> str:
-    """Return a word of the pages; one that is missing is its own key, so that it is seen."""
-    found = TABLE.get(key)
-    if found is None:
-        return key
-    return found[1 if language == "en" else 0].format(**facts)
-
-
-def language_of(chosen: str | None, accepted: str | None) -> Language:
-    """Return the language: what was chosen, else what the browser prefers, else Chinese."""
-    for language in LANGUAGES:
-        if chosen == language:
-            return language
-    first = (accepted or "").split(",")[0].strip().lower()
-    return "en" if first.startswith("en") else "zh-CN"
+    """Return a word of the pages."""
+    return page_word(TABLE, key, language, facts)

@@ -54,10 +54,10 @@ def concentrators(session: Session, now: float) -> None:
 
 def healed(session: Session, now: float, concentrator: str, before: Mapping[str, Any], told: Mapping[str, Any]) -> None:
     """Compare two reports of a concentrator: somebody else's hand was at its device if more had to be put right."""
-    numbers = [report.get("healed") for report in (before, told)]
+    was, now_is = before.get("healed"), told.get("healed")
     subject = f"concentrator:{concentrator}"
-    if all(type(number) is int for number in numbers) and numbers[1] > numbers[0]:  # type: ignore[operator]
-        steps = numbers[1] - numbers[0]  # type: ignore[operator]
+    if type(was) is int and type(now_is) is int and now_is > was:
+        steps = now_is - was
         alerts.raise_(session, now, "concentrator_drifts", subject, "warning", concentrator=concentrator, steps=steps)
     else:
         alerts.close(session, now, "concentrator_drifts", subject)

@@ -8,6 +8,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from edge.ferry import relay
 from edge.ferry.commands import JoinRelay, LeaveRelay, StartRelay, StopRelay
@@ -122,7 +123,7 @@ class Relays:
         sources = [order.source] if order.back is None else [order.source, order.back]
         self._tell(lambda: relay.open_stream(control, order.pull, sources, *facts))
         for viewer in carried.viewers.values():
-            self._tell(lambda viewer=viewer: _join(control, viewer))  # type: ignore[misc]
+            self._tell(partial(_join, control, viewer))
 
     def _tell(self, order: Callable[[], None]) -> None:
         # A worker that does not read its orders is dying; the next one is told anew.

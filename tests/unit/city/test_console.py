@@ -19,6 +19,7 @@ from city.registry.sites import STATES
 from city.registry.tables import Person
 from city.rollout.table import Event, State
 from city.truth.verdict import Verdict
+from netconf.words import LANGUAGES
 from tests import scene
 from tests.consoled import Console
 from tests.enrolling import NOW
@@ -71,7 +72,7 @@ class Reader(HTMLParser):
             self.wrong.append(f"</{tag}>")
 
 
-@pytest.mark.parametrize("language", words.LANGUAGES)
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_every_page_is_whole_in_both_languages(console: Console, language: str) -> None:
     console.speak(language)
     for name in ("wangfang", "system", "security", "audit"):
