@@ -2,7 +2,7 @@
 
 Two roads. What a report says of health is kept by many at once, in one statement a second (``keep``): it may be a second
 late, and the last one wins. What changes something (a layer is in use or was undone, a key comes, receipts have grown) is
-done at once, in a transaction of its own, and most reports have nothing of it (``news``). All of it may be said twice.
+done at once, in a transaction of its own, and most reports have nothing of it (``quiet``). All of it may be said twice.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from city.registry import alerts, layers, rotation
+from city.registry.glance import Glance
 from city.registry.signer import Signer
 from city.registry.tables import Health, Layer, ReceiptHead, Site
 from city.truth import verdict
@@ -109,15 +110,14 @@ def answer(session: Session, signer: Signer, site: Site, told: Told, now: float)
     return found
 
 
-def news(session: Session, site: Site, told: Told) -> bool:
-    """Return whether the report says something that ``settle`` must do. Reads one or two rows."""
-    if told.next_keys or (told.receipts is not None and _head_moved(session, site.id, told.receipts) is not None):
-        return True
-    mark = (layers.epoch(session), site.offered)
-    if _lacks_key(told, mark):
-        return True
-    row = session.get(Layer, (site.id, *mark))
-    return row is not None and row.state == "offered" and _outcome(told, mark) is not None
+def quiet(seen: Glance, told: Told) -> bool:
+    """Return whether a report asks for nothing and is answered with nothing: ``settle`` and ``answer`` need not be asked."""
+    if told.nonce or told.csr or told.next_keys or seen.asked or (told.receipts and told.receipts != seen.head):
+        return False
+    if _lacks_key(told, seen.mark) or (seen.layer == "offered" and _outcome(told, seen.mark) is not None):
+        return False
+    # A layer may be handed out, and may have to be signed again before, which is a write.
+    return not seen.offered or told.applied == seen.mark or told.waiting
 
 
 def settle(session: Session, signer: Signer, site: Site, told: Told, now: float) -> str | None:
