@@ -27,6 +27,8 @@ from edge.agent import pace
 from tests.bench.city import fleet
 from tests.bench.city.host import ADDRESS, Host
 
+#: How the product's agent dials, as it stands in what the figures say.
+AGENT = "each report by a connection of its own: a whole TLS 1.3 handshake with both certificates, HTTP/1.0"
 DEADLINE_SECONDS = 10.0
 Dial = tuple[float, int, int]
 
@@ -61,10 +63,17 @@ class Heard:
         }  # fmt: skip
 
 
-def run(host: Host, plans: Sequence[Sequence[Dial]], threads: int, *, kept: bool = False, retry: bool = False) -> Heard:
-    """Carry out plans, a process each, all from the same moment; return what came of all together."""
+def run(
+    host: Host, plans: Sequence[Sequence[Dial]], threads: int, *, kept: bool = False, retry: bool = False,
+    seconds: float = 0.0,
+) -> Heard:
+    """Carry out plans, a process each, all from the same moment; return what came of all together.
+
+    ``seconds``: begin the plan again for so long, as soon as it is done.
+    """
     job = {
         "port": host.port, "boxes": str(host.boxes), "ca": host.ca, "threads": threads, "kept": kept, "retry": retry,
+        "seconds": seconds,
     }  # fmt: skip
     processes = [
         subprocess.Popen([sys.executable, "-m", "tests.bench.city.boxes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
@@ -111,11 +120,13 @@ class Street:
 
     def __init__(self, job: dict[str, Any]) -> None:
         self._port, self._kept, self._retry = job["port"], job["kept"], job["retry"]
+        self._seconds: float = job["seconds"]
         self._said, folder = fleet.said(), Path(job["boxes"])
         numbers = {number for _, number, _ in job["plan"]}
         self._boxes = {number: fleet.Box.kept(folder, number) for number in numbers}
         self._contexts = {number: box.context(job["ca"]) for number, box in self._boxes.items()}
-        self._due: list[Dial] = [(due, number, receipts) for due, number, receipts in job["plan"]]
+        first = -2.0 if self._seconds else 0.0
+        self._due: list[Dial] = [(due or first, number, receipts) for due, number, receipts in job["plan"]]
         # What is measured is the server: reports that are known are signed before it begins.
         self._reports = {
             (number, receipts): self._boxes[number].report(self._said, receipts) for _, number, receipts in self._due
@@ -172,10 +183,13 @@ class Street:
         with self._more:
             self._busy -= 1
             self.heard.statuses[str(status)] = self.heard.statuses.get(str(status), 0) + 1
-            first = self._first.pop((number, receipts), self._began + due if due else began)
+            first = self._first.pop((number, receipts), self._began + due if due > 0 else began)
             if status == 200:
                 self.heard.latencies.append(now - first)
                 self.heard.late.append(began - first)
+                if now - self._began < self._seconds:
+                    # Behind all that wait: a plan that begins again goes on with the box whose turn was longest ago.
+                    heapq.heappush(self._due, (-1.0 / (1 + self.heard.answered), number, receipts))
             else:
                 self.heard.failed += 1
                 if self._retry:
@@ -198,6 +212,7 @@ class Street:
 
     def _connect(self, number: int) -> ssl.SSLSocket:
         plain = socket.create_connection((ADDRESS, self._port), DEADLINE_SECONDS)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
             return self._contexts[number].wrap_socket(plain, server_hostname=ADDRESS)
         except BaseException:
