@@ -166,6 +166,8 @@ class Street:
     def _next(self) -> Dial | None:
         with self._more:
             while True:
+                if self._seconds and time.monotonic() - self._began > self._seconds:
+                    self._due.clear()
                 if not self._due:
                     if not self._busy:
                         self._more.notify_all()
