@@ -1,8 +1,8 @@
 """What a box tells once a minute, and what it hears: health and control in one exchange.
 
-Two roads. What a report says of health is kept by many at once, in one statement a second (``keep``): it may be a second
-late, and the last one wins. What changes something (a layer is in use or was undone, a key comes, receipts have grown) is
-done at once, in a transaction of its own, and most reports have nothing of it (``quiet``). All of it may be said twice.
+Two roads. What a report says of health, and how far its receipts have come, is kept by many at once, in a few statements a
+second (``keep``): it may be a second late, and the last one wins. What changes something (a layer is in use or was undone, a
+key comes, receipts deny what they were) is done at once, in a transaction of its own, and most reports have nothing of it (``quiet``). All of it may be said twice.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, case, or_, select
+from sqlalchemy import and_, bindparam, case, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -32,6 +32,8 @@ LATE_SECONDS = 600.0
 #: newest, and the others say when.
 HEAD_SECONDS = 600.0
 _MAX_NUMBER = (1 << 53) - 1
+#: SQLite binds some thousands of values at most.
+_AT_ONCE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def answer(session: Session, signer: Signer, site: Site, told: Told, now: float)
 
 def quiet(seen: Glance, told: Told) -> bool:
     """Return whether a report asks for nothing and is answered with nothing: ``settle`` and ``answer`` need not be asked."""
-    if told.nonce or told.csr or told.next_keys or seen.asked or (told.receipts and told.receipts != seen.head):
+    if told.nonce or told.csr or told.next_keys or seen.asked or _denies(told.receipts, seen.head):
         return False
     if _lacks_key(told, seen.mark) or (seen.layer == "offered" and _outcome(told, seen.mark) is not None):
         return False
@@ -146,7 +148,7 @@ def settle(session: Session, signer: Signer, site: Site, told: Told, now: float)
 
 
 def keep(session: Session, reports: Iterable[tuple[Told, float]]) -> None:
-    """Keep the newest health of many sites in one statement; ``reports``: each with the moment it came."""
+    """Keep the newest health of many sites, and their receipts' heads; ``reports``: each with the moment it came."""
     newest = {told.site: (told, at) for told, at in reports}
     # In one order, so that two processes that keep the same sites never wait for each other.
     rows = [_row(*newest[site]) for site in sorted(newest)]
@@ -164,6 +166,46 @@ def keep(session: Session, reports: Iterable[tuple[Told, float]]) -> None:
             new = {name: insert.excluded[name] for name in alike[0] if name != "site"}
             new["due_at"] = case((quiet, silence), else_=insert.excluded.seen_at)
             session.execute(insert.on_conflict_do_update(index_elements=["site"], set_=new, where=newer), alike)
+    _keep_heads(session, [newest[site] for site in sorted(newest)])
+
+
+def _keep_heads(session: Session, reports: Iterable[tuple[Told, float]]) -> None:
+    """Keep the heads of receipts that have gone on; what is not further than the last one is not kept here."""
+    heads = {told.site: (told.receipts, at) for told, at in reports if told.receipts is not None}
+    last = _last_heads(session, list(heads))
+    over: list[dict[str, Any]] = []
+    new: list[dict[str, Any]] = []
+    for site, ((sequence, digest), at) in heads.items():
+        before, begun = last.get(site, (0, 0.0))
+        if sequence <= before:
+            continue
+        recent = before > 0 and at - begun < HEAD_SECONDS
+        if recent:
+            over.append({"b_site": site, "b_sequence": before})
+        new.append({"site": site, "sequence": sequence, "hash": digest, "at": begun if recent else at})
+    table = ReceiptHead.__table__
+    if over:
+        gone = (table.c.site == bindparam("b_site")) & (table.c.sequence == bindparam("b_sequence"))
+        session.connection().execute(delete(table).where(gone), over)
+    if new:
+        insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(ReceiptHead)
+        # Another process may have kept the same.
+        session.execute(insert.on_conflict_do_nothing(), new)
+
+
+def _last_heads(session: Session, sites: list[str]) -> dict[str, tuple[int, float]]:
+    """Return how far each site's receipts had come, and since when that head stands."""
+    found: dict[str, tuple[int, float]] = {}
+    for begin in range(0, len(sites), _AT_ONCE):
+        part = sites[begin : begin + _AT_ONCE]
+        last = (
+            select(ReceiptHead.site, func.max(ReceiptHead.sequence).label("sequence"))
+            .where(ReceiptHead.site.in_(part)).group_by(ReceiptHead.site).subquery()
+        )  # fmt: skip
+        both = and_(ReceiptHead.site == last.c.site, ReceiptHead.sequence == last.c.sequence)
+        rows = session.execute(select(ReceiptHead.site, ReceiptHead.sequence, ReceiptHead.at).join(last, both))
+        found |= {site: (sequence, at) for site, sequence, at in rows}
+    return found
 
 
 def _row(told: Told, at: float) -> dict[str, Any]:
@@ -183,6 +225,11 @@ def _said(told: Told) -> str:
     return json.dumps(
         [sorted(told.handshakes), gone, told.registered, told.errors, told.applied], separators=(",", ":")
     )
+
+
+def _denies(head: tuple[int, str] | None, last: tuple[int, str] | None) -> bool:
+    """Whether a head is neither the last one nor further than it; one that is further is kept with the health."""
+    return head is not None and last is not None and head != last and head[0] <= last[0]
 
 
 def _outcome(told: Told, mark: tuple[int, int]) -> str | None:

@@ -135,12 +135,12 @@ def command(pid: int) -> bytes:
 
 
 def cpu(pids: list[int]) -> float:
-    """Return the CPU seconds of processes, and of those children of theirs that have ended."""
+    """Return the CPU seconds of processes, and of those children of theirs that have ended (PostgreSQL's sessions do)."""
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError):
             words = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-            total += sum(map(int, words[11:13]))
+            total += sum(map(int, words[11:15]))
     return total / _TICKS
 
 

@@ -96,7 +96,7 @@ def test_what_has_moved_in_the_registry_is_no_longer_quiet(
     "besides",
     [
         {"nonce": "ab" * 16}, {"csr": "a request"}, {"next_keys": {"wg-a": "k"}},
-        {"receipts": {"sequence": 8, "hash": "a" * 64}}, {"receipts": {"sequence": 7, "hash": "c" * 64}},
+        {"receipts": {"sequence": 6, "hash": "b" * 64}}, {"receipts": {"sequence": 7, "hash": "c" * 64}},
         {"refused": {"mark": [1, 1], "codes": ["tunnel_own_key_unknown"]}},
     ],
 )  # fmt: skip

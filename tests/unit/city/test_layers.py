@@ -163,14 +163,28 @@ def test_health_is_kept_in_one_statement_and_the_last_wins(store: Store, fleet_o
         assert first.verdict == "good", "what was made of it is not the report's to change"
 
 
-def test_receipts_grow_and_are_kept_once(store: Store, signer: Signer, fleet_of_two: Any) -> None:
-    with store.begin() as session:
-        site = one(session, fleet_of_two[0])
-        told = reports.read(fleet.report(site, 1, receipts={"sequence": 7, "hash": "a" * 64}))
-        assert not reports.quiet(fleet.glanced(session, site), told)
-        reports.settle(session, signer, site, told, NOW)
-        assert reports.quiet(fleet.glanced(session, site), told)
-        assert session.get(ReceiptHead, (site.id, 7)).hash == "a" * 64
+def test_receipts_grow_and_are_kept_once(store: Store, fleet_of_two: Any) -> None:
+    def heads(*told: tuple[int, float]) -> list[tuple[int, float]]:
+        """What is kept after these (how far, when)."""
+        for sequence, at in told:
+            with store.begin() as session:
+                sites = [one(session, name) for name in fleet_of_two]
+                head = {"sequence": sequence, "hash": f"{sequence:064x}"}
+                said = [reports.read(fleet.report(site, 1, receipts=head)) for site in sites]
+                layers.applied(session, sites[0].id, (1, 1))
+                assert reports.quiet(fleet.glanced(session, sites[0]), said[0]), "nobody waits for it"
+                reports.keep(session, [(each, NOW + at) for each in said])
+        with store.read() as session:
+            rows = session.query(ReceiptHead).order_by(ReceiptHead.site, ReceiptHead.sequence).all()
+        kept = [(row.sequence, row.at - NOW) for row in rows]
+        assert kept[: len(kept) // 2] == kept[len(kept) // 2 :], "of both sites the same"
+        assert all(row.hash == f"{row.sequence:064x}" for row in rows)
+        return kept[: len(kept) // 2]
+
+    assert heads((7, 0.0)) == [(7, 0.0)]
+    assert heads((7, 60.0)) == [(7, 0.0)], "said twice is said once"
+    assert heads((9, 120.0)) == [(9, 0.0)], "of ten minutes one"
+    assert heads((12, 700.0)) == [(9, 0.0), (12, 700.0)]
 
 
 @pytest.mark.parametrize(
