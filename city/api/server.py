@@ -72,8 +72,9 @@ def context(folder: Path) -> ssl.SSLContext:
     made.load_verify_locations(folder / "ca.pem")
     made.verify_mode = ssl.CERT_OPTIONAL
     made.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
-    # A ticket would carry a client's certificate past its revocation's day in the registry; the table is asked anyway.
-    made.num_tickets = 0
+    # Who comes again within five minutes (OpenSSL's time for a ticket) need not prove his certificate again: it is in the
+    # ticket, and ``callers`` asks the table about it as always (docs/adr/0032).
+    made.num_tickets = 1
     return made
 
 
@@ -96,6 +97,9 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
     def __init__(self, make: Callable[[], Any], folder: Path, binds: list[str], workers: int = WORKERS) -> None:
         self._make, self._folder, self._binds, self._workers = make, folder, binds, workers
+        self._contexts = Contexts(folder)
+        # Made before the fork, so that all processes know each other's tickets.
+        self._contexts(None, None)
         super().__init__()
 
     def load_config(self) -> None:
@@ -110,7 +114,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             "graceful_timeout": 10,
             "certfile": str(self._folder / "server.pem"),
             "keyfile": str(self._folder / "server.key"),
-            "ssl_context": Contexts(self._folder),
+            "ssl_context": self._contexts,
             "limit_request_line": 2048,
             "limit_request_fields": 32,
             "limit_request_field_size": 4096,

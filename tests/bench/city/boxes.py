@@ -1,15 +1,17 @@
 """The boxes: who report for a fleet, in processes of their own, each over TLS of its own with its own certificate.
 
 A *plan* is a list of (due, box, receipts): when a box dials, in seconds from the start (0: as soon as the one before has its
-answer), and how far its receipts have come. As the product's agent does, each report is a connection of its own with a whole
-TLS 1.3 handshake (the server gives no tickets), HTTP/1.0; ``kept`` is the other way, one connection that stays. What failed is
-tried again when ``edge.agent.pace`` says so.
+answer), and how far its receipts have come. *resumed*, as the product's agent does: each report is a connection of its own that goes on with the session of the box's last
+one, HTTP/1.0. *whole*: with a whole handshake each, as a box's first. *kept*: one connection that stays, which no agent does.
+What failed is tried again when ``edge.agent.pace`` says so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import heapq
 import json
+import queue
 import random
 import resource
 import socket
@@ -21,16 +23,17 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edge.agent import pace
 from tests.bench.city import fleet
 from tests.bench.city.host import ADDRESS, Host
 
 #: How the product's agent dials, as it stands in what the figures say.
-AGENT = "each report by a connection of its own: a whole TLS 1.3 handshake with both certificates, HTTP/1.0"
+AGENT = "each report by a connection of its own that resumes the last one's TLS 1.3 session (whole handshake at first), HTTP/1.0"
 DEADLINE_SECONDS = 10.0
 Dial = tuple[float, int, int]
+Mode = Literal["resumed", "whole", "kept"]
 
 
 @dataclass(slots=True)
@@ -41,6 +44,7 @@ class Heard:
     late: list[float] = field(default_factory=list)
     failed: int = 0
     lost: int = 0
+    resumed: int = 0
     statuses: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     cpu_seconds: float = 0.0
@@ -57,26 +61,35 @@ class Heard:
             "per_second": round(self.answered / self.seconds, 1) if self.seconds else 0.0,
             "p50_ms": round(1000 * ordered[len(ordered) // 2], 1),
             "p99_ms": round(1000 * ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 1),
-            "worst_ms": round(1000 * ordered[-1], 1), "tries_failed": self.failed, "lost": self.lost,
+            "worst_ms": round(1000 * ordered[-1], 1), "tries_failed": self.failed, "lost": self.lost, "resumed": self.resumed,
             "statuses_not_200": {k: v for k, v in self.statuses.items() if k != "200"},
             "generator_cpu_ms_each": round(1000 * self.cpu_seconds / max(1, self.answered), 2),
         }  # fmt: skip
 
 
 def run(
-    host: Host, plans: Sequence[Sequence[Dial]], threads: int, *, kept: bool = False, retry: bool = False,
+    host: Host,
+    plans: Sequence[Sequence[Dial]],
+    threads: int,
+    *,
+    mode: Mode = "resumed",
+    retry: bool = False,
     seconds: float = 0.0,
+    greet: bool = False,
 ) -> Heard:
     """Carry out plans, a process each, all from the same moment; return what came of all together.
 
-    ``seconds``: begin the plan again for so long, as soon as it is done.
+    ``seconds``: begin the plan again for so long, as soon as it is done. ``greet``: every box has been heard once before, so
+    that it has a session to go on with.
     """
     job = {
-        "port": host.port, "boxes": str(host.boxes), "ca": host.ca, "threads": threads, "kept": kept, "retry": retry,
-        "seconds": seconds,
+        "port": host.port, "boxes": str(host.boxes), "ca": host.ca, "threads": threads, "mode": mode, "retry": retry,
+        "seconds": seconds, "greet": greet,
     }  # fmt: skip
     processes = [
-        subprocess.Popen([sys.executable, "-m", "tests.bench.city.boxes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        subprocess.Popen(
+            [sys.executable, "-m", "tests.bench.city.boxes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
         for _ in plans
     ]
     lines = []
@@ -109,6 +122,7 @@ def run(
         whole.late += line["late"]
         whole.failed, whole.lost = whole.failed + line["failed"], whole.lost + line["lost"]
         whole.cpu_seconds += line["cpu_seconds"]
+        whole.resumed += line["resumed"]
         whole.seconds = max(whole.seconds, line["seconds"])
         for status, count in line["statuses"].items():
             whole.statuses[status] = whole.statuses.get(status, 0) + count
@@ -119,7 +133,9 @@ class Street:
     """One process's boxes."""
 
     def __init__(self, job: dict[str, Any]) -> None:
-        self._port, self._kept, self._retry = job["port"], job["kept"], job["retry"]
+        self._port, self._retry = job["port"], job["retry"]
+        self._mode: Mode = job["mode"]
+        self._sessions: dict[int, ssl.SSLSession] = {}
         self._seconds: float = job["seconds"]
         self._said, folder = fleet.said(), Path(job["boxes"])
         numbers = {number for _, number, _ in job["plan"]}
@@ -136,6 +152,7 @@ class Street:
         self._more = threading.Condition()
         self._busy = 0
         self._threads = job["threads"]
+        self._greet = job["greet"]
         self.heard = Heard()
 
     def run(self) -> None:
@@ -149,6 +166,29 @@ class Street:
             thread.join()
         self.heard.seconds = time.monotonic() - self._began
         self.heard.cpu_seconds = _cpu() - before
+
+    def greet(self) -> None:
+        """If asked for, have every box heard once before it begins, a whole handshake each: what is measured is the minutes that follow."""
+        if not self._greet:
+            return
+        numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for number in self._boxes:
+            numbers.put(number)
+        said = {number: box.report(self._said, 1) for number, box in self._boxes.items()}
+
+        def greet() -> None:
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    number = numbers.get_nowait()
+                    with contextlib.suppress(OSError, ValueError):
+                        self._post(number, said[number].encode("ascii"))
+
+        threads = [threading.Thread(target=greet, daemon=True) for _ in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.heard.resumed = 0
 
     def _work(self) -> None:
         lines: dict[int, ssl.SSLSocket] = {}
@@ -204,19 +244,30 @@ class Street:
 
     def _dial(self, number: int, receipts: int, lines: dict[int, ssl.SSLSocket]) -> int:
         body = self._reports[number, receipts].encode("ascii")
-        if self._kept:
+        if self._mode == "kept":
             line = lines.get(number) or lines.setdefault(number, self._connect(number))
             line.sendall(_head("HTTP/1.1", self._port, body) + body)
             return _answer(line, kept=True)
+        return self._post(number, body)
+
+    def _post(self, number: int, body: bytes) -> int:
+        """Report as the agent does: a connection for it alone."""
         with self._connect(number) as line:
             line.sendall(_head("HTTP/1.0", self._port, body) + body)
-            return _answer(line, kept=False)
+            status = _answer(line, kept=False)
+            if self._mode == "resumed" and line.session is not None:
+                self._sessions[number] = line.session
+            with self._more:
+                self.heard.resumed += line.session_reused
+            return status
 
     def _connect(self, number: int) -> ssl.SSLSocket:
         plain = socket.create_connection((ADDRESS, self._port), DEADLINE_SECONDS)
         plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
-            return self._contexts[number].wrap_socket(plain, server_hostname=ADDRESS)
+            # Each is good for once (``edge.io.https.Resumption``).
+            session = self._sessions.pop(number, None)
+            return self._contexts[number].wrap_socket(plain, server_hostname=ADDRESS, session=session)
         except BaseException:
             plain.close()
             raise
@@ -257,6 +308,7 @@ def _cpu() -> float:
 def main() -> int:
     """Be a process of boxes: a job on standard input, "ready", "go", and what came of it on standard output."""
     street = Street(json.loads(sys.stdin.readline()))
+    street.greet()
     print("ready", flush=True)
     sys.stdin.readline()
     street.run()
@@ -264,7 +316,7 @@ def main() -> int:
     print(json.dumps({
         "latencies": [round(one, 5) for one in heard.latencies], "late": [round(one, 5) for one in heard.late],
         "failed": heard.failed, "lost": heard.lost, "statuses": heard.statuses, "seconds": heard.seconds,
-        "cpu_seconds": heard.cpu_seconds,
+        "resumed": heard.resumed, "cpu_seconds": heard.cpu_seconds,
     }), flush=True)  # fmt: skip
     return 0
 

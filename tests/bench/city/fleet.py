@@ -171,6 +171,8 @@ def certified(held: keys.Keys, box_key: ec.EllipticCurvePrivateKey, site: str, n
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(box_key.public_key()), False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(held.ca_key.public_key()), False)
-        .add_extension(x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:snowgate:site:{site}")]), False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"urn:snowgate:site:{site}")]), False
+        )
         .sign(held.ca_key, hashes.SHA256())
     )

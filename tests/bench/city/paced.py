@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from tests.bench.city import boxes
-from tests.bench.city.boxes import Dial, Heard
+from tests.bench.city.boxes import Dial, Heard, Mode
 from tests.bench.city.host import Host
 
 #: The part of reports that brings a new head of receipts, which is a transaction: of a site that is watched some fifty
@@ -26,6 +26,7 @@ def paced(rate: float, seconds: float, sites: int, chance: random.Random, moved:
     return plan
 
 
-def saturated(city: Host, sites: int, seconds: float, threads: int, *, kept: bool = False) -> Heard:
+def saturated(city: Host, sites: int, seconds: float, threads: int, *, mode: Mode = "resumed") -> Heard:
     """As many as can be: each of ``threads`` reports again as soon as it has its answer, site after site."""
-    return boxes.run(city, [[(0.0, at + 1, 1) for at in range(sites)]], threads, kept=kept, seconds=seconds)
+    return boxes.run(city, [[(0.0, at + 1, 1) for at in range(sites)]], threads, mode=mode, seconds=seconds,
+                     greet=mode == "resumed")  # fmt: skip

@@ -57,7 +57,10 @@ def measure(count: int = BOXES, scale: float = 1.0) -> dict[str, Any]:
         "spread_before_restart": returns(count, (600.0, 605.0), lambda: chance.uniform(0, INTERVAL), chance),
         "in_step_power_came_back": returns(count, (0.0, 1.0), lambda: chance.uniform(0, 0.999), chance),
     }
-    found: dict[str, Any] = {"boxes": count, "by_the_agents_schedule": {name: spread(way) for name, way in ways.items()}}
+    found: dict[str, Any] = {
+        "boxes": count,
+        "by_the_agents_schedule": {name: spread(way) for name, way in ways.items()},
+    }
     found["storm_spread_seconds"] = min(
         one["middle_98_percent_seconds"] for one in found["by_the_agents_schedule"].values()
     )

@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from city.registry.store import open_store
-from city.registry.tables import Concentrator, Template
+from city.registry.tables import Certificate, Concentrator, Template
 from city.signing.client import over_socket
 from netconf.enrolment import Bundle, read_bundle, sign_request
+from netconf.envelope import sign_report
 from tests.cityserver import run, serving
 from tests.enrolling import BODY, SITE, Box, der, wg
 
@@ -129,6 +130,37 @@ def device_context(city: City, box: Box, pem: str, folder: Path) -> ssl.SSLConte
     return context
 
 
+def resumes_and_is_judged_all_the_same(city: City, box: Box, context: ssl.SSLContext) -> None:
+    """A connection that goes on with a session shows the certificate of the first one, and the table is asked about it."""
+    told = {"site": SITE, "change": {"applied": [0, 0]}, "city_layer": [0, 0]}
+    body = sign_report(told, box.key).encode("ascii")
+    head = f"POST /v1/report HTTP/1.0\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode("ascii")
+    session: ssl.SSLSession | None = None
+
+    def report() -> tuple[bool, bytes]:
+        nonlocal session
+        with socket.create_connection(("127.0.0.1", city.port), 20) as line:
+            with context.wrap_socket(line, server_hostname="127.0.0.1", session=session) as secured:
+                secured.sendall(head + body)
+                answer = b"".join(iter(lambda: secured.recv(65536), b""))
+                session = secured.session
+                return bool(secured.session_reused), answer
+
+    # More often than there are processes: each knows the others' tickets.
+    answers = [report() for _ in range(6)]
+    assert [resumed for resumed, _ in answers] == [False, True, True, True, True, True]
+    assert all(b" 200 OK" in answer and b'"layer"' in answer for _, answer in answers)
+    store = open_store(f"sqlite:///{city.folder / 'city.sqlite'}", upgrade=False)
+    with store.begin() as opened:
+        opened.query(Certificate).filter_by(subject=f"site:{SITE}").update({"revoked_at": 1.0})
+    resumed, answer = report()
+    assert resumed
+    assert b" 403 " in answer and b"certificate_revoked" in answer
+    with store.begin() as opened:
+        opened.query(Certificate).update({"revoked_at": None})
+    store.close()
+
+
 def test_a_box_comes_by_its_bundle_over_tls_and_is_let_in(furnished: City, bundle: Bundle, tmp_path: Path) -> None:
     status, pem = furnished.ask("GET", "/v1/ca")
     ca = x509.load_pem_x509_certificate(pem)
@@ -144,6 +176,7 @@ def test_a_box_comes_by_its_bundle_over_tls_and_is_let_in(furnished: City, bundl
     assert (status, answer["state"]) == (200, "approved")
     context = device_context(furnished, box, answer["certificate"], tmp_path)
     assert furnished.ask("GET", "/v1/ca", context=context)[0] == 200
+    resumes_and_is_judged_all_the_same(furnished, box, context)
     assert "op2" in furnished.command("audit", "list", who="audit")
     assert "audit_whole" in furnished.command("audit", "verify", who="audit")
 

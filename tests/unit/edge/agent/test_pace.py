@@ -19,7 +19,7 @@ def pauses(*, heard: bool) -> list[float]:
 
 def test_who_was_heard_comes_again_after_an_interval_nearly() -> None:
     found = pauses(heard=True)
-    assert 0.8 * INTERVAL <= found[0] and found[-1] <= 1.2 * INTERVAL
+    assert found[0] >= 0.8 * INTERVAL and found[-1] <= 1.2 * INTERVAL
 
 
 def test_boxes_that_were_not_heard_in_the_same_second_do_not_come_again_in_the_same_minute() -> None:
@@ -35,5 +35,7 @@ def test_on_the_average_it_is_once_an_interval(heard: bool) -> None:
 
 
 def test_a_city_hears_a_box_that_failed_once_before_it_calls_it_silent() -> None:
-    most = pace.seconds(INTERVAL, heard=True, chance=lambda: 1.0) + pace.seconds(INTERVAL, heard=False, chance=lambda: 1.0)
+    most = pace.seconds(INTERVAL, heard=True, chance=lambda: 1.0) + pace.seconds(
+        INTERVAL, heard=False, chance=lambda: 1.0
+    )
     assert most <= SILENT_SECONDS
