@@ -27,7 +27,7 @@ from city.signing.client import over_socket
 from netconf.enrolment import Bundle, read_bundle, sign_request
 from netconf.envelope import sign_report
 from tests.cityserver import run, serving
-from tests.enrolling import BODY, SITE, Box, der, wg
+from tests.enrolling import BODY, OTHER, SITE, Box, der, wg
 
 #: Several programs start one after the other, each with all its libraries.
 pytestmark = pytest.mark.timeout(300)
@@ -130,37 +130,6 @@ def device_context(city: City, box: Box, pem: str, folder: Path) -> ssl.SSLConte
     return context
 
 
-def resumes_and_is_judged_all_the_same(city: City, box: Box, context: ssl.SSLContext) -> None:
-    """A connection that goes on with a session shows the certificate of the first one, and the table is asked about it."""
-    told = {"site": SITE, "change": {"applied": [0, 0]}, "city_layer": [0, 0]}
-    body = sign_report(told, box.key).encode("ascii")
-    head = f"POST /v1/report HTTP/1.0\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode("ascii")
-    session: ssl.SSLSession | None = None
-
-    def report() -> tuple[bool, bytes]:
-        nonlocal session
-        with socket.create_connection(("127.0.0.1", city.port), 20) as line:
-            with context.wrap_socket(line, server_hostname="127.0.0.1", session=session) as secured:
-                secured.sendall(head + body)
-                answer = b"".join(iter(lambda: secured.recv(65536), b""))
-                session = secured.session
-                return bool(secured.session_reused), answer
-
-    # More often than there are processes: each knows the others' tickets.
-    answers = [report() for _ in range(6)]
-    assert [resumed for resumed, _ in answers] == [False, True, True, True, True, True]
-    assert all(b" 200 OK" in answer and b'"layer"' in answer for _, answer in answers)
-    store = open_store(f"sqlite:///{city.folder / 'city.sqlite'}", upgrade=False)
-    with store.begin() as opened:
-        opened.query(Certificate).filter_by(subject=f"site:{SITE}").update({"revoked_at": 1.0})
-    resumed, answer = report()
-    assert resumed
-    assert b" 403 " in answer and b"certificate_revoked" in answer
-    with store.begin() as opened:
-        opened.query(Certificate).update({"revoked_at": None})
-    store.close()
-
-
 def test_a_box_comes_by_its_bundle_over_tls_and_is_let_in(furnished: City, bundle: Bundle, tmp_path: Path) -> None:
     status, pem = furnished.ask("GET", "/v1/ca")
     ca = x509.load_pem_x509_certificate(pem)
@@ -176,7 +145,6 @@ def test_a_box_comes_by_its_bundle_over_tls_and_is_let_in(furnished: City, bundl
     assert (status, answer["state"]) == (200, "approved")
     context = device_context(furnished, box, answer["certificate"], tmp_path)
     assert furnished.ask("GET", "/v1/ca", context=context)[0] == 200
-    resumes_and_is_judged_all_the_same(furnished, box, context)
     assert "op2" in furnished.command("audit", "list", who="audit")
     assert "audit_whole" in furnished.command("audit", "verify", who="audit")
 
@@ -294,3 +262,43 @@ def test_a_box_without_the_citys_libraries_says_so() -> None:
     assert said.returncode == 2
     assert "city_not_installed" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_a_connection_that_is_resumed_shows_its_certificate_and_is_judged_all_the_same(
+    furnished: City, tmp_path: Path
+) -> None:
+    furnished.command("site", "add", OTHER, "渡江社区", "--civil-code", "340200", "--template", "street@1")
+    said = furnished.command("claim", OTHER).splitlines()
+    box = Box(2, OTHER)
+    claim = read_bundle(next(line for line in said if line.startswith("SNOWGATE1:"))).claim
+    request = sign_request(box.request(claim, time=int(time.time())), box.key)
+    furnished.ask("POST", "/v1/enrol", request)
+    code = next(line.split("\t")[1] for line in furnished.command("pending").splitlines() if line.startswith(OTHER))
+    furnished.command("approve", OTHER, code, who="op2")
+    pem = furnished.ask("POST", "/v1/enrol", request)[1]["certificate"]
+    context = device_context(furnished, box, pem, tmp_path)
+    told = {"site": OTHER, "change": {"applied": [0, 0]}, "city_layer": [0, 0]}
+    body = sign_report(told, box.key).encode("ascii")
+    head = f"POST /v1/report HTTP/1.0\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode("ascii")
+    session: ssl.SSLSession | None = None
+
+    def report() -> tuple[bool, bytes]:
+        nonlocal session
+        line = socket.create_connection(("127.0.0.1", furnished.port), 20)
+        with line, context.wrap_socket(line, server_hostname="127.0.0.1", session=session) as secured:
+            secured.sendall(head + body)
+            answer = b"".join(iter(lambda: secured.recv(65536), b""))
+            session = secured.session
+            return bool(secured.session_reused), answer
+
+    # More often than there are processes: each knows the others' tickets.
+    answers = [report() for _ in range(6)]
+    assert [resumed for resumed, _ in answers] == [False, True, True, True, True, True]
+    assert all(b" 200 " in answer and b'"layer"' in answer for _, answer in answers)
+    store = open_store(f"sqlite:///{furnished.folder / 'city.sqlite'}", upgrade=False)
+    with store.begin() as opened:
+        opened.query(Certificate).filter_by(subject=f"site:{OTHER}").update({"revoked_at": 1.0})
+    store.close()
+    resumed, answer = report()
+    assert resumed
+    assert b" 403 " in answer and b"certificate_revoked" in answer
