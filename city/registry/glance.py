@@ -68,7 +68,7 @@ def _statement() -> Select[Any]:
         select(cast(meta.value, BigInteger)).where(meta.name == "epoch").scalar_subquery(), 1
     )  # as ``layers.epoch``
     newest = select(func.max(head.sequence)).where(head.site == site.id).correlate(Site.__table__).scalar_subquery()
-    asked = exists().where(peer.site == site.id, peer.rotation == "asked", peer.state == "on")
+    asked = exists().where(peer.site == site.id, peer.rotation == "asked")
     return (
         select(
             certificate.subject, certificate.pem, certificate.begins_at, certificate.ends_at, certificate.revoked_at,

@@ -48,7 +48,7 @@ TABLE: dict[State, dict[Event, State]] = {
 #: the box. Trying: a change takes a proof, a handshake and a report. Refused: what a person must change first.
 PAUSES: dict[State, tuple[float, float]] = {
     _S.ASKING: (5.0, 60.0),
-    _S.PENDING: (5.0, 60.0),
+    _S.PENDING: (3.0, 60.0),
     _S.TRYING: (180.0, 900.0),
     _S.REFUSED: (300.0, 3600.0),
     _S.REVOKED: (86_400.0, 86_400.0),

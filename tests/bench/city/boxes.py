@@ -48,6 +48,8 @@ class Heard:
     statuses: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    #: CPU seconds of the city's processes meanwhile.
+    cost: dict[str, float] = field(default_factory=dict)
 
     @property
     def answered(self) -> int:
@@ -64,6 +66,7 @@ class Heard:
             "worst_ms": round(1000 * ordered[-1], 1), "tries_failed": self.failed, "lost": self.lost, "resumed": self.resumed,
             "statuses_not_200": {k: v for k, v in self.statuses.items() if k != "200"},
             "generator_cpu_ms_each": round(1000 * self.cpu_seconds / max(1, self.answered), 2),
+            **{f"{name}_cpu_ms_each": round(1000 * spent / max(1, self.answered), 3) for name, spent in self.cost.items()},
         }  # fmt: skip
 
 
@@ -102,6 +105,7 @@ def run(
             assert process.stdout is not None
             if process.stdout.readline() != b"ready\n":
                 raise RuntimeError("the boxes are not ready")
+        before = host.cpu()
         for process in processes:
             assert process.stdin is not None
             process.stdin.write(b"go\n")
@@ -109,6 +113,7 @@ def run(
         for process in processes:
             assert process.stdout is not None
             lines.append(json.loads(process.stdout.readline()))
+        after = host.cpu()
     finally:
         for process in processes:
             process.terminate()
@@ -116,7 +121,7 @@ def run(
             for pipe in (process.stdin, process.stdout):
                 if pipe is not None:
                     pipe.close()
-    whole = Heard()
+    whole = Heard(cost={name: after[name] - before[name] for name in after})
     for line in lines:
         whole.latencies += line["latencies"]
         whole.late += line["late"]

@@ -32,12 +32,10 @@ def measure(sites: int = SITES, seconds: float = SECONDS) -> dict[str, Any]:
         warm(city, sites)
         rate = sites / 60
         plan = paced(rate, seconds, sites, chance)
-        found["paced"] = cost(city, lambda: boxes.run(city, [plan], THREADS, greet=True))
+        found["paced"] = boxes.run(city, [plan], THREADS, greet=True).told()
         for mode in MODES:
             number = THREADS if mode == "kept" else sites
-            found[mode] = cost(
-                city, lambda mode=mode, number=number: saturated(city, number, seconds, THREADS, mode=mode)
-            )
+            found[mode] = saturated(city, number, seconds, THREADS, mode=mode).told()
             figures.note(f"{mode}: {found[mode]['per_second']} a second")
     found["heartbeats_lost"] = sum(found[name]["lost"] for name in ("paced", *MODES))
     found["sites_at_one_a_minute"] = int(60 * found["resumed"]["per_second"])
@@ -54,18 +52,6 @@ def measure(sites: int = SITES, seconds: float = SECONDS) -> dict[str, Any]:
 def warm(city: Host, sites: int) -> None:
     """Have libraries loaded and statements prepared before anything is measured."""
     boxes.run(city, [[(0.0, 1 + at % sites, 1) for at in range(min(100, 2 * sites))]], 8)
-
-
-def cost(city: Host, run: Any) -> dict[str, Any]:
-    """Return what came of a run, with the CPU that it took of each process of the city."""
-    before = city.cpu()
-    heard = run()
-    after = city.cpu()
-    each = {
-        f"{name}_cpu_ms_each": round(1000 * (after[name] - before[name]) / max(1, heard.answered), 3) for name in after
-    }
-    told: dict[str, Any] = heard.told()
-    return told | each
 
 
 LIMITS = (figures.Limit("heartbeats_lost", most=0),)

@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.bench.city import boxes, figures
 from tests.bench.city.figures import Limit
-from tests.bench.city.heartbeats import cost, warm
+from tests.bench.city.heartbeats import warm
 from tests.bench.city.host import host
 from tests.bench.city.paced import MOVED, paced, saturated
 
@@ -35,12 +35,12 @@ def measure(sites: int = SITES, reporting: int = REPORTING, seconds: float = SEC
     chance = random.Random(2)
     with host(sites, "postgresql") as city, city.serving():
         warm(city, sites)
-        full = cost(city, lambda: saturated(city, reporting, seconds, THREADS))
+        full = saturated(city, reporting, seconds, THREADS).told()
         figures.note(f"saturated: {full['per_second']} a second")
         plan = paced(0.9 * full["per_second"], seconds, reporting, chance)
-        sustained = cost(city, lambda: boxes.run(city, [plan], 4 * THREADS, greet=True))
+        sustained = boxes.run(city, [plan], 4 * THREADS, greet=True).told()
         figures.note(f"sustained: {sustained['per_second']} a second, 99 of 100 within {sustained['p99_ms']} ms")
-        whole = cost(city, lambda: saturated(city, reporting, seconds / 2, THREADS, mode="whole"))
+        whole = saturated(city, reporting, seconds / 2, THREADS, mode="whole").told()
     found = {"sites": sites, "database": "postgresql", "agent_dials": boxes.AGENT, "saturated": full}
     found |= {"sustained": sustained, "whole_handshakes": whole, "sustained_lost": sustained["lost"]}
     found["sites_carried"] = int(60 * sustained["per_second"])

@@ -17,7 +17,6 @@ from typing import Any
 from edge.agent import pace
 from tests.bench.city import boxes, figures
 from tests.bench.city.figures import Limit
-from tests.bench.city.heartbeats import cost
 from tests.bench.city.host import host
 
 BOXES, INTERVAL = 10_000, 60.0
@@ -69,7 +68,7 @@ def measure(count: int = BOXES, scale: float = 1.0) -> dict[str, Any]:
         figures.note("the registry is back")
         plan = [(max(0.001, at * scale), number + 1, 2) for number, at in enumerate(ways[worst])]
         chance.shuffle(plan)
-        burst = cost(city, lambda: boxes.run(city, [plan], 128, retry=True))
+        burst = boxes.run(city, [plan], 128, mode="whole", retry=True).told()
     return found | {"burst_of": worst, "burst": burst, "storm_lost": count - burst["answered"]}
 
 

@@ -65,9 +65,9 @@ def test_no_two_boxes_ask_in_step() -> None:
     for machine in (early, late):
         machine.on(Event.WANTED, 0.0)
         machine.on(Event.PENDING, 0.0)
-    assert early.due(4.0)
-    assert not late.due(5.9)
-    assert late.due(6.1)
+    assert early.due(2.5)
+    assert not late.due(3.5)
+    assert late.due(3.7)
 
 
 def test_a_revoked_box_asks_once_a_day_and_forgets_it_by_the_citys_word_alone() -> None:
@@ -98,12 +98,12 @@ def test_who_waits_for_a_persons_word_has_it_within_seconds_for_a_quarter_of_an_
     machine.on(Event.WANTED, now)
     while now < 14 * 60:
         machine.on(Event.PENDING, now)
-        assert not machine.due(now + 5.9)
-        assert machine.due(now + 6.01)
-        now += 6.01
+        assert not machine.due(now + 3.5)
+        assert machine.due(now + 3.61)
+        now += 3.61
     while now < 17 * 60:
         machine.on(Event.PENDING, now)
-        now += 6.01
+        now += 3.61
     assert not machine.due(now + 30.0), "nobody has come: it asks more rarely"
 
 
@@ -114,4 +114,4 @@ def test_nobody_sleeps_past_what_is_due() -> None:
     assert machine.wait(0.0, 2.0) == 2.0, "what is due now is tried in this turn"
     machine.on(Event.PENDING, 0.0)
     assert machine.wait(0.0, 2.0) == 2.0
-    assert machine.wait(4.5, 2.0) == pytest.approx(0.5)
+    assert machine.wait(2.5, 2.0) == pytest.approx(0.5)
