@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -236,6 +237,23 @@ def test_c06_hostile_requests_end_quickly_and_leave_the_server_as_it_was(city: C
     finally:
         for each in silent:
             each.close()
+
+
+def test_who_does_not_close_after_his_answer_holds_nobody_up(city: City) -> None:
+    """One journey to a box is long, and some never close: sixty times two seconds would be longer than anybody waits."""
+
+    def held(_: int) -> ssl.SSLSocket:
+        line = socket.create_connection(("127.0.0.1", city.port), 20)
+        secured = city.context().wrap_socket(line, server_hostname="127.0.0.1")
+        secured.sendall(b"GET /v1/ca HTTP/1.0\r\n\r\n")
+        assert b" 200 " in secured.recv(4096)
+        return secured
+
+    with ThreadPoolExecutor(60) as pool:
+        lines = list(pool.map(held, range(60)))
+        assert city.ask("GET", "/v1/ca")[0] == 200
+    for secured in lines:
+        secured.close()
 
 
 def test_the_signing_process_answers_its_own_users_alone(city: City) -> None:
