@@ -183,10 +183,9 @@ def _keep_heads(session: Session, reports: Iterable[tuple[Told, float]]) -> None
         if recent:
             over.append({"b_site": site, "b_sequence": before})
         new.append({"site": site, "sequence": sequence, "hash": digest, "at": begun if recent else at})
-    table = ReceiptHead.__table__
     if over:
-        gone = (table.c.site == bindparam("b_site")) & (table.c.sequence == bindparam("b_sequence"))
-        session.connection().execute(delete(table).where(gone), over)
+        gone = and_(ReceiptHead.site == bindparam("b_site"), ReceiptHead.sequence == bindparam("b_sequence"))
+        session.connection().execute(delete(ReceiptHead).where(gone), over)
     if new:
         insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(ReceiptHead)
         # Another process may have kept the same.
