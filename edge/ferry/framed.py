@@ -30,7 +30,7 @@ _HEADER = struct.Struct("!HHII")
 _unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
 #: RFC 4571: the length, and such a header.
 _FRAME_BYTES = 2 + 12
-_unpack_frame = struct.Struct("!HHHII").unpack_from
+_unpack_frame, _pack_frame = struct.Struct("!HHHQ").unpack_from, struct.Struct("!HHQ").pack_into
 _DONTWAIT = socket.MSG_DONTWAIT
 
 
@@ -194,31 +194,28 @@ class FramedStream(Stream):
         viewer, kept, quick = self.framed[0], self.kept, self.quick
         if viewer.waiting or viewer.gone:
             return at
-        begun, frames, last, left, ssrc, known, out = at, 0, self.last, self.left, self.ssrc, self.heads, viewer.heads
-        ahead, later, name, longest = viewer.sequence, viewer.timestamp, viewer.ssrc, self.most
+        begun, frames, left, known, out = at, 0, self.left, self.heads, viewer.heads
+        wanted, ahead, longest = (self.last + 1) & 0xFFFF, viewer.sequence, self.most
+        # A picture's packets have one time stamp: with the SSRC behind it, and what is written for both.
+        picture = made = -1
         while at + _FRAME_BYTES < end:
-            size, head, sequence, timestamp, source = _unpack_frame(kept, at)
+            size, head, sequence, named = _unpack_frame(kept, at)
             to = at + 2 + size
-            if (
-                to > end
-                or not 12 < size <= longest
-                or source != ssrc
-                or head not in known
-                or (sequence - last) & 0xFFFF != 1
-            ):
+            if to > end or not 12 < size <= longest or head not in known or sequence != wanted:
                 break
-            rest = left + 12 - size
-            if rest < 0:
-                if left or (rest := quick(kept, at + _FRAME_BYTES, to)) < 0:
+            if named != picture:
+                if named & 0xFFFFFFFF != self.ssrc:
                     break
-                if self.inspection.pictures >= self.due:
-                    self.measure(timestamp)
-            last, left = sequence, rest
-            _pack(kept, at + 2, out[head], (sequence + ahead) & 0xFFFF, (timestamp + later) & 0xFFFFFFFF, name)
+                picture, made = named, (((named >> 32) + viewer.timestamp) & 0xFFFFFFFF) << 32 | viewer.ssrc
+            rest = left + 12 - size
+            if rest < 0 and (left or (rest := quick(kept, at + _FRAME_BYTES, to)) < 0):
+                break
+            left, wanted = rest, (sequence + 1) & 0xFFFF
+            _pack_frame(kept, at + 2, out[head], (sequence + ahead) & 0xFFFF, made)
             frames += 1
             at = to
         if frames:
-            self.last, self.left, self.unframed = last, left, 0
+            self.last, self.left, self.unframed = (wanted - 1) & 0xFFFF, left, 0
             self.packets += frames
             viewer.packets += frames
             viewer.octets += at - begun - 2 * frames
@@ -250,12 +247,8 @@ class FramedStream(Stream):
             return
         self.unframed = 0
         left = self.left + 12 - size
-        if left >= 0:
+        if left >= 0 or not self.left and (left := self.quick(kept, at + 12, at + size)) >= 0:
             self.left = left
-        elif not self.left and (left := self.quick(kept, at + 12, at + size)) >= 0:
-            self.left = left
-            if self.inspection.pictures >= self.due:
-                self.measure(timestamp)
         elif not self.walk(kept, at, size, head):
             return
         self.last = sequence
