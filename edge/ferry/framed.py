@@ -162,6 +162,8 @@ class FramedStream(Stream):
         in_place = prefix == 2 and len(self.viewers) == len(self.framed) == 1
         while True:
             if in_place and self.synced:
+                # What was made with care goes first; where there is no room for it there is none for more.
+                in_place = not (self.framed[0].waiting and self.framed[0].flush())
                 at = self._run(at, end)
             if not self.synced:
                 at = self._next_frame(at, end)
@@ -194,28 +196,28 @@ class FramedStream(Stream):
         viewer, kept, quick = self.framed[0], self.kept, self.quick
         if viewer.waiting or viewer.gone:
             return at
-        begun, frames, left, known, out = at, 0, self.left, self.heads, viewer.heads
-        wanted, ahead, longest = (self.last + 1) & 0xFFFF, viewer.sequence, self.most
+        begun, left, out, longest, last = at, self.left, viewer.heads, self.most, end - _FRAME_BYTES
+        wanted, ahead = self.last + 1, viewer.sequence
         # A picture's packets have one time stamp: with the SSRC behind it, and what is written for both.
         picture = made = -1
-        while at + _FRAME_BYTES < end:
-            size, head, sequence, named = _unpack_frame(kept, at)
-            to = at + 2 + size
-            if to > end or not 12 < size <= longest or head not in known or sequence != wanted:
-                break
-            if named != picture:
-                if named & 0xFFFFFFFF != self.ssrc:
+        with contextlib.suppress(KeyError):  # another payload type
+            while at < last:
+                size, head, sequence, named = _unpack_frame(kept, at)
+                to, rest, mark = at + 2 + size, left + 12 - size, out[head]
+                if sequence != wanted or to > end or not 12 < size <= longest:
                     break
-                picture, made = named, (((named >> 32) + viewer.timestamp) & 0xFFFFFFFF) << 32 | viewer.ssrc
-            rest = left + 12 - size
-            if rest < 0 and (left or (rest := quick(kept, at + _FRAME_BYTES, to)) < 0):
-                break
-            left, wanted = rest, (sequence + 1) & 0xFFFF
-            _pack_frame(kept, at + 2, out[head], (sequence + ahead) & 0xFFFF, made)
-            frames += 1
-            at = to
+                if named != picture:
+                    if named & 0xFFFFFFFF != self.ssrc:
+                        break
+                    picture, made = named, (((named >> 32) + viewer.timestamp) & 0xFFFFFFFF) << 32 | viewer.ssrc
+                if rest < 0 and (left or (rest := quick(kept, at + _FRAME_BYTES, to)) < 0):
+                    break
+                _pack_frame(kept, at + 2, mark, (sequence + ahead) & 0xFFFF, made)
+                # The frame whose number goes round is none of those that look like most.
+                left, wanted, at = rest, sequence + 1, to
+        frames = wanted - 1 - self.last
         if frames:
-            self.last, self.left, self.unframed = (wanted - 1) & 0xFFFF, left, 0
+            self.last, self.left, self.unframed = wanted - 1, left, 0
             self.packets += frames
             viewer.packets += frames
             viewer.octets += at - begun - 2 * frames
