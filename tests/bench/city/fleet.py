@@ -125,7 +125,7 @@ def _put(
         leaf = certified(held, box_key, site_id(number), now)
         pem = leaf.public_bytes(_PEM).decode("ascii")
         plain = box_key.private_bytes(_PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-        (boxes / f"{number}.pem").write_bytes(pem.encode("ascii") + plain)
+        (boxes / f"{number}.pem").write_bytes((pem + held.ca_pem).encode("ascii") + plain)
         rows[Site].append({
             "id": site_id(number), "name": f"小区 {number}", "civil_code": "340200", "carrier": "电信", "state": "active",
             "template": "standard", "template_version": 1, "device": secrets.key_hash(box_key.public_key()),
