@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 from apiflask import APIFlask
 from flask import Response, redirect
@@ -18,8 +18,21 @@ from city.console import app as console
 from city.registry.signer import Signer
 from city.registry.store import Store
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
 #: No view of ours reads more, but for those that say so.
 MAX_BODY_BYTES = 1 << 18
+
+
+class _App(APIFlask):
+    """Most requests are reports that ask for nothing: they are answered before anything is made of a request."""
+
+    reports: report.Desk
+
+    def wsgi_app(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        short = report.quick(self.reports, environ, start_response)
+        return super().wsgi_app(environ, start_response) if short is None else short
 
 
 def create_app(
@@ -34,7 +47,7 @@ def create_app(
 
     ``say`` writes a line of the log (code, facts); ``bundle``: where boxes find this city.
     """
-    app = APIFlask(__name__, title="snowgate city", spec_path="/openapi.json", docs_path=None)
+    app = _App(__name__, title="snowgate city", spec_path="/openapi.json", docs_path=None)
     app.json = StrictJSON(app)
     callers = Callers(store, clock)
     app.config.update(
@@ -49,7 +62,9 @@ def create_app(
     heartbeats = Heartbeats(store, say, clock)
     heartbeats.start()
     app.extensions["heartbeats"] = heartbeats
-    app.register_blueprint(report.blueprint(report.Desk(store, signer, clock, heartbeats, say)))
+    reports = report.Desk(store, signer, clock, heartbeats, say)
+    app.register_blueprint(report.blueprint(reports))
+    app.reports = reports
     desk = office.Office(store, signer, callers, clock, chance, bundle)
     app.register_blueprint(office.blueprint(desk))
     app.register_blueprint(truth.blueprint(desk))

@@ -7,9 +7,9 @@ that has run out or was revoked hears that by name (a TLS alert would only look 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from cryptography import x509
 from flask import g, request
@@ -75,8 +75,13 @@ class Callers:
 
 
 def presented() -> bytes | None:
-    """Return the client's certificate (DER) of the connection that this request came by; gunicorn lends its socket."""
-    connection = request.environ.get("gunicorn.socket")
+    """Return the client's certificate (DER) of the connection that this request came by."""
+    return shown_by(request.environ)
+
+
+def shown_by(environ: Mapping[str, Any]) -> bytes | None:
+    """Return the client's certificate (DER) of a WSGI environ's connection; gunicorn lends its socket."""
+    connection = environ.get("gunicorn.socket")
     ask = getattr(connection, "getpeercert", None)
     return ask(True) if ask is not None else None
 

@@ -116,3 +116,22 @@ def test_c04_who_is_not_the_box_hears_nothing(
     answer = post(client, None if who == "nobody" else pem, text)
     assert (answer.json["rule"], answer.status_code) == (rule, status)
     assert client.application.extensions["heartbeats"].flush() == 0
+
+
+def test_what_asks_for_nothing_is_answered_before_flask_is_asked_and_in_the_same_words(
+    client: FlaskClient, store: Store, box: tuple[Box, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert post(client, box[1], told(store, box[0], 1)).status_code == 200
+    asked = []
+    dispatch = client.application.full_dispatch_request
+    monkeypatch.setattr(client.application, "full_dispatch_request", lambda *words: asked.append(1) or dispatch(*words))
+    quiet = post(client, box[1], told(store, box[0], 1))
+    assert not asked
+    slow = post(client, box[1], told(store, box[0], 1, nonce="ab" * 16))
+    assert len(asked) == 1
+    assert (quiet.status_code, quiet.json, quiet.data) == (200, {}, b"{}\n")
+    said = [{name: value for name, value in one.headers if name != "Content-Length"} for one in (quiet, slow)]
+    assert said[0] == said[1]
+    assert client.application.extensions["heartbeats"].flush() == 1
+    long = client.post("/v1/report", data=b"x" * (envelope.MAX_REPORT_BYTES + 1))
+    assert long.status_code == 413
