@@ -51,7 +51,7 @@ def all_ways(city: Host) -> None:
     }
     assert [(one.answered, one.lost) for one in heard.values()] == [(6, 0)] * 3
     assert (heard["whole"].resumed, heard["resumed"].resumed) == (0, 6)
-    moved = boxes.run(city, [paced(20.0, 0.5, 6, random.Random(1), moved=1.0)], 3)
+    moved = boxes.run(city, [paced(20.0, 0.5, 6, random.Random(1), head=10, moved=1.0)], 3)
     assert moved.answered and not moved.lost
     assert city.server() and city.signing() and city.cpu()["api"] > 0
     with city.store.read() as session:

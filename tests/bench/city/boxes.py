@@ -181,7 +181,10 @@ class Street:
         numbers: queue.SimpleQueue[int] = queue.SimpleQueue()
         for number in self._boxes:
             numbers.put(number)
-        said = {number: box.report(self._said, 1) for number, box in self._boxes.items()}
+        first: dict[int, int] = {}
+        for _, number, receipts in self._due:
+            first[number] = min(receipts, first.get(number, receipts))
+        said = {number: box.report(self._said, first[number]) for number, box in self._boxes.items()}
 
         def greet() -> None:
             with contextlib.suppress(queue.Empty):

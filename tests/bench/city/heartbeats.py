@@ -33,11 +33,11 @@ def measure(sites: int = SITES, seconds: float = SECONDS) -> dict[str, Any]:
     with host(sites) as city, city.serving():
         warm(city, sites)
         rate = sites / 60
-        plan = paced(rate, seconds, sites, chance)
+        plan = paced(rate, seconds, sites, chance, head=1000)
         found["paced"] = boxes.run(city, [plan], THREADS, greet=True).told()
-        for mode in MODES:
+        for at, mode in enumerate(MODES, 2):
             number = THREADS if mode == "kept" else min(sites, REPORTING)
-            found[mode] = saturated(city, number, seconds, THREADS, mode=mode).told()
+            found[mode] = saturated(city, number, seconds, THREADS, head=1000 * at, mode=mode).told()
             figures.note(f"{mode}: {found[mode]['per_second']} a second")
     found["heartbeats_lost"] = sum(found[name]["lost"] for name in ("paced", *MODES))
     found["sites_at_one_a_minute"] = int(60 * found["resumed"]["per_second"])

@@ -38,14 +38,14 @@ def measure(
     chance, rounds = random.Random(2), []
     with host(sites, "postgresql") as city, city.serving():
         warm(city, sites)
-        for _ in range(ROUNDS):
-            rounds.append(saturated(city, reporting, round_seconds, THREADS).told())
+        for at in range(1, ROUNDS + 1):
+            rounds.append(saturated(city, reporting, round_seconds, THREADS, head=1000 * at).told())
             figures.note(f"saturated: {rounds[-1]['per_second']} a second, {spent(rounds[-1]):.2f} ms of CPU each")
         rate = sorted(one["per_second"] for one in rounds)[len(rounds) // 2]
-        plan = paced(0.9 * rate, seconds, reporting, chance)
+        plan = paced(0.9 * rate, seconds, reporting, chance, head=100_000)
         sustained = boxes.run(city, [plan], 4 * THREADS, greet=True).told()
         figures.note(f"sustained: {sustained['per_second']} a second, 99 of 100 within {sustained['p99_ms']} ms")
-        whole = saturated(city, reporting, round_seconds, THREADS, mode="whole").told()
+        whole = saturated(city, reporting, round_seconds, THREADS, mode="whole", head=200_000).told()
     cheapest = min(rounds, key=spent)
     found = {"sites": sites, "database": "postgresql", "agent_dials": boxes.AGENT, "cheapest_round": cheapest}
     found |= {"all_rounds_cpu_ms_each": [round(spent(one), 2) for one in rounds], "sustained": sustained}

@@ -1,4 +1,7 @@
-"""Plans: when which box reports, and how far its receipts have come then."""
+"""Plans: when which box reports, and how far its receipts have come then.
+
+``head`` is how far all had come before: further than in any plan that was carried out, for what goes back is an alert.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,9 @@ from tests.bench.city.host import Host
 MOVED = 0.1
 
 
-def paced(rate: float, seconds: float, sites: int, chance: random.Random, moved: float = MOVED) -> list[Dial]:
+def paced(
+    rate: float, seconds: float, sites: int, chance: random.Random, *, head: int, moved: float = MOVED
+) -> list[Dial]:
     """Return reports that come independently of each other, so many a second on the average."""
     plan: list[Dial] = []
     heads: dict[int, int] = {}
@@ -21,12 +26,12 @@ def paced(rate: float, seconds: float, sites: int, chance: random.Random, moved:
     while (at := at + chance.expovariate(rate)) < seconds:
         number = chance.randrange(sites) + 1
         if chance.random() < moved:
-            heads[number] = heads.get(number, 1) + 1
-        plan.append((at, number, heads.get(number, 1)))
+            heads[number] = heads.get(number, head) + 1
+        plan.append((at, number, heads.get(number, head)))
     return plan
 
 
-def saturated(city: Host, sites: int, seconds: float, threads: int, *, mode: Mode = "resumed") -> Heard:
+def saturated(city: Host, sites: int, seconds: float, threads: int, *, head: int, mode: Mode = "resumed") -> Heard:
     """As many as can be: each of ``threads`` reports again as soon as it has its answer, site after site."""
-    return boxes.run(city, [[(0.0, at + 1, 1) for at in range(sites)]], threads, mode=mode, seconds=seconds,
+    return boxes.run(city, [[(0.0, at + 1, head) for at in range(sites)]], threads, mode=mode, seconds=seconds,
                      greet=mode == "resumed")  # fmt: skip
