@@ -339,3 +339,42 @@ def test_a_database_that_is_away_is_said_and_nothing_else_of_it(url: str, signer
     answer = app.test_client().post("/api/sign-in", json={"name": "li", "password": PASSWORD})
     assert (answer.status_code, answer.json["rule"]) == (503, "database_away")
     assert set(answer.json) == {"rule", "en", "zh"}
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999", str(1 << 63), "9" * 400, str(1 << 31), "-1", "x", "1e3"])
+def test_c06_a_number_that_no_table_holds_is_refused_by_name_or_is_nothing(
+    client: FlaskClient, signer: Signer, number: str
+) -> None:
+    """Whatever a number asks for: an answer, and none that says that something went wrong within."""
+    aud, li, sec, sys = (headers(client, name) for name in ("aud", "li", "sec", "sys"))
+    asked = [
+        client.get(f"/api/audit?after={number}", headers=aud), client.get(f"/api/alerts?after={number}", headers=li),
+        client.get(f"/api/alerts?most={number}", headers=li), client.get(f"/api/sites?most={number}", headers=li),
+        client.get(f"/api/platforms/changes?after={number}", headers=li),
+        client.get(f"/api/rollouts/{number}", headers=li), client.delete(f"/api/hooks/{number}", headers=sec),
+        client.post(f"/api/rollouts/{number}", json={"word": "start", "reason": "x"}, headers=li),
+        client.get(f"/api/templates/street/{number}/preview", headers=li),
+        client.post(f"/api/approvals/{number}", json={"yes": True}, headers=sec),
+        client.post("/api/approvals", json={"action": "template", "subject": f"street@{number}", "reason": "x"}, headers=sys),
+    ]  # fmt: skip
+    for answer in asked:
+        assert answer.status_code < 500, (answer.request.path, answer.json)
+    wanted = {"after": "number_form"} if number.isdecimal() and int(number) < 1 << 53 else {}
+    assert not wanted or asked[0].status_code == 200
+    if not wanted:
+        assert (asked[0].status_code, asked[0].json["rule"]) == (400, "number_form")
+    made = client.post("/api/approvals", json={"action": "template", "subject": f"street@{number}", "reason": "x"}, headers=sys)
+    if "number" in (made.json or {}):
+        judged = client.post(f"/api/approvals/{made.json['number']}", json={"yes": True}, headers=sec)
+        assert judged.status_code < 500, judged.json
+
+
+@pytest.mark.parametrize("number", [1 << 31, 1 << 63, 10**19, -(10**18)])
+def test_c06_a_number_in_a_body_that_no_table_holds_is_refused(client: FlaskClient, number: int) -> None:
+    li = headers(client, "li")
+    site = {"id": SITE, "name": "x", "civil_code": "340200", "template": "street", "template_version": number}
+    sent = (("/api/sites", site), ("/api/rollouts", {"template": "street", "version": number, "reason": "x"}),
+            (f"/api/sites/{SITE}/claim", {"days": number}))  # fmt: skip
+    for path, body in sent:
+        answer = client.post(path, json=body, headers=li)
+        assert 400 <= answer.status_code < 500, (path, answer.json)

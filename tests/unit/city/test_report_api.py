@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +13,21 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
+from city.api import report
 from city.api.app import create_app
 from city.api.office import BundleFacts
-from city.registry import revocation
+from city.api.report import Desk, heard
+from city.registry import layers, reports, revocation
+from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.store import Store
-from city.registry.tables import Health, Layer, Site
+from city.registry.tables import Certificate, Health, Layer, Meta, Site
+from city.signing import keys
+from city.signing.client import Client
+from city.signing.marks import Marks
+from city.signing.service import Service
 from netconf import envelope
 from tests import fleet
 from tests.enrolling import NOW, SITE, Box, add_site, approve, csr, found
@@ -116,3 +126,90 @@ def test_c04_who_is_not_the_box_hears_nothing(
     answer = post(client, None if who == "nobody" else pem, text)
     assert (answer.json["rule"], answer.status_code) == (rule, status)
     assert client.application.extensions["heartbeats"].flush() == 0
+
+
+def forget(store: Store, *, all_of_them: bool = False) -> None:
+    """What a backup that was laid back does: the newest certificate of the box, or all, are in no table."""
+    with store.begin() as session:
+        rows = session.scalars(select(Certificate).order_by(Certificate.ends_at.desc(), Certificate.serial)).all()
+        for row in rows if all_of_them else rows[:1]:
+            session.delete(row)
+
+
+@pytest.mark.parametrize("lost", ["the newest", "all"])
+def test_f31_a_certificate_that_was_made_since_the_backup_is_good_and_kept_again(
+    client: FlaskClient, store: Store, box: tuple[Box, str], lost: str
+) -> None:
+    forget(store, all_of_them=lost == "all")
+    for _ in range(2):
+        answer = post(client, box[1], told(store, box[0]))
+        assert (answer.status_code, "layer" in answer.json) == (200, True), answer.json
+    shown = x509.load_pem_x509_certificate(box[1].encode())
+    with store.read() as session:
+        row = session.get_one(Certificate, f"{shown.serial_number:x}")
+        assert (row.subject, row.revoked_at, row.held_at) == (f"site:{SITE}", None, None)
+        assert (row.begins_at, row.ends_at) == (shown.not_valid_before_utc.timestamp(), shown.not_valid_after_utc.timestamp())
+    answer = post(client, box[1], told(store, box[0], csr=csr(box[0].key))).json
+    assert x509.load_pem_x509_certificate(answer["certificate"].encode()) == shown, "and given again while it is young"
+
+
+@pytest.mark.parametrize(
+    ("who", "rule"),
+    [("another key", "certificate_unknown"), ("another CA", "certificate_unknown"), ("another site", "certificate_unknown"),
+     ("a server", "certificate_unknown"), ("one that is revoked", "certificate_revoked"), ("one that waits", "certificate_unknown"),
+     ("one that ended", "certificate_expired"), ("one that is held", "certificate_held")],
+)  # fmt: skip
+def test_f31_what_the_registry_never_knew_is_not_taken_for_what_it_lost(
+    store: Store, signer: Signer, box: tuple[Box, str], tmp_path: Path, who: str, rule: str
+) -> None:
+    """Signed by the city's CA, for that site's own key, the site active and not revoked: all of it, or none is kept."""
+    now, pem = NOW, box[1]
+    if who in ("another key", "another site", "a server"):
+        subject = {"another key": f"site:{SITE}", "another site": f"site:{'3' * 20}", "a server": "server"}[who]
+        names = ("192.0.2.1",) if who == "a server" else ()
+        pem = signer.certify(csr(Box().key if who == "another key" else box[0].key), subject, days=1, names=names)
+    elif who == "another CA":
+        with closing(Marks(tmp_path / "others.sqlite")) as marks:
+            other = Client(Service(keys.make("City of Tests", NOW - 86400, counted()), marks, lambda: NOW, counted()).answer)
+            pem = other.certify(csr(box[0].key), f"site:{SITE}", days=1)
+    elif who == "one that ended":
+        now = NOW + 91 * 86_400
+    with store.begin() as session:
+        site = session.get_one(Site, SITE)
+        if who == "one that is held":
+            session.scalars(select(Certificate)).one().held_at = NOW
+            pem = signer.certify(csr(box[0].key), f"site:{SITE}", days=1)
+        elif who == "one that is revoked":
+            revocation.revoke(session, signer, site, "li", "stolen", NOW)
+        elif who == "one that waits":
+            site.state = "pending"
+    if who not in ("another key", "another site", "a server", "another CA", "one that is held"):
+        forget(store)
+    desk = Desk(store, signer, lambda: now, None, lambda *_, **__: None)  # type: ignore[arg-type]
+    shown = Connection(pem).getpeercert(binary_form=True)
+    for _ in range(2):
+        with pytest.raises(RegistryRefused, match=f"^{rule}$"):
+            heard(desk, shown, "")
+    with store.read() as session:
+        kept = session.scalars(select(Certificate)).all()
+        assert all(row.revoked_at or row.held_at or row.subject == f"site:{SITE}" for row in kept)
+        if rule == "certificate_unknown":
+            serial = x509.load_pem_x509_certificate(pem.encode()).serial_number
+            assert f"{serial:x}" not in [row.serial for row in kept]
+
+
+def test_a_layer_of_an_older_epoch_with_the_same_number_is_due(store: Store, signer: Signer, box: tuple[Box, str]) -> None:
+    """After a restore the numbers begin anew: a box that used revision 1 before has not got this one."""
+    with store.begin() as session:
+        session.merge(Meta(name="epoch", value="2"))
+        site = session.get_one(Site, SITE)
+        before = site.offered
+        site.offered = 0
+        assert layers.offer(session, signer, site, NOW, layers.Why("sys", "laid back")) == before == 1
+    with store.read() as session:
+        site = session.get_one(Site, SITE)
+        now = NOW + 90 * 86_400
+        for applied, due in (([1, 1], True), ([2, 1], False), ([1, 9], True)):
+            said = fleet.report(site, 1)
+            said["change"]["applied"] = applied
+            assert report._due(session, site, reports.read(said)) is due, (applied, now)
