@@ -36,7 +36,7 @@ def create_app(
     """
     app = APIFlask(__name__, title="snowgate city", spec_path="/openapi.json", docs_path=None)
     app.json = StrictJSON(app)
-    callers = Callers(store, clock)
+    callers = Callers(store, signer, clock)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,

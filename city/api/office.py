@@ -12,6 +12,7 @@ from flask import Response, g, request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import select
 
+from city.api.asked import number as asked_number
 from city.api.callers import COOKIE, Callers
 from city.api.limits import Limit
 from city.registry import approvals, audit, claims, enrolment, layers, people, revocation, rotation, sites, templates
@@ -23,6 +24,8 @@ from city.registry.tables import Approval, Audit, Person, Site, Template
 from netconf.enrolment import Bundle, write_bundle
 
 MOST = 200
+#: What the column of a template's version holds.
+MOST_VERSION = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class SiteSaid(_Said):
     site_class: int = Field(default=3, ge=1, le=3)
     carrier: str = ""
     template: str | None = None
-    template_version: int | None = None
+    template_version: int | None = Field(default=None, ge=1, le=MOST_VERSION)
     own: dict[str, Any] = {}
 
     @field_validator("name", "carrier")
@@ -184,7 +187,7 @@ def _sites(made: APIBlueprint, office: Office) -> None:
         person = office.callers.person("look")
         asked = {name: request.args.get(name, "")[:64] for name in ("after", "state", "text")}
         with office.store.read() as session:
-            found = sites.page(session, person, **asked, most=request.args.get("most", MOST, type=int))
+            found = sites.page(session, person, **asked, most=asked_number("most", MOST))
             return {"sites": [sites.said(site) for site in found]}
 
     @made.post("/sites")
@@ -295,7 +298,7 @@ def _second_persons(made: APIBlueprint, office: Office) -> None:
         with office.store.begin() as session:
             return _approval(approvals.ask(session, office.clock(), person, **json_data.model_dump())), 201
 
-    @made.post("/approvals/<int:number>")
+    @made.post("/approvals/<int(max=2147483647):number>")
     @made.input(Verdict)
     def judge(number: int, json_data: Verdict) -> dict[str, Any]:
         person = office.callers.person("approve")
@@ -314,11 +317,9 @@ def _second_persons(made: APIBlueprint, office: Office) -> None:
 def _people(made: APIBlueprint, office: Office) -> None:
     @made.get("/people")
     def every_person() -> dict[str, Any]:
-        office.callers.person("person")
+        who = office.callers.person("person")
         with office.store.read() as session:
-            return {
-                "people": [_person(row) for row in session.scalars(select(Person).order_by(Person.name).limit(1000))]
-            }
+            return {"people": [_person(row) for row in people.every(session, who, 1000)]}
 
     @made.post("/people")
     @made.input(PersonSaid)
@@ -344,7 +345,7 @@ def _records(made: APIBlueprint, office: Office) -> None:
     @made.get("/audit")
     def lines() -> dict[str, Any]:
         office.callers.person("audit")
-        after = request.args.get("after", 0, type=int)
+        after = asked_number("after", 0)
         with office.store.read() as session:
             wanted = select(Audit).where(Audit.sequence > after).order_by(Audit.sequence).limit(MOST)
             return {"lines": [_line(row) for row in session.scalars(wanted)]}

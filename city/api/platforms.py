@@ -8,6 +8,7 @@ from apiflask import APIBlueprint
 from flask import request
 from pydantic import BaseModel, ConfigDict
 
+from city.api.asked import number
 from city.api.office import Office
 from city.registry import platforms
 
@@ -33,7 +34,7 @@ def blueprint(office: Office) -> APIBlueprint:
     def changes() -> dict[str, Any]:
         """Passwords are sealed to their platform: who may look here can read none."""
         office.callers.person("look")
-        after, platform = request.args.get("after", 0, type=int), request.args.get("platform", "")[:20]
+        after, platform = number("after", 0), request.args.get("platform", "")[:20]
         with office.store.read() as session:
             upto, found = platforms.changes(session, after, platform)
         return {"after": upto, "changes": found}

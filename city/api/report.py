@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
+from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from city.api.callers import presented, subject
+from city.api.callers import presented, subject, taken_up
 from city.api.heartbeats import Heartbeats
-from city.registry import enrolment, reports
+from city.registry import enrolment, layers, reports
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.store import Store
@@ -49,6 +50,15 @@ def heard(desk: Desk, certificate: bytes | None, text: str) -> dict[str, str]:
         RegistryRefused: the certificate, the site or the report is none.
         SignerAway: nothing of it was done.
     """
+    try:
+        return _heard(desk, certificate, text)
+    except RegistryRefused as wrong:
+        if not taken_up(desk.store, desk.signer, certificate, wrong):
+            raise
+    return _heard(desk, certificate, text)
+
+
+def _heard(desk: Desk, certificate: bytes | None, text: str) -> dict[str, str]:
     now = desk.clock()
     with desk.store.read() as session:
         who = subject(session, now, certificate)
@@ -56,7 +66,7 @@ def heard(desk: Desk, certificate: bytes | None, text: str) -> dict[str, str]:
         if site is None or site.state != "active":
             raise RegistryRefused("site_revoked" if site is not None else "certificate_unknown", site=who)
         told = _told(text, site)
-        busy = bool(told.nonce or told.csr) or reports.news(session, site, told) or _due(site, told)
+        busy = bool(told.nonce or told.csr) or reports.news(session, site, told) or _due(session, site, told)
         answer = {} if busy else reports.answer(session, desk.signer, site, told, now)
     desk.heartbeats.put(told)
     return _settled(desk, site.id, told, now) if busy else answer
@@ -76,9 +86,9 @@ def _settled(desk: Desk, number: str, told: reports.Told, now: float) -> dict[st
     return answer
 
 
-def _due(site: Site, told: reports.Told) -> bool:
+def _due(session: Session, site: Site, told: reports.Told) -> bool:
     """A layer may have to be signed again before it is handed out, which is a write."""
-    return bool(site.offered) and told.applied[1] != site.offered and not told.waiting
+    return bool(site.offered) and told.applied != (layers.epoch(session), site.offered) and not told.waiting
 
 
 def _told(text: str, site: Site) -> reports.Told:

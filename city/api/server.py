@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from gunicorn.app.base import BaseApplication
 
-from city.registry import enrolment
+from city.registry import certificates
 from city.registry.signer import Signer
 from city.registry.store import Store
 from netconf import durable
@@ -59,7 +59,7 @@ def ensure_certificate(folder: Path, store: Store, signer: Signer, names: list[s
         asked.public_bytes(serialization.Encoding.PEM).decode("ascii"), "server", days=SERVER_DAYS, names=names
     )
     with store.begin() as session:
-        enrolment.keep_certificate(session, pem)
+        certificates.keep(session, pem)
     durable.write(folder / "server.pem", pem.encode("ascii"), 0o644)
     durable.write(folder / "ca.pem", signer.identity().ca.encode("ascii"), 0o644)
 

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from city.api.asked import number
 from city.api.office import Office
 from city.registry import alerts, figures, health, hooks, sites, troubles
 from city.registry.tables import Alert, Hook, Person, Site
@@ -81,7 +82,7 @@ def _looking(made: APIBlueprint, office: Office) -> None:
     @made.get("/alerts")
     def every_alert() -> dict[str, Any]:
         person = office.callers.person("look")
-        after, most = (request.args.get(name, default, type=int) for name, default in (("after", 0), ("most", MOST)))
+        after, most = number("after", 0), number("most", MOST)
         over = request.args.get("state", "") == "over"
         with office.store.read() as session:
             return {"alerts": [alert(row) for row in listed(session, person, after=after, over=over, most=most)]}
@@ -113,7 +114,7 @@ def _hooks(made: APIBlueprint, office: Office) -> None:
             row = hooks.add(session, office.clock(), person, secret=secret, **json_data.model_dump())
             return _hook(row) | {"secret": secret}, 201
 
-    @made.delete("/hooks/<int:number>")
+    @made.delete("/hooks/<int(max=2147483647):number>")
     def remove_hook(number: int) -> tuple[str, int]:
         person = office.callers.person("hook")
         with office.store.begin() as session:

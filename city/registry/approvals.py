@@ -114,9 +114,14 @@ def waiting(session: Session, now: float, most: int = 200) -> list[Approval]:
     return list(session.scalars(wanted.order_by(Approval.id).limit(most)))
 
 
+def _is_number(text: str) -> bool:
+    """What the column of a template's version may hold."""
+    return text.isascii() and text.isdecimal() and len(text) <= 9
+
+
 def _approve_template(session: Session, asked: Approval, person: Person) -> None:
     name, _, version = asked.subject.rpartition("@")
-    row = session.get(Template, (name, int(version)), with_for_update=True) if version.isdecimal() else None
+    row = session.get(Template, (name, int(version)), with_for_update=True) if _is_number(version) else None
     if row is None:
         raise RegistryRefused("template_unknown", template=name, version=version)
     if person.name == row.made_by:

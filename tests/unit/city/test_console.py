@@ -248,7 +248,9 @@ def test_what_is_not_there_is_said_on_a_page(console: Console, path: str) -> Non
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH"])
-@pytest.mark.parametrize("path", ["/nothing", "/sites/", "/rollouts/x", "/static/none.js", "/rollouts/99999999999999999999"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/sites/", "/rollouts/x", "/static/none.js", "/rollouts/99999999999999999999"]
+)
 def test_whatever_is_asked_within_the_console_is_answered_by_a_page(console: Console, path: str, method: str) -> None:
     console.enter("look")
     answer = console.client.open(f"/console{path}", method=method, base_url=BASE, headers=console.heads)

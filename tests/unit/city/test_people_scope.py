@@ -28,7 +28,9 @@ def county(store: Store) -> Store:
     return store
 
 
-@pytest.mark.parametrize(("scope", "may"), [(COUNTY, True), ("34022103", True), ("", False), ("3402", False), ("340207", False)])
+@pytest.mark.parametrize(
+    ("scope", "may"), [(COUNTY, True), ("34022103", True), ("", False), ("3402", False), ("340207", False)]
+)
 def test_nobody_is_made_with_a_wider_scope_than_who_makes_him(county: Store, scope: str, may: bool) -> None:
     with county.begin() as session:
         if may:

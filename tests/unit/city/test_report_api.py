@@ -148,7 +148,10 @@ def test_f31_a_certificate_that_was_made_since_the_backup_is_good_and_kept_again
     with store.read() as session:
         row = session.get_one(Certificate, f"{shown.serial_number:x}")
         assert (row.subject, row.revoked_at, row.held_at) == (f"site:{SITE}", None, None)
-        assert (row.begins_at, row.ends_at) == (shown.not_valid_before_utc.timestamp(), shown.not_valid_after_utc.timestamp())
+        assert (row.begins_at, row.ends_at) == (
+            shown.not_valid_before_utc.timestamp(),
+            shown.not_valid_after_utc.timestamp(),
+        )
     answer = post(client, box[1], told(store, box[0], csr=csr(box[0].key))).json
     assert x509.load_pem_x509_certificate(answer["certificate"].encode()) == shown, "and given again while it is young"
 
@@ -170,7 +173,11 @@ def test_f31_what_the_registry_never_knew_is_not_taken_for_what_it_lost(
         pem = signer.certify(csr(Box().key if who == "another key" else box[0].key), subject, days=1, names=names)
     elif who == "another CA":
         with closing(Marks(tmp_path / "others.sqlite")) as marks:
-            other = Client(Service(keys.make("City of Tests", NOW - 86400, counted()), marks, lambda: NOW, counted()).answer)
+            other = Client(
+                Service(
+                    keys.make("City of Tests", NOW - 86400, counted()), marks, lambda: NOW, lambda length: b"w" * length
+                ).answer
+            )
             pem = other.certify(csr(box[0].key), f"site:{SITE}", days=1)
     elif who == "one that ended":
         now = NOW + 91 * 86_400
@@ -198,7 +205,9 @@ def test_f31_what_the_registry_never_knew_is_not_taken_for_what_it_lost(
             assert f"{serial:x}" not in [row.serial for row in kept]
 
 
-def test_a_layer_of_an_older_epoch_with_the_same_number_is_due(store: Store, signer: Signer, box: tuple[Box, str]) -> None:
+def test_a_layer_of_an_older_epoch_with_the_same_number_is_due(
+    store: Store, signer: Signer, box: tuple[Box, str]
+) -> None:
     """After a restore the numbers begin anew: a box that used revision 1 before has not got this one."""
     with store.begin() as session:
         session.merge(Meta(name="epoch", value="2"))

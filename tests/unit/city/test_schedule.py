@@ -199,7 +199,9 @@ def test_f31_a_revocation_that_was_cut_off_is_done_by_the_next_turn(
         made.turn(second)
         made.rest()
     assert made.failed == {}
-    said = envelope.open_peers(snapshots.get(store, signer, "hub-a", NOW), city_keys.city.public_key(), concentrator="hub-a")
+    said = envelope.open_peers(
+        snapshots.get(store, signer, "hub-a", NOW), city_keys.city.public_key(), concentrator="hub-a"
+    )
     assert {"site": gone, "gone": True} in said.peers and [one["site"] for one in said.peers if "gone" not in one] == [
         kept, sites[2].id,
     ]  # fmt: skip
@@ -240,8 +242,14 @@ def test_f17_what_a_concentrators_new_key_means_for_its_sites_is_told_by_the_sch
         assert made.failed == {}
         after.append(told())
     assert after == [[True, False, False], [True, False, True], [True, False, True], [True, False, True]]
-    with store.read() as session:
-        assert session.scalars(select(Meta.name).where(Meta.name.startswith("telling:"))).all() == []
+    with store.begin() as session:
         assert [session.get_one(Site, site.id).offered for site in sites] == [2, 1, 2], "each once"
         alert = session.scalars(select(Alert).where(Alert.code == "concentrator_untold")).one()
-        assert alert.subject == f"site:{sites[1].id}"
+        assert json.loads(alert.args) == {"concentrator": "hub-a", "count": 1, "site": sites[1].id}
+        session.get_one(Site, sites[1].id).own = "{}"
+    for step in range(2):
+        Schedule(store, signer, lambda: NOW, log, jobs=jobs).turn(60.0 * step)
+    assert told() == [True, True, True]
+    with store.read() as session:
+        assert session.scalars(select(Meta.name).where(Meta.name.startswith("telling:"))).all() == []
+        assert session.scalars(select(Alert.closed_at).where(Alert.code == "concentrator_untold")).one() == NOW
