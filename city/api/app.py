@@ -10,6 +10,7 @@ from flask import Response, redirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from city.api import concentrators, enrol, errors, metrics, office, platforms, report, rollouts, truth
+from city.api.asked import Number
 from city.api.callers import Callers
 from city.api.enrol import Door
 from city.api.heartbeats import Heartbeats
@@ -36,6 +37,7 @@ def create_app(
     """
     app = APIFlask(__name__, title="snowgate city", spec_path="/openapi.json", docs_path=None)
     app.json = StrictJSON(app)
+    app.url_map.converters["number"] = Number
     callers = Callers(store, signer, clock)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,

@@ -298,7 +298,7 @@ def _second_persons(made: APIBlueprint, office: Office) -> None:
         with office.store.begin() as session:
             return _approval(approvals.ask(session, office.clock(), person, **json_data.model_dump())), 201
 
-    @made.post("/approvals/<int(max=2147483647):number>")
+    @made.post("/approvals/<number:number>")
     @made.input(Verdict)
     def judge(number: int, json_data: Verdict) -> dict[str, Any]:
         person = office.callers.person("approve")

@@ -114,7 +114,7 @@ def _hooks(made: APIBlueprint, office: Office) -> None:
             row = hooks.add(session, office.clock(), person, secret=secret, **json_data.model_dump())
             return _hook(row) | {"secret": secret}, 201
 
-    @made.delete("/hooks/<int(max=2147483647):number>")
+    @made.delete("/hooks/<number:number>")
     def remove_hook(number: int) -> tuple[str, int]:
         person = office.callers.person("hook")
         with office.store.begin() as session:

@@ -253,7 +253,9 @@ def test_what_is_not_there_is_said_on_a_page(console: Console, path: str) -> Non
 )
 def test_whatever_is_asked_within_the_console_is_answered_by_a_page(console: Console, path: str, method: str) -> None:
     console.enter("look")
-    answer = console.client.open(f"/console{path}", method=method, base_url=BASE, headers=console.heads)
+    answer = console.client.open(
+        f"/console{path}", method=method, base_url=BASE, headers=console.heads | {"X-Snowgate": console.word}
+    )
     assert (answer.status_code, answer.mimetype) == (404, "text/html"), answer.text[:200]
     assert "该地址没有内容" in answer.text
 
@@ -261,7 +263,9 @@ def test_whatever_is_asked_within_the_console_is_answered_by_a_page(console: Con
 def test_what_a_page_does_not_do_is_said_on_one_too(console: Console) -> None:
     console.enter("look")
     for path, method in (("/sites", "DELETE"), ("/alerts", "PUT"), ("/", "POST")):
-        answer = console.client.open(f"/console{path}", method=method, base_url=BASE, headers=console.heads)
+        answer = console.client.open(
+            f"/console{path}", method=method, base_url=BASE, headers=console.heads | {"X-Snowgate": console.word}
+        )
         assert (answer.status_code, answer.mimetype) == (404, "text/html")
     assert console.client.get("/console", base_url=BASE).status_code in (303, 308)
 
