@@ -219,7 +219,7 @@ def test_w06_on_a_way_that_swallows_what_is_long_a_small_tunnel_loses_nothing(
         run("s1", "ip", "link", "set", one.device, "mtu", "1420")
 
 
-def test_w06_a_nat_that_gives_other_ports_costs_the_tunnel_nothing(world: World) -> None:
+def test_w06_f19_a_nat_that_gives_other_ports_costs_the_tunnel_nothing(world: World) -> None:
     """The router before the site forgets its mapping and makes another, six times: the hub answers where it last heard."""
     one, seen = world.sites[0], set()
     own = run("s1", "wg", "show", one.device, "listen-port").strip()

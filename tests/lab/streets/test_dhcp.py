@@ -172,7 +172,7 @@ def test_the_uplinks_program_has_no_right_at_all(street: Street) -> None:
     assert rights["NoNewPrivs"] == "1"
 
 
-def test_a_kill_of_uplink_and_keeper_costs_nothing(street: Street, playing: str) -> None:
+def test_f19_a_kill_of_uplink_and_keeper_costs_nothing(street: Street, playing: str) -> None:
     held = addresses()
     for name in ("uplink", "keeper"):
         before, starts = right(), street.starts(name)
@@ -183,7 +183,7 @@ def test_a_kill_of_uplink_and_keeper_costs_nothing(street: Street, playing: str)
     eventually(lambda: street.said("uplink").get("dhcp") == "bound", 30, "a lease again")
 
 
-def test_another_network_behind_the_cable_gives_another_address_and_the_tunnel_is_back(
+def test_f19_another_network_behind_the_cable_gives_another_address_and_the_tunnel_is_back(
     street: Street, server: Server, playing: str
 ) -> None:
     server.serve(OTHER)
@@ -194,7 +194,7 @@ def test_another_network_behind_the_cable_gives_another_address_and_the_tunnel_i
     eventually(lambda: right() > before + 25, 60, "more pictures in the same view")
 
 
-def test_without_dhcp_and_dns_all_goes_on_and_a_restart_too(street: Street, server: Server, playing: str) -> None:
+def test_f19_f21_without_dhcp_and_dns_all_goes_on_and_a_restart_too(street: Street, server: Server, playing: str) -> None:
     server.stop()
     replug()
     for name in ("uplink", "keeper", "wg-a"):
