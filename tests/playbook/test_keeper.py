@@ -425,7 +425,7 @@ def test_f14_whatever_bit_rots_the_box_comes_back_on_a_revision_that_was_confirm
     assert "192.168.1.4/24" in seen
 
 
-def test_a_clock_that_fell_to_1970_does_not_make_an_expired_layer_young(
+def test_f20_a_clock_that_fell_to_1970_does_not_make_an_expired_layer_young(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.keeper.tick()

@@ -220,7 +220,7 @@ def test_a_limit_forgets_the_source_that_was_away_longest() -> None:
         ("li", "post", "/api/revoke-all"),
     ],
 )
-def test_who_has_not_the_right_is_refused(client: FlaskClient, name: str, method: str, path: str) -> None:
+def test_u07_who_has_not_the_right_is_refused(client: FlaskClient, name: str, method: str, path: str) -> None:
     bodies = {
         "sites": {"id": SITE, "name": "x", "civil_code": "34"}, "approve": {"code": "1"}, "revoke": {"reason": "x"},
         "people": {"name": "x1", "password": PASSWORD, "role": "viewer"}, "templates": {"name": "x", "body": {}},
@@ -232,7 +232,7 @@ def test_who_has_not_the_right_is_refused(client: FlaskClient, name: str, method
     assert (answer.status_code, answer.json["rule"]) == (403, "not_allowed")
 
 
-def test_no_role_has_the_rights_of_two_administrators() -> None:
+def test_u07_no_role_has_the_rights_of_two_administrators() -> None:
     officers = [people.RIGHTS[role] - {"look"} for role in ("system", "security", "audit")]
     assert all(not one & other for at, one in enumerate(officers) for other in officers[:at])
     assert not people.may(Person(name="x", role="root", off=False), "look")

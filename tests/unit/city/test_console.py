@@ -99,7 +99,7 @@ CODES = frozenset(
 )
 
 
-def test_each_right_opens_its_pages_and_no_other(console: Console) -> None:
+def test_u07_each_right_opens_its_pages_and_no_other(console: Console) -> None:
     """Refused to who has not the right, with a sentence; what is not offered in the menu is what is refused."""
     for name in scene.PERSONS:
         console.enter(name)

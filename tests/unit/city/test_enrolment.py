@@ -301,7 +301,7 @@ def test_a_box_that_lost_its_tunnels_keys_comes_back_by_its_own(store: Store, si
         peers.take_key(session, wg(1, 1), OTHER)
 
 
-def test_a_clock_that_is_wrong_is_told_and_nothing_else(store: Store, signer: Signer) -> None:
+def test_f20_a_clock_that_is_wrong_is_told_and_nothing_else(store: Store, signer: Signer) -> None:
     found(store)
     assert Box().ask(store, signer, add_site(store), time=0).body == {"state": "pending"}
     assert alerts(store) == ["box_clock"]

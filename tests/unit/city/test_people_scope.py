@@ -31,7 +31,7 @@ def county(store: Store) -> Store:
 @pytest.mark.parametrize(
     ("scope", "may"), [(COUNTY, True), ("34022103", True), ("", False), ("3402", False), ("340207", False)]
 )
-def test_nobody_is_made_with_a_wider_scope_than_who_makes_him(county: Store, scope: str, may: bool) -> None:
+def test_u07_nobody_is_made_with_a_wider_scope_than_who_makes_him(county: Store, scope: str, may: bool) -> None:
     with county.begin() as session:
         if may:
             assert people.add(session, NOW, "xian-sec", "new", "-", "operator", scope).scope == scope
@@ -53,7 +53,7 @@ def test_who_is_outside_of_it_does_not_exist(county: Store, name: str) -> None:
         assert len(people.every(session, session.get_one(Person, "sec"), 100)) == 7
 
 
-def test_nobody_is_given_more_than_who_gives_has(county: Store) -> None:
+def test_u07_nobody_is_given_more_than_who_gives_has(county: Store) -> None:
     for scope in ("", "3402", "340207"):
         with county.begin() as session, refused("outside_scope"):
             people.edit(session, NOW, "xian-sec", "xian-li", scope=scope)

@@ -222,3 +222,23 @@ def test_a_layer_of_an_older_epoch_with_the_same_number_is_due(
             said = fleet.report(site, 1)
             said["change"]["applied"] = applied
             assert report._due(session, site, reports.read(said)) is due, (applied, now)
+
+
+def test_f31_a_box_that_was_dark_for_a_week_takes_the_newest_layer_and_none_between(
+    client: FlaskClient, store: Store, signer: Signer, box: tuple[Box, str]
+) -> None:
+    """Its certificate is good for months, nothing of what it missed is kept for it, and one whole document comes."""
+    with store.begin() as session:
+        site = session.get_one(Site, SITE)
+        for number in range(60):
+            site.name = f"name {number}"
+            session.flush()
+            layers.offer(session, signer, site, NOW + number * 8640.0, layers.Why("li", "edited"))
+        assert site.offered == 61
+        kept = session.scalars(select(Layer.revision).where(Layer.site == SITE)).all()
+        assert len(kept) == layers.KEPT and 1 not in kept, "the one that it uses is long forgotten here"
+    answer = post(client, box[1], told(store, box[0], 1)).json
+    assert envelope.claimed_mark(answer["layer"]) == (1, 61)
+    assert post(client, box[1], told(store, box[0], 61)).json == {}
+    with store.read() as session:
+        assert session.get_one(Layer, (SITE, 1, 61)).state == "applied"

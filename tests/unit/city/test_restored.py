@@ -194,7 +194,9 @@ def test_f10_f31_an_exchange_that_ran_when_the_backup_was_made_comes_to_its_end(
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_f31_a_site_that_was_revoked_before_it_had_a_device_stays_so(store: Store, signer: Signer, tmp_path: Path) -> None:
+def test_f31_a_site_that_was_revoked_before_it_had_a_device_stays_so(
+    store: Store, signer: Signer, tmp_path: Path
+) -> None:
     with store.begin() as session:
         session.add(Site(id=fleet.site_id(1), name="s", civil_code="340200", made_by="li", made_at=NOW))
     yesterday = backup(store, tmp_path)
