@@ -309,6 +309,7 @@ def _second_persons(made: APIBlueprint, office: Office) -> None:
     @made.input(WhySaid)
     def revoke_all(json_data: WhySaid) -> dict[str, Any]:
         person, now = office.callers.person("revoke"), office.clock()
+        people.demand_whole(person)
         with office.store.begin() as session:
             approvals.use(session, now, "revoke-all", "")
             return {"revoked": revocation.revoke_all(session, office.signer, person.name, json_data.reason, now)}

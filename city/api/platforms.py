@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict
 
 from city.api.asked import number
 from city.api.office import Office
-from city.registry import platforms
+from city.registry import people, platforms
 
 
 class KeySaid(BaseModel):
@@ -26,6 +26,7 @@ def blueprint(office: Office) -> APIBlueprint:
     @made.input(KeySaid)
     def know(platform: str, json_data: KeySaid) -> dict[str, Any]:
         person = office.callers.person("concentrator")
+        people.demand_whole(person)
         with office.store.begin() as session:
             platforms.know(session, office.clock(), person.name, platform, json_data.key)
         return {"platform": platform}

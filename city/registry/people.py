@@ -186,6 +186,16 @@ def demand(person: Person, right: Right) -> None:
         raise RegistryRefused("not_allowed", name=person.name, role=person.role)
 
 
+def demand_whole(person: Person) -> None:
+    """What touches the whole city is not for who has a part of it.
+
+    Raises:
+        RegistryRefused: ``city_only``.
+    """
+    if person.scope:
+        raise RegistryRefused("city_only", scope=person.scope)
+
+
 def in_scope(person: Person, site: Site) -> bool:
     """Say whether a site is within a person's scope."""
     return site.civil_code.startswith(person.scope)

@@ -373,3 +373,24 @@ def test_c06_a_number_in_a_body_that_no_table_holds_is_refused(client: FlaskClie
     for path, body in sent:
         answer = client.post(path, json=body, headers=li)
         assert 400 <= answer.status_code < 500, (path, answer.json)
+
+
+def test_u07_what_touches_the_whole_city_is_not_for_who_has_a_part_of_it(
+    client: FlaskClient, store: Store, kept_password: str
+) -> None:
+    with store.begin() as session:
+        for name, role in (("xian-sec", "security"), ("xian-sys", "system")):
+            person(session, name, role, "3402").password = kept_password
+    why, sec = {"reason": "x"}, headers(client, "sec")
+    number = client.post("/api/approvals", json={"action": "revoke-all", **why}, headers=sec).json["number"]
+    county, system = headers(client, "xian-sec"), headers(client, "xian-sys")
+    add_site(store, civil_code="110000", by="li")
+    key = {"key": "x"}
+    for answer in (
+        client.post("/api/approvals", json={"action": "revoke-all", **why}, headers=county),
+        client.post("/api/approvals", json={"action": "ca", **why}, headers=county),
+        client.post(f"/api/approvals/{number}", json={"yes": True}, headers=county),
+        client.post("/api/revoke-all", json=why, headers=county),
+        client.put("/api/platforms/34020000002000000001", json=key, headers=system),
+    ):
+        assert (answer.status_code, answer.json["rule"]) == (403, "city_only"), answer.request.path
