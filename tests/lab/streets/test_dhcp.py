@@ -66,7 +66,7 @@ class Server:
 
 
 #: A tunnel is called stale after minutes, and its name is then asked anew.
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -215,30 +215,28 @@ def test_f19_f21_without_dhcp_and_dns_all_goes_on_and_a_restart_too(
     assert street.said("uplink")["names"] == {"hub.example": "203.0.113.10"}
 
 
-def test_w06_f17_a_hub_that_moved_is_found_by_its_name(
-    street: Street, server: Server, judge: Uplink, playing: str
-) -> None:
+def test_w06_f17_a_hub_that_moved_is_found_by_its_name(street: Street, server: Server, judge: Uplink) -> None:
     """Its old address is nobody's any more; the name's answer is another, and the tunnel follows without a word of a person."""
     moved = "203.0.113.20"
     judge.hubs |= {(moved, topology.HUB_PORT)}
     link = next(
-        word for word in inside("city", "ip", "-o", "-4", "addr", "show").splitlines() if topology.CITY_PUBLIC in word
+        line for line in inside("city", "ip", "-o", "-4", "addr", "show").splitlines() if topology.CITY_PUBLIC in line
     )
-    device = link.split()[1]
-    try:
-        topology.ip("-n", "city", "addr", "add", f"{moved}/24", "dev", device)
-        topology.ip("-n", "city", "addr", "del", f"{topology.CITY_PUBLIC}/24", "dev", device)
+
+    def moves(old: str, new: str) -> None:
+        topology.ip("-n", "city", "addr", "del", f"{old}/24", "dev", link.split()[1])
+        topology.ip("-n", "city", "addr", "add", f"{new}/24", "dev", link.split()[1])
         topology.ip("-n", "city", "route", "replace", "default", "via", "203.0.113.1")
-        server.hub = moved
+        server.hub = new
         server.serve(FIRST)
-        eventually(lambda: f"{moved}:51820" in inside("vpn", "wg", "show", "wg-a", "endpoints"), 300, "the new address")
-        before = right()
-        eventually(lambda: right() > before + 25, 120, "more pictures")
+
+    moves(topology.CITY_PUBLIC, moved)
+    try:
+        eventually(lambda: f"{moved}:51820" in inside("vpn", "wg", "show", "wg-a", "endpoints"), 400, "the new address")
+        eventually(lambda: order(ORDERS, "facts")["online"], 120, "the site's registration by it")
     finally:
-        topology.ip("-n", "city", "addr", "add", f"{topology.CITY_PUBLIC}/24", "dev", device)
-        server.hub = topology.CITY_PUBLIC
-        server.serve(FIRST)
-    eventually(lambda: order(ORDERS, "facts")["online"], 120, "the site's registration")
+        moves(moved, topology.CITY_PUBLIC)
+        replug()
 
 
 def test_a_lease_that_overlaps_the_lan_is_refused_with_its_sentence(street: Street, server: Server) -> None:
