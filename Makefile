@@ -21,7 +21,7 @@ UNITS := snowgate-proof.timer snowgate-proof.path snowgate-closed snowgate-keepe
 
 .DEFAULT_GOAL := help
 SEEDS := 1000
-.PHONY: help setup packages tools database demo demo-city test check bench bench-peers fuzz simulate install uninstall clean
+.PHONY: help setup packages tools database demo demo-city test check bench bench-city bench-peers fuzz simulate install uninstall clean
 
 help: ## say what there is
 	@echo "snowgate: make TARGET"
@@ -74,6 +74,9 @@ check: setup ## format, lint, types, and who may import whom
 
 bench: setup ## media beside rtpengine and socat, messages beside Kamailio, delay and memory: build/bench.json (BENCH=media)
 	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests.bench $(BENCH)
+
+bench-city: setup tools ## the city's side: heartbeats, memory, approval, revocation, restart storm: build/bench-city.json (CITY=node)
+	@PATH="$$PATH:/usr/sbin:/sbin" $(PYTHON) -m tests.bench.city $(CITY)
 
 # Beside what others have written; the daemons that the packages would start are not wanted. What is not there after all
 # is said: the figures beside it are then marked as not measured.

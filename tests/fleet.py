@@ -10,10 +10,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy.orm import Session
 
-from city.registry import layers, peers
+from city.registry import glance, layers, peers
+from city.registry.glance import Glance
 from city.registry.layers import Why
 from city.registry.signer import Signer
-from city.registry.tables import Concentrator, Health, Site, Template
+from city.registry.tables import Certificate, Concentrator, Health, Site, Template
 from netconf import secrets
 
 NOW = 1_780_000_000.0
@@ -85,3 +86,14 @@ def report(site: Site, applied: int, tried: int | None = None, **besides: Any) -
         "change": change, "findings": [], "faults": [], "tunnels": {"wg-a": {"handshake_age_seconds": 15}},
         "programs": {"cityside": {"registered": True}, "ferry": {"views": {"1": {"packets": 9}}}},
     } | besides  # fmt: skip
+
+
+def glanced(session: Session, site: Site) -> Glance:
+    """Return what the registry sees of a site that shows its certificate."""
+    session.flush()
+    if session.get(Certificate, site.id) is None:
+        session.add(Certificate(serial=site.id, subject=f"site:{site.id}", pem="", begins_at=0.0, ends_at=2 * NOW))
+        session.flush()
+    seen = glance.at(session.connection(), site.id)
+    assert seen is not None
+    return seen

@@ -6,8 +6,10 @@ that has run out or was revoked hears that by name (a TLS alert would only look 
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from cryptography import x509
 from flask import g, request
@@ -24,6 +26,7 @@ from city.registry.tables import Certificate, Person
 COOKIE = "__Host-snowgate"
 _TOUCH_SECONDS = 60.0
 _SAFE = ("GET", "HEAD")
+_END = "-----END CERTIFICATE-----"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +106,45 @@ def taken_up(store: Store, signer: Signer, certificate: bytes | None, wrong: Reg
         return certificates.keep_again(session, ca, shown)
 
 
+class Kept(Protocol):
+    """A certificate as the registry keeps it: its row, or what was read of it."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def pem(self) -> str: ...
+    @property
+    def begins_at(self) -> float: ...
+    @property
+    def ends_at(self) -> float: ...
+    @property
+    def revoked_at(self) -> float | None: ...
+    @property
+    def held_at(self) -> float | None: ...
+
+
 def subject(session: Session, now: float, certificate: bytes | None) -> str:
     """Return whose a certificate is. Raises as ``Callers.subject``."""
+    return judged(session.get(Certificate, serial(certificate)), certificate, now)
+
+
+def serial(certificate: bytes | None) -> str:
+    """Return the number of a certificate (DER) as the registry writes it.
+
+    Raises:
+        RegistryRefused: ``certificate_missing`` or ``certificate_unknown``.
+    """
     if certificate is None:
         raise RegistryRefused("certificate_missing")
     shown = _read(certificate)
     if shown is None:
         raise RegistryRefused("certificate_unknown")
-    row = session.get(Certificate, f"{shown.serial_number:x}")
-    if row is None or x509.load_pem_x509_certificate(row.pem.encode("ascii")) != shown:
+    return f"{shown.serial_number:x}"
+
+
+def judged(row: Kept | None, certificate: bytes | None, now: float) -> str:
+    """Return whose a certificate (DER) is by what the registry keeps of its number. Raises as ``Callers.subject``."""
+    if row is None or _der(row.pem) != certificate:
         raise RegistryRefused("certificate_unknown")
     if row.revoked_at is not None:
         raise RegistryRefused("certificate_revoked")
@@ -127,3 +160,9 @@ def _read(certificate: bytes | None) -> x509.Certificate | None:
         return x509.load_der_x509_certificate(certificate) if certificate is not None else None
     except ValueError:
         return None
+
+
+def _der(chain: str) -> bytes:
+    """The first certificate of what the signing process made (RFC 7468); to compare octets nothing need be taken apart."""
+    first, end, _ = chain.partition(_END)
+    return ssl.PEM_cert_to_DER_cert(first + end)

@@ -1,4 +1,4 @@
-"""Health of many sites, kept together: one statement a second instead of one a report.
+"""Health of many sites, kept together: a few statements a second instead of one a report.
 
 A thread of its own beside the ones that answer. What has come and is not yet kept when the process dies is lost, and told
 again within a minute. When the database is away reports are answered as long as they can be, and the newest of each site

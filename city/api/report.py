@@ -1,4 +1,4 @@
-"""What a device tells once a minute, and what it hears. The road of most requests: two reads, and no write of its own."""
+"""What a device tells once a minute, and what it hears. The road of most requests: one read, and no write of its own."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
-from sqlalchemy.orm import Session
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from city.api.callers import presented, subject, taken_up
+from city.api.callers import judged, presented, serial, taken_up
 from city.api.heartbeats import Heartbeats
-from city.registry import enrolment, layers, reports
+from city.registry import enrolment, glance, reports
+from city.registry.glance import Glance
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.store import Store
@@ -59,17 +59,15 @@ def heard(desk: Desk, certificate: bytes | None, text: str) -> dict[str, str]:
 
 
 def _heard(desk: Desk, certificate: bytes | None, text: str) -> dict[str, str]:
-    now = desk.clock()
-    with desk.store.read() as session:
-        who = subject(session, now, certificate)
-        site = session.get(Site, who.removeprefix("site:")) if who.startswith("site:") else None
-        if site is None or site.state != "active":
-            raise RegistryRefused("site_revoked" if site is not None else "certificate_unknown", site=who)
-        told = _told(text, site)
-        busy = bool(told.nonce or told.csr) or reports.news(session, site, told) or _due(session, site, told)
-        answer = {} if busy else reports.answer(session, desk.signer, site, told, now)
+    now, number = desk.clock(), serial(certificate)
+    with desk.store.look() as connection:
+        seen = glance.at(connection, number)
+    who = judged(seen.shown if seen is not None else None, certificate, now)
+    if seen is None or not seen.site or seen.state != "active":
+        raise RegistryRefused("site_revoked" if seen is not None and seen.site else "certificate_unknown", site=who)
+    told = _told(text, seen)
     desk.heartbeats.put(told)
-    return _settled(desk, site.id, told, now) if busy else answer
+    return {} if reports.quiet(seen, told) else _settled(desk, seen.site, told, now)
 
 
 def _settled(desk: Desk, number: str, told: reports.Told, now: float) -> dict[str, str]:
@@ -86,23 +84,18 @@ def _settled(desk: Desk, number: str, told: reports.Told, now: float) -> dict[st
     return answer
 
 
-def _due(session: Session, site: Site, told: reports.Told) -> bool:
-    """A layer may have to be signed again before it is handed out, which is a write."""
-    return bool(site.offered) and told.applied != (layers.epoch(session), site.offered) and not told.waiting
-
-
-def _told(text: str, site: Site) -> reports.Told:
+def _told(text: str, seen: Glance) -> reports.Told:
     """Return what a report says of its site.
 
     Raises:
         RegistryRefused: ``report_unsigned`` or ``report_other_site``.
     """
     try:
-        told = reports.read(open_report(text, enrolment.device_key(site)))
+        told = reports.read(open_report(text, enrolment.read_device_key(seen.device_key)))
     except EnvelopeRefused as wrong:
         raise RegistryRefused(wrong.rule) from None
-    if told.site != site.id:
-        raise RegistryRefused("report_other_site", site=site.id)
+    if told.site != seen.site:
+        raise RegistryRefused("report_other_site", site=seen.site)
     return told
 
 

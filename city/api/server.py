@@ -10,9 +10,11 @@ can say its name.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,13 +24,17 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from gunicorn.app.base import BaseApplication
+from gunicorn.workers.gthread import ThreadWorker
 
 from city.registry import certificates
 from city.registry.signer import Signer
 from city.registry.store import Store
 from netconf import durable
 
-THREADS, WORKERS = 16, 2
+#: A thread is held while a box's words are on their way: three journeys a report, of some tens of milliseconds each.
+THREADS, WORKERS = 48, 2
+#: After its answer a connection that ends is let go when the other end has closed too, and after so long at the latest.
+LINGER_SECONDS, LINGER_BYTES = 2.0, 1 << 16
 #: One that sends nothing for so long is let go; a concentrator's question is held open for 25 s at most by us, not by it.
 SILENT_SECONDS = 15
 SERVER_DAYS, RENEW_DAYS = 398, 90
@@ -72,8 +78,9 @@ def context(folder: Path) -> ssl.SSLContext:
     made.load_verify_locations(folder / "ca.pem")
     made.verify_mode = ssl.CERT_OPTIONAL
     made.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
-    # A ticket would carry a client's certificate past its revocation's day in the registry; the table is asked anyway.
-    made.num_tickets = 0
+    # Who comes again within five minutes (OpenSSL's time for a ticket) need not prove his certificate again: it is in the
+    # ticket, and ``callers`` asks the table about it as always (docs/adr/0032).
+    made.num_tickets = 1
     return made
 
 
@@ -96,13 +103,16 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
     def __init__(self, make: Callable[[], Any], folder: Path, binds: list[str], workers: int = WORKERS) -> None:
         self._make, self._folder, self._binds, self._workers = make, folder, binds, workers
+        self._contexts = Contexts(folder)
+        # Made before the fork, so that all processes know each other's tickets.
+        self._contexts(None, None)
         super().__init__()
 
     def load_config(self) -> None:
         settings: dict[str, Any] = {
             "bind": self._binds,
             "workers": self._workers,
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "threads": THREADS,
             "worker_connections": 4000,
             "keepalive": 75,
@@ -110,7 +120,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             "graceful_timeout": 10,
             "certfile": str(self._folder / "server.pem"),
             "keyfile": str(self._folder / "server.key"),
-            "ssl_context": Contexts(self._folder),
+            "ssl_context": self._contexts,
             "limit_request_line": 2048,
             "limit_request_fields": 32,
             "limit_request_field_size": 4096,
@@ -126,6 +136,35 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
 
     def load(self) -> Any:
         return self._make()
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """gunicorn's threaded worker, which waits for a client to close after the answer in its one thread that accepts and
+    hands out: nobody else is served for a whole journey to that client, and for two seconds if he does not close. Here the
+    thread waits that has answered; what the other one does then is done at once.
+    """
+
+    def handle(self, conn: Any) -> Any:
+        """Answer a request; as gunicorn's."""
+        goes_on = super().handle(conn)
+        if goes_on is False:
+            _linger(conn.sock)
+        return goes_on
+
+
+def _linger(line: socket.socket) -> None:
+    """Say that nothing more comes, and read what may come still, so that the end of our answer is not lost (RFC 9112 9.6)."""
+    with contextlib.suppress(OSError, ValueError):
+        line.shutdown(socket.SHUT_WR)
+        until, heard = time.monotonic() + LINGER_SECONDS, 0
+        while heard < LINGER_BYTES and (left := until - time.monotonic()) > 0:
+            line.settimeout(left)
+            data = line.recv(4096)
+            if not data:
+                break
+            heard += len(data)
+    with contextlib.suppress(OSError, ValueError):
+        line.shutdown(socket.SHUT_RDWR)
 
 
 def _patience(worker: Any) -> None:

@@ -39,7 +39,8 @@ class Taken:
 
 @dataclass(slots=True)
 class Core:
-    """The desired peers of one concentrator, by site; ``refused``: site (or a place in the list) -> rule."""
+    """The desired peers of one concentrator, by site, and ``owners`` of what they have; ``refused``: site (or a place in the
+    list) -> rule."""
 
     own: Own
     city: Ed25519PublicKey
@@ -48,6 +49,7 @@ class Core:
     revision: int = 0
     has_snapshot: bool = False
     peers: dict[str, SitePeer] = field(default_factory=dict)
+    owners: Owners = field(default_factory=Owners)
     refused: dict[str, str] = field(default_factory=dict)
     missing: int = 0
 
@@ -77,7 +79,7 @@ class Core:
                 new[site] = self.peers[site]
                 owners.add(new[site])
         made = steps.change(self.peers.values(), new.values())
-        self.peers, self.refused, self.missing = new, refused, 0
+        self.peers, self.owners, self.refused, self.missing = new, owners, refused, 0
         self.epoch, self.revision, self.has_snapshot = told.epoch, told.revision, True
         return Taken(tuple(made), kept=True)
 
@@ -117,40 +119,40 @@ class Core:
         fresh = [body for body in told.peers if body["revision"] > self.revision]
         if not fresh:
             return Taken()
-        before, anew = dict(self.peers), set()
-        owners = Owners.of(self.peers)
-        touched: set[str] = set()
+        anew: set[str] = set()
+        # What they had before; of all the others nothing is looked at, however many there are.
+        before: dict[str, SitePeer | None] = {}
         for body in fresh:
-            site = self._one(body, owners)
-            touched.add(site)
+            site, old = self._one(body)
+            before.setdefault(site, old)
             if body.get("reset") is True and site in self.peers:
                 anew.add(site)
         self.revision = told.revision
-        made = steps.change(_of(before, touched), _of(self.peers, touched), frozenset(anew))
+        made = steps.change(filter(None, before.values()), _of(self.peers, before), frozenset(anew))
         return Taken(tuple(made), kept=True)
 
-    def _one(self, body: Mapping[str, Any], owners: Owners) -> str:
-        """Carry out one change on what is desired, or refuse it; return whom it is about."""
-        site = f"@{body['revision']}"
+    def _one(self, body: Mapping[str, Any]) -> tuple[str, SitePeer | None]:
+        """Carry out one change on what is desired, or refuse it; return whom it is about, and what he had."""
+        site, old = f"@{body['revision']}", None
         try:
             site = site_of(body)
             old = self.peers.get(site)
             if body.get("gone") is True:
                 if old is not None:
-                    owners.remove(self.peers.pop(site))
+                    self.owners.remove(self.peers.pop(site))
             else:
                 peer = read(body, self.own, old, self.unseal)
-                if rule := owners.clash(peer):
+                if rule := self.owners.clash(peer):
                     raise EntryRefused(rule)
                 if old is not None:
-                    owners.remove(old)
-                owners.add(peer)
+                    self.owners.remove(old)
+                self.owners.add(peer)
                 self.peers[site] = peer
             self.refused.pop(site, None)
         except EntryRefused as wrong:
             if len(self.refused) < MOST_REFUSED or site in self.refused:
                 self.refused[site] = wrong.rule
-        return site
+        return site, old
 
 
 def _of(peers: Mapping[str, SitePeer], sites: Iterable[str]) -> list[SitePeer]:

@@ -162,7 +162,12 @@ def device_hash(key: ec.EllipticCurvePublicKey) -> str:
 
 def device_key(site: Site) -> ec.EllipticCurvePublicKey:
     """Return the key of a site's device."""
-    key = serialization.load_der_public_key(base64.b64decode(site.device_key or ""))
+    return read_device_key(site.device_key or "")
+
+
+def read_device_key(kept: str) -> ec.EllipticCurvePublicKey:
+    """Return a device's key as it is kept (DER, base64)."""
+    key = serialization.load_der_public_key(base64.b64decode(kept))
     assert isinstance(key, ec.EllipticCurvePublicKey)  # nothing else was ever kept
     return key
 

@@ -1,8 +1,8 @@
 """What a box tells once a minute, and what it hears: health and control in one exchange.
 
-Two roads. What a report says of health is kept by many at once, in one statement a second (``keep``): it may be a second
-late, and the last one wins. What changes something (a layer is in use or was undone, a key comes, receipts have grown) is
-done at once, in a transaction of its own, and most reports have nothing of it (``news``). All of it may be said twice.
+Two roads. What a report says of health, and how far its receipts have come, is kept by many at once, in a few statements a
+second (``keep``): it may be a second late, and the last one wins. What changes something (a layer is in use or was undone, a
+key comes, receipts deny what they were) is done at once, in a transaction of its own, and most reports have nothing of it (``quiet``). All of it may be said twice.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, case, or_, select
+from sqlalchemy import and_, bindparam, case, delete, func, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from city.registry import alerts, layers, rotation
+from city.registry.glance import Glance
 from city.registry.signer import Signer
 from city.registry.tables import Health, Layer, ReceiptHead, Site
 from city.truth import verdict
@@ -31,6 +32,8 @@ LATE_SECONDS = 600.0
 #: newest, and the others say when.
 HEAD_SECONDS = 600.0
 _MAX_NUMBER = (1 << 53) - 1
+#: SQLite binds some thousands of values at most.
+_AT_ONCE = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +112,14 @@ def answer(session: Session, signer: Signer, site: Site, told: Told, now: float)
     return found
 
 
-def news(session: Session, site: Site, told: Told) -> bool:
-    """Return whether the report says something that ``settle`` must do. Reads one or two rows."""
-    if told.next_keys or (told.receipts is not None and _head_moved(session, site.id, told.receipts) is not None):
-        return True
-    mark = (layers.epoch(session), site.offered)
-    if _lacks_key(told, mark):
-        return True
-    row = session.get(Layer, (site.id, *mark))
-    return row is not None and row.state == "offered" and _outcome(told, mark) is not None
+def quiet(seen: Glance, told: Told) -> bool:
+    """Return whether a report asks for nothing and is answered with nothing: ``settle`` and ``answer`` need not be asked."""
+    if told.nonce or told.csr or told.next_keys or seen.asked or _denies(told.receipts, seen.head):
+        return False
+    if _lacks_key(told, seen.mark) or (seen.layer == "offered" and _outcome(told, seen.mark) is not None):
+        return False
+    # A layer may be handed out, and may have to be signed again before, which is a write.
+    return not seen.offered or told.applied == seen.mark or told.waiting
 
 
 def settle(session: Session, signer: Signer, site: Site, told: Told, now: float) -> str | None:
@@ -146,7 +148,7 @@ def settle(session: Session, signer: Signer, site: Site, told: Told, now: float)
 
 
 def keep(session: Session, reports: Iterable[tuple[Told, float]]) -> None:
-    """Keep the newest health of many sites in one statement; ``reports``: each with the moment it came."""
+    """Keep the newest health of many sites, and their receipts' heads; ``reports``: each with the moment it came."""
     newest = {told.site: (told, at) for told, at in reports}
     # In one order, so that two processes that keep the same sites never wait for each other.
     rows = [_row(*newest[site]) for site in sorted(newest)]
@@ -164,6 +166,45 @@ def keep(session: Session, reports: Iterable[tuple[Told, float]]) -> None:
             new = {name: insert.excluded[name] for name in alike[0] if name != "site"}
             new["due_at"] = case((quiet, silence), else_=insert.excluded.seen_at)
             session.execute(insert.on_conflict_do_update(index_elements=["site"], set_=new, where=newer), alike)
+    _keep_heads(session, [newest[site] for site in sorted(newest)])
+
+
+def _keep_heads(session: Session, reports: Iterable[tuple[Told, float]]) -> None:
+    """Keep the heads of receipts that have gone on; what is not further than the last one is not kept here."""
+    heads = {told.site: (told.receipts, at) for told, at in reports if told.receipts is not None}
+    last = _last_heads(session, list(heads))
+    over: list[dict[str, Any]] = []
+    new: list[dict[str, Any]] = []
+    for site, ((sequence, digest), at) in heads.items():
+        before, begun = last.get(site, (0, 0.0))
+        if sequence <= before:
+            continue
+        recent = before > 0 and at - begun < HEAD_SECONDS
+        if recent:
+            over.append({"b_site": site, "b_sequence": before})
+        new.append({"site": site, "sequence": sequence, "hash": digest, "at": begun if recent else at})
+    if over:
+        gone = and_(ReceiptHead.site == bindparam("b_site"), ReceiptHead.sequence == bindparam("b_sequence"))
+        session.connection().execute(delete(ReceiptHead).where(gone), over)
+    if new:
+        insert = (postgresql if session.get_bind().dialect.name == "postgresql" else sqlite).insert(ReceiptHead)
+        # Another process may have kept the same.
+        session.execute(insert.on_conflict_do_nothing(), new)
+
+
+def _last_heads(session: Session, sites: list[str]) -> dict[str, tuple[int, float]]:
+    """Return how far each site's receipts had come, and since when that head stands."""
+    found: dict[str, tuple[int, float]] = {}
+    for begin in range(0, len(sites), _AT_ONCE):
+        part = sites[begin : begin + _AT_ONCE]
+        last = (
+            select(ReceiptHead.site, func.max(ReceiptHead.sequence).label("sequence"))
+            .where(ReceiptHead.site.in_(part)).group_by(ReceiptHead.site).subquery()
+        )  # fmt: skip
+        both = and_(ReceiptHead.site == last.c.site, ReceiptHead.sequence == last.c.sequence)
+        rows = session.execute(select(ReceiptHead.site, ReceiptHead.sequence, ReceiptHead.at).join(last, both))
+        found |= {site: (sequence, at) for site, sequence, at in rows}
+    return found
 
 
 def _row(told: Told, at: float) -> dict[str, Any]:
@@ -183,6 +224,11 @@ def _said(told: Told) -> str:
     return json.dumps(
         [sorted(told.handshakes), gone, told.registered, told.errors, told.applied], separators=(",", ":")
     )
+
+
+def _denies(head: tuple[int, str] | None, last: tuple[int, str] | None) -> bool:
+    """Whether a head is neither the last one nor further than it; one that is further is kept with the health."""
+    return head is not None and last is not None and head != last and head[0] <= last[0]
 
 
 def _outcome(told: Told, mark: tuple[int, int]) -> str | None:

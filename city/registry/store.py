@@ -12,24 +12,30 @@ import fcntl
 import hashlib
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import psycopg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.pool import ConnectionPoolEntry
 
 Kind = Literal["sqlite", "postgresql"]
 #: How long a writer waits for another; a transaction here takes milliseconds, and the signing process may be asked within.
 BUSY_SECONDS = 30
 #: PostgreSQL's connections of one process, with those that it opens in a rush.
 POOL, OVERFLOW = 8, 8
-_WRITES = "snowgate_writes"
+#: A connection that was in use within this time is taken to live still; when PostgreSQL has just restarted, one request
+#: of each such connection fails, and is repeated by whoever made it.
+UNASKED_SECONDS = 2.0
+_WRITES, _BACK = "snowgate_writes", "snowgate_back"
 
 
 class StoreUnfit(ValueError):
@@ -66,6 +72,15 @@ class Store:
         """Lend a session that looks; what it changed is undone, what it has read may be used on."""
         with self._sessions() as session:
             yield session
+
+    @contextlib.contextmanager
+    def look(self) -> Iterator[Connection]:
+        """Lend a connection for one statement that looks: it sees one moment anyway, and needs no transaction round it."""
+        with self.engine.connect() as connection:
+            if self.kind == "postgresql":
+                # Two journeys fewer. SQLAlchemy's way back from this would undo our own way with SQLite (``_prepare``).
+                connection = connection.execution_options(isolation_level="AUTOCOMMIT")
+            yield connection
 
     @contextlib.contextmanager
     def leader(self, name: str) -> Iterator[Leader | None]:
@@ -115,8 +130,26 @@ def _engine(url: str) -> tuple[Engine, Kind]:
         return engine, "sqlite"
     if parsed.drivername in ("postgresql", "postgresql+psycopg"):
         parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(parsed, pool_size=POOL, max_overflow=OVERFLOW, pool_pre_ping=True), "postgresql"
+        engine = create_engine(parsed, pool_size=POOL, max_overflow=OVERFLOW)
+        event.listen(engine, "checkin", _back)
+        event.listen(engine, "checkout", _alive)
+        return engine, "postgresql"
     raise StoreUnfit(parsed.render_as_string(hide_password=True))
+
+
+def _back(_: Any, record: ConnectionPoolEntry) -> None:
+    record.info[_BACK] = time.monotonic()
+
+
+def _alive(connection: psycopg.Connection[Any], record: ConnectionPoolEntry, _: Any) -> None:
+    """A connection that lay unused for a while is asked whether it lives; a busy one would lose a journey each time."""
+    if time.monotonic() - record.info.get(_BACK, 0.0) < UNASKED_SECONDS or not record.info.get(_BACK):
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as wrong:
+        raise DisconnectionError from wrong
 
 
 def _prepare(connection: sqlite3.Connection, _: Any) -> None:

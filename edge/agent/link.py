@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from edge.io import credentials
 from edge.io.credentials import Credentials
-from edge.io.https import Dial, HttpsRefused, Server, Trust, connected, exchange
+from edge.io.https import Dial, HttpsRefused, Resumption, Server, Trust, connected, exchange
 from netconf import certificates
 from netconf.certificates import CertificateRefused
 from netconf.enrolment import EnrolRequest, sign_request
@@ -54,6 +54,7 @@ class Link:
         self._key = key
         self._site = site
         self._dial = dial
+        self._resumption = Resumption()
 
     def request(self, known: Known, now: float) -> str:
         """Return the request for a new certificate, "" while the one that there is lasts."""
@@ -79,7 +80,9 @@ class Link:
             certificates.judge_time(held.certificate, believed)
         except CertificateRefused as wrong:
             raise LinkRefused(wrong.rule) from None
-        return self._exchanged(server, "/v1/report", report.encode("ascii"), self._trust(held, believed))
+        return self._exchanged(
+            server, "/v1/report", report.encode("ascii"), self._trust(held, believed), self._resumption
+        )
 
     def ask_anew(self, server: Server, known: Known, now: float) -> tuple[bool, object]:
         """Ask for a certificate without showing one, as an active device may.
@@ -119,8 +122,10 @@ class Link:
         credentials.keep(self._state, "agent", pem)
         return True
 
-    def _exchanged(self, server: Server, target: str, body: bytes, trust: Trust) -> dict[str, Any]:
-        return _answer(exchange(server, target, body, trust, DEADLINE_SECONDS, self._dial))
+    def _exchanged(
+        self, server: Server, target: str, body: bytes, trust: Trust, resumption: Resumption | None = None
+    ) -> dict[str, Any]:
+        return _answer(exchange(server, target, body, trust, DEADLINE_SECONDS, self._dial, resumption))
 
     def _held(self, known: Known) -> Credentials:
         held = credentials.read(self._state, known.pin, self._key.public_key(), self._site)

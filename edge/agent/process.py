@@ -13,6 +13,7 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from edge.agent import pace
 from edge.agent.exposed import Exposed
 from edge.agent.line import Line
 from edge.agent.link import Known, Link, LinkRefused
@@ -44,8 +45,6 @@ from edge.metrics.figures import families
 from netconf import envelope, secrets
 from netconf.model import Control, Site
 
-#: While a change waits for the city's word it is asked for often: every second counts for a site that is cut off.
-WAITING_SECONDS = 1.0
 TICK_SECONDS = 0.25
 #: A change is applied and read back in three namespaces before the keeper answers.
 CHANGE_SECONDS = 40.0
@@ -82,6 +81,8 @@ class Agent:
         #: The layer that was not taken last, by its mark, and why.
         self._refused: tuple[tuple[int, int], tuple[str, ...]] | None = None
         self._handed = (0, 0)
+        #: Whether the last report was answered.
+        self._heard = True
 
     def move(self, site: Site, control: Control) -> None:
         """Go on with another configuration."""
@@ -95,6 +96,7 @@ class Agent:
                 return
         report = self._report()
         answer = self._asked(report)
+        self._heard = answer is not None
         if answer is None:
             return
         if "certificate" in answer:
@@ -238,10 +240,10 @@ class Agent:
         self._known = Known(str(enrolment.get("ca", "")), facts.get("clock_behind") is True, keys)
 
     def pause_seconds(self) -> float:
-        """Return how long to wait: jitter keeps a city's boxes from speaking all at once."""
+        """Return how long to wait until the next report."""
         if self.nonce or self.proving:
-            return WAITING_SECONDS
-        return self._control.interval_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+            return pace.WAITING_SECONDS
+        return pace.seconds(self._control.interval_seconds, heard=self._heard, chance=random.random)
 
 
 def _figures(run: Path) -> str:

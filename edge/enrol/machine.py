@@ -48,11 +48,14 @@ TABLE: dict[State, dict[Event, State]] = {
 #: the box. Trying: a change takes a proof, a handshake and a report. Refused: what a person must change first.
 PAUSES: dict[State, tuple[float, float]] = {
     _S.ASKING: (5.0, 60.0),
-    _S.PENDING: (5.0, 60.0),
+    _S.PENDING: (3.0, 60.0),
     _S.TRYING: (180.0, 900.0),
     _S.REFUSED: (300.0, 3600.0),
     _S.REVOKED: (86_400.0, 86_400.0),
 }
+#: For so long the first pause stays as it is: whoever installs the box stands beside it and waits for a person's word, and
+#: what that person says should be done within seconds. A box that nobody approves for longer asks as rarely as the others.
+STEADY_SECONDS: dict[State, float] = {_S.PENDING: 900.0}
 
 
 class Machine:
@@ -63,6 +66,7 @@ class Machine:
         self.state = State.REVOKED if revoked else State.IDLE
         self._pause = 0.0
         self._due = 0.0
+        self._since = 0.0
 
     def on(self, event: Event, now: float) -> None:
         """Take what happened; an event that does not belong to the state changes nothing."""
@@ -74,9 +78,17 @@ class Machine:
             self._pause = self._due = 0.0
         elif self.state in PAUSES:
             first, most = PAUSES[self.state]
-            self._pause = min(2 * self._pause, most) if before is self.state and self._pause >= first else first
+            if before is not self.state:
+                self._since = now
+            same = before is self.state and self._pause >= first
+            steady = now - self._since < STEADY_SECONDS.get(self.state, 0.0)
+            self._pause = min(2 * self._pause, most) if same and not steady else first
             self._due = now + self._pause * (0.8 + 0.4 * self._chance())
 
     def due(self, now: float) -> bool:
         """Say whether the city is to be asked now."""
         return self.state is not State.IDLE and now >= self._due
+
+    def wait(self, now: float, most: float) -> float:
+        """Return how long nothing is due, ``most`` at the most."""
+        return min(most, max(0.0, self._due - now)) if self.state is not State.IDLE and self._due > now else most

@@ -95,7 +95,7 @@ class Enrol:
                 self._log.say("keeper_away")
             except secrets.SecretDamaged as wrong:
                 self._log.say("secret_damaged_named", str(wrong))
-            time.sleep(TICK_SECONDS)
+            time.sleep(self.machine.wait(time.monotonic(), TICK_SECONDS))
 
     def turn(self, now: float) -> None:
         """Look whether there is a reason to ask, ask when it is time, and say how it stands."""

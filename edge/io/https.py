@@ -52,6 +52,37 @@ class Server:
     port: int
 
 
+class Resumption:
+    """What the last exchange with a server has left, so that the next need not prove all again (RFC 8446 2.2): in memory alone.
+
+    It is used for the same server, the same trust and the same certificate, and thrown away by whatever goes wrong.
+    """
+
+    def __init__(self) -> None:
+        self._of: tuple[object, ...] = ()
+        self._context: ssl.SSLContext | None = None
+        self._session: ssl.SSLSession | None = None
+
+    def context(self, server: Server, trust: Trust) -> ssl.SSLContext:
+        """Return the context of the last exchange, if it was the same one."""
+        stamps = [
+            file and (file, file.stat().st_mtime_ns, file.stat().st_ino) for file in (trust.certificate, trust.key)
+        ]
+        of = (server, trust.ca, *stamps)
+        if self._context is None or of != self._of:
+            self._of, self._context, self._session = of, _context(trust), None
+        return self._context
+
+    def wrapped(self, line: socket.socket, context: ssl.SSLContext, address: str) -> ssl.SSLSocket:
+        """Return the line under TLS; what was left is good for this once."""
+        session, self._session = self._session, None
+        return context.wrap_socket(line, server_hostname=address, session=session)
+
+    def keep(self, secured: ssl.SSLSocket) -> None:
+        """Keep what an exchange that was good from end to end has left."""
+        self._session = secured.session
+
+
 #: Returns a connection to a server, made within so many seconds, or raises OSError.
 Dial = Callable[[Server, float], socket.socket]
 
@@ -66,11 +97,18 @@ def connected(server: Server, seconds: float) -> socket.socket:
 
 
 def exchange(
-    server: Server, target: str, body: bytes | None, trust: Trust | None, seconds: float, dial: Dial = connected
+    server: Server,
+    target: str,
+    body: bytes | None,
+    trust: Trust | None,
+    seconds: float,
+    dial: Dial = connected,
+    resumption: Resumption | None = None,
 ) -> tuple[int, bytes]:
     """Ask (POST with a ``body``, else GET) and return the status and what was answered, within ``seconds`` in all.
 
-    Without ``trust`` nobody is believed: that is for fetching what is compared with a pin.
+    Without ``trust`` nobody is believed: that is for fetching what is compared with a pin. ``resumption``: of the exchanges
+    with this server, for who comes again within minutes.
 
     Raises:
         HttpsRefused: a rule of the above is broken.
@@ -78,15 +116,20 @@ def exchange(
     """
     until = time.monotonic() + seconds
     try:
-        context = _context(trust)
+        kept = resumption if resumption is not None and trust is not None else Resumption()
+        context = kept.context(server, trust) if trust is not None else _context(None)
         with dial(server, seconds) as line:
             line.settimeout(_left(until))
-            with context.wrap_socket(line, server_hostname=server.address) as secured:
+            # Else the request waits 40 ms for the server to acknowledge the last words of the handshake (Nagle).
+            line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with kept.wrapped(line, context, server.address) as secured:
                 if trust is not None:
                     _judge(secured, trust)
                 secured.settimeout(_left(until))
                 secured.sendall(_request(server, target, body))
-                return _answer(_read(secured, until))
+                answer = _answer(_read(secured, until))
+                kept.keep(secured)
+                return answer
     except ssl.SSLCertVerificationError as wrong:
         raise HttpsRefused(_rule(wrong.verify_code)) from None
     except ssl.SSLError as wrong:

@@ -72,6 +72,17 @@ class Server:
         """Return where a database is."""
         return f"postgresql://snowgate@/{database}?host={self._folder}"
 
+    def processes(self) -> list[int]:
+        """Return its processes, of which each session has one."""
+        if self._process is None:
+            return []
+        found, at = [self._process.pid], 0
+        while at < len(found):
+            for task in Path(f"/proc/{found[at]}/task").glob("*/children"):
+                found += map(int, task.read_text(encoding="ascii").split())
+            at += 1
+        return found
+
     def stop(self) -> None:
         """End it and take its folder away."""
         if self._process is not None:

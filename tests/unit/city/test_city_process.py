@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from city.registry.store import open_store
-from city.registry.tables import Concentrator, Template
+from city.registry.tables import Certificate, Concentrator, Template
 from city.signing.client import over_socket
 from netconf.enrolment import Bundle, read_bundle, sign_request
+from netconf.envelope import sign_report
 from tests.cityserver import run, serving
-from tests.enrolling import BODY, SITE, Box, der, wg
+from tests.enrolling import BODY, OTHER, SITE, Box, der, wg
 
 #: Several programs start one after the other, each with all its libraries.
 pytestmark = pytest.mark.timeout(300)
@@ -237,6 +239,23 @@ def test_c06_hostile_requests_end_quickly_and_leave_the_server_as_it_was(city: C
             each.close()
 
 
+def test_who_does_not_close_after_his_answer_holds_nobody_up(city: City) -> None:
+    """One journey to a box is long, and some never close: sixty times two seconds would be longer than anybody waits."""
+
+    def held(_: int) -> ssl.SSLSocket:
+        line = socket.create_connection(("127.0.0.1", city.port), 20)
+        secured = city.context().wrap_socket(line, server_hostname="127.0.0.1")
+        secured.sendall(b"GET /v1/ca HTTP/1.0\r\n\r\n")
+        assert b" 200 " in secured.recv(4096)
+        return secured
+
+    with ThreadPoolExecutor(60) as pool:
+        lines = list(pool.map(held, range(60)))
+        assert city.ask("GET", "/v1/ca")[0] == 200
+    for secured in lines:
+        secured.close()
+
+
 def test_the_signing_process_answers_its_own_users_alone(city: City) -> None:
     assert over_socket(city.folder / "sign.sock").identity().city_key
     if os.geteuid() != 0:
@@ -261,3 +280,43 @@ def test_a_box_without_the_citys_libraries_says_so() -> None:
     assert said.returncode == 2
     assert "city_not_installed" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_a_connection_that_is_resumed_shows_its_certificate_and_is_judged_all_the_same(
+    furnished: City, tmp_path: Path
+) -> None:
+    furnished.command("site", "add", OTHER, "渡江社区", "--civil-code", "340200", "--template", "street@1")
+    said = furnished.command("claim", OTHER).splitlines()
+    box = Box(2, OTHER)
+    claim = read_bundle(next(line for line in said if line.startswith("SNOWGATE1:"))).claim
+    request = sign_request(box.request(claim, time=int(time.time())), box.key)
+    furnished.ask("POST", "/v1/enrol", request)
+    code = next(line.split("\t")[1] for line in furnished.command("pending").splitlines() if line.startswith(OTHER))
+    furnished.command("approve", OTHER, code, who="op2")
+    pem = furnished.ask("POST", "/v1/enrol", request)[1]["certificate"]
+    context = device_context(furnished, box, pem, tmp_path)
+    told = {"site": OTHER, "change": {"applied": [0, 0]}, "city_layer": [0, 0]}
+    body = sign_report(told, box.key).encode("ascii")
+    head = f"POST /v1/report HTTP/1.0\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode("ascii")
+    session: ssl.SSLSession | None = None
+
+    def report() -> tuple[bool, bytes]:
+        nonlocal session
+        line = socket.create_connection(("127.0.0.1", furnished.port), 20)
+        with line, context.wrap_socket(line, server_hostname="127.0.0.1", session=session) as secured:
+            secured.sendall(head + body)
+            answer = b"".join(iter(lambda: secured.recv(65536), b""))
+            session = secured.session
+            return bool(secured.session_reused), answer
+
+    # More often than there are processes: each knows the others' tickets.
+    answers = [report() for _ in range(6)]
+    assert [resumed for resumed, _ in answers] == [False, True, True, True, True, True]
+    assert all(b" 200 " in answer and b'"layer"' in answer for _, answer in answers)
+    store = open_store(f"sqlite:///{furnished.folder / 'city.sqlite'}", upgrade=False)
+    with store.begin() as opened:
+        opened.query(Certificate).filter_by(subject=f"site:{OTHER}").update({"revoked_at": 1.0})
+    store.close()
+    resumed, answer = report()
+    assert resumed
+    assert b" 403 " in answer and b"certificate_revoked" in answer

@@ -134,11 +134,11 @@ def test_what_became_of_a_layer(
     with store.begin() as session:
         site = one(session, fleet_of_two[0])
         told = reports.read(fleet.report(site, applied, tried, **besides))
-        assert reports.news(session, site, told) is (state != "offered")
+        assert not reports.quiet(fleet.glanced(session, site), told)
         outcome = reports.settle(session, signer, site, told, NOW)
         assert (outcome or "offered") == state
         assert session.get(Layer, (site.id, 1, 1)).state == state
-        assert not reports.news(session, site, told), "said twice is said once"
+        assert reports.quiet(fleet.glanced(session, site), told) is (state == "applied"), "said twice is said once"
 
 
 def test_while_it_waits_nothing_is_decided(store: Store, signer: Signer, fleet_of_two: Any) -> None:
@@ -163,15 +163,28 @@ def test_health_is_kept_in_one_statement_and_the_last_wins(store: Store, fleet_o
         assert first.verdict == "good", "what was made of it is not the report's to change"
 
 
-def test_receipts_grow_and_are_kept_once(store: Store, signer: Signer, fleet_of_two: Any) -> None:
-    with store.begin() as session:
-        site = one(session, fleet_of_two[0])
-        told = reports.read(fleet.report(site, 1, receipts={"sequence": 7, "hash": "a" * 64}))
-        assert reports.news(session, site, told)
-        reports.settle(session, signer, site, told, NOW)
-        session.flush()
-        assert not reports.news(session, site, told)
-        assert session.get(ReceiptHead, (site.id, 7)).hash == "a" * 64
+def test_receipts_grow_and_are_kept_once(store: Store, fleet_of_two: Any) -> None:
+    def heads(*told: tuple[int, float]) -> list[tuple[int, float]]:
+        """What is kept after these (how far, when)."""
+        for sequence, at in told:
+            with store.begin() as session:
+                sites = [one(session, name) for name in fleet_of_two]
+                head = {"sequence": sequence, "hash": f"{sequence:064x}"}
+                said = [reports.read(fleet.report(site, 1, receipts=head)) for site in sites]
+                layers.applied(session, sites[0].id, (1, 1))
+                assert reports.quiet(fleet.glanced(session, sites[0]), said[0]), "nobody waits for it"
+                reports.keep(session, [(each, NOW + at) for each in said])
+        with store.read() as session:
+            rows = session.query(ReceiptHead).order_by(ReceiptHead.site, ReceiptHead.sequence).all()
+        kept = [(row.sequence, row.at - NOW) for row in rows]
+        assert kept[: len(kept) // 2] == kept[len(kept) // 2 :], "of both sites the same"
+        assert all(row.hash == f"{row.sequence:064x}" for row in rows)
+        return kept[: len(kept) // 2]
+
+    assert heads((7, 0.0)) == [(7, 0.0)]
+    assert heads((7, 60.0)) == [(7, 0.0)], "said twice is said once"
+    assert heads((9, 120.0)) == [(9, 0.0)], "of ten minutes one"
+    assert heads((12, 700.0)) == [(9, 0.0), (12, 700.0)]
 
 
 @pytest.mark.parametrize(
@@ -274,7 +287,7 @@ def test_a_box_without_the_key_that_a_layer_expects_is_asked_for_another(
         fresh = told | {"tunnels": {"wg-a": {"handshake_age_seconds": 1}, "wg-b": {"handshake_age_seconds": 1}}}
         for said in (fresh, told, told):
             read = reports.read(said)
-            if reports.news(session, site, read):
+            if not reports.quiet(fleet.glanced(session, site), read):
                 reports.settle(session, signer, site, read, NOW)
             session.flush()
         assert [row.tunnel for row in session.query(Peer).filter_by(site=site.id, rotation="asked")] == asked

@@ -350,3 +350,64 @@ def test_the_request_for_a_certificate_names_the_site_and_the_devices_key(box: B
     assert asked.public_key() == box.key.public_key()
     names = asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.UniformResourceIdentifier) == [f"urn:snowgate:site:{SITE}"]
+
+
+# -- the session of the last report (docs/adr/0032) ------------------------------------------------------------------
+
+
+def resumed(made: ssl.SSLContext, box: Box, posts: int, between: Any = lambda: None) -> list[bool]:
+    """Post so often; return of each whether its connection went on with a session."""
+    found = []
+
+    def noted(line: Any, *words: Any, **named: Any) -> ssl.SSLSocket:
+        secured = ssl.SSLContext.wrap_socket(made, line, *words, **named)
+        found.append(secured.session_reused)
+        return secured
+
+    made.wrap_socket = noted  # type: ignore[method-assign]
+    with serving(made, GOOD) as city:
+        for _ in range(posts):
+            assert box.post(city) == {"layer": "x"}
+            between()
+    return found
+
+
+def test_a_report_goes_on_with_the_session_of_the_last_one(box: Box) -> None:
+    assert resumed(right(box), box, 3) == [False, True, True]
+
+
+def test_with_another_certificate_it_begins_anew(box: Box) -> None:
+    assert resumed(right(box), box, 2, lambda: box.certified(ends=80 * DAY)) == [False, False]
+
+
+def test_a_server_that_does_not_know_the_session_makes_a_whole_handshake(box: Box) -> None:
+    made = right(box)
+    made.num_tickets = 0
+    assert resumed(made, box, 2) == [False, False]
+
+
+def test_c02_a_session_makes_nobody_believe_another_server(box: Box, tmp_path: Path) -> None:
+    listener = socket.create_server((ADDRESS, 0))
+    port = listener.getsockname()[1]
+    with listener:
+        city = City(right(box), GOOD, port=port)
+        thread = threading.Thread(target=city.run, args=(listener,), daemon=True)
+        thread.start()
+        assert box.post(city) == {"layer": "x"}
+        city.context = context(Authority(tmp_path / "other").server("s", ADDRESS), None)
+        with pytest.raises(HttpsRefused) as wrong:
+            box.post(city)
+        assert wrong.value.rule == "server_other_ca"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+    assert len(city.heard) == 1
+
+
+def test_f20_a_server_whose_certificate_has_run_out_since_is_refused_with_a_session_too(box: Box) -> None:
+    pair = box.authority.server("short", ADDRESS, ends=DAY)
+    box.certified(ends=80 * DAY)
+    with serving(context(pair, box.authority), GOOD) as city:
+        assert box.post(city) == {"layer": "x"}
+        with pytest.raises(HttpsRefused) as wrong:
+            box.post(city, NOW + 2 * DAY)
+    assert wrong.value.rule == "server_certificate_expired"

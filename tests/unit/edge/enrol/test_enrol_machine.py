@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.enrol.machine import PAUSES, TABLE, Event, Machine, State
+from edge.enrol.machine import PAUSES, STEADY_SECONDS, TABLE, Event, Machine, State
 
 ANSWERS = {
     Event.PENDING: State.PENDING,
@@ -46,6 +46,8 @@ def test_nobody_is_asked_without_a_reason_and_at_once_with_one() -> None:
 def test_the_same_answer_again_is_asked_for_more_and_more_rarely(event: Event) -> None:
     machine, now, waits = Machine(lambda: 0.5), 0.0, []
     machine.on(Event.WANTED, now)
+    machine.on(event, now)
+    now += STEADY_SECONDS.get(machine.state, 0.0)
     for _ in range(12):
         machine.on(event, now)
         began = now
@@ -53,7 +55,7 @@ def test_the_same_answer_again_is_asked_for_more_and_more_rarely(event: Event) -
             now += 1.0
         waits.append(now - began)
     first, most = PAUSES[machine.state]
-    assert waits[0] == pytest.approx(first, abs=1)
+    assert waits[0] == pytest.approx(min(2 * first, most), abs=1)
     assert waits == sorted(waits)
     assert waits[-1] == pytest.approx(most, abs=1)
 
@@ -63,9 +65,9 @@ def test_no_two_boxes_ask_in_step() -> None:
     for machine in (early, late):
         machine.on(Event.WANTED, 0.0)
         machine.on(Event.PENDING, 0.0)
-    assert early.due(4.0)
-    assert not late.due(5.9)
-    assert late.due(6.1)
+    assert early.due(2.5)
+    assert not late.due(3.5)
+    assert late.due(3.7)
 
 
 def test_a_revoked_box_asks_once_a_day_and_forgets_it_by_the_citys_word_alone() -> None:
@@ -89,3 +91,27 @@ def test_another_bundle_begins_anew_whatever_was_answered() -> None:
     machine.on(Event.ANEW, 1.0)
     assert machine.state is State.ASKING
     assert machine.due(1.0)
+
+
+def test_who_waits_for_a_persons_word_has_it_within_seconds_for_a_quarter_of_an_hour() -> None:
+    machine, now = Machine(lambda: 1.0), 0.0
+    machine.on(Event.WANTED, now)
+    while now < 14 * 60:
+        machine.on(Event.PENDING, now)
+        assert not machine.due(now + 3.5)
+        assert machine.due(now + 3.61)
+        now += 3.61
+    while now < 17 * 60:
+        machine.on(Event.PENDING, now)
+        now += 3.61
+    assert not machine.due(now + 30.0), "nobody has come: it asks more rarely"
+
+
+def test_nobody_sleeps_past_what_is_due() -> None:
+    machine = Machine(lambda: 0.5)
+    assert machine.wait(0.0, 2.0) == 2.0, "without a reason nothing is due"
+    machine.on(Event.WANTED, 0.0)
+    assert machine.wait(0.0, 2.0) == 2.0, "what is due now is tried in this turn"
+    machine.on(Event.PENDING, 0.0)
+    assert machine.wait(0.0, 2.0) == 2.0
+    assert machine.wait(2.5, 2.0) == pytest.approx(0.5)
