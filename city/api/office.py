@@ -129,7 +129,7 @@ class TemplateSaid(_Said):
 
 class ApprovalSaid(_Said):
     action: str
-    subject: str = ""
+    subject: str = Field(default="", max_length=96)
     reason: str
     body: dict[str, Any] = {}
 

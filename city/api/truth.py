@@ -8,7 +8,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select
+from sqlalchemy import BigInteger, literal, select
 from sqlalchemy.orm import Session
 
 from city.api.asked import number
@@ -51,7 +51,7 @@ def listed(session: Session, person: Person, *, after: int = 0, over: bool = Fal
     """
     wanted = select(Alert).where(Alert.closed_at.is_not(None) if over else Alert.closed_at.is_(None))
     if after:
-        wanted = wanted.where(Alert.id < after)
+        wanted = wanted.where(Alert.id < literal(after, BigInteger))  # may be more than the column holds
     if person.scope:
         wanted = wanted.join(Site, "site:" + Site.id == Alert.subject).where(Site.civil_code.startswith(person.scope))
     return list(session.scalars(wanted.order_by(Alert.id.desc()).limit(max(1, min(most, MOST)))))
