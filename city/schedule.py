@@ -15,7 +15,7 @@ from functools import partial
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
-from city.registry import health, hooks, outages, rollouts, trimming, troubles
+from city.registry import concentrators, health, hooks, outages, revocation, rollouts, trimming, troubles
 from city.registry.signer import Signer, SignerAway
 from city.registry.store import Leader, Store
 from city.telling import process
@@ -47,6 +47,22 @@ def _rollouts(store: Store, signer: Signer, now: float) -> None:
         rollouts.turn(session, signer, now)
 
 
+def _revocations(store: Store, signer: Signer, now: float) -> None:
+    """What was cut off between the signing process's word and the registry's own is brought to its end; until then that
+    process signs nothing that names the site, also no snapshot of its concentrators."""
+    _, gone = revocation.remembered(signer)
+    with store.read() as session:
+        gone = revocation.standing(session, gone)
+    if gone:
+        with store.begin() as session:
+            revocation.again(session, signer, gone, "registry", "revoked already by the signing process's word", now)
+
+
+def _keys(store: Store, signer: Signer, now: float) -> None:
+    with store.begin() as session:
+        concentrators.tell_on(session, signer, now)
+
+
 #: name -> (how often in seconds, what is done). Verdicts before what rests on them.
 JOBS: dict[str, tuple[float, Work]] = {
     "verdicts": (2.0, _verdicts),
@@ -54,6 +70,8 @@ JOBS: dict[str, tuple[float, Work]] = {
     "concentrators": (10.0, _in_one(troubles.concentrators)),
     "outages": (5.0, _in_one(outages.gather)),
     "rollouts": (5.0, _rollouts),
+    "revocations": (15.0, _revocations),
+    "keys": (5.0, _keys),
     "halted": (5.0, _in_one(troubles.rollouts)),
     "certificates": (3600.0, _in_one(troubles.certificates)),
     "queue": (2.0, _in_one(hooks.queue)),

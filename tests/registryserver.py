@@ -53,7 +53,9 @@ def door(store: Store, signer: Signer, clock: Callable[[], float]) -> APIFlask:
     """Return an app that answers concentrators alone."""
     app = APIFlask(__name__, docs_path=None)
     errors.install(app)
-    app.register_blueprint(concentrators.blueprint(concentrators.Asked(store, signer, Callers(store, clock), clock)))
+    app.register_blueprint(
+        concentrators.blueprint(concentrators.Asked(store, signer, Callers(store, signer, clock), clock))
+    )
     return app
 
 

@@ -10,6 +10,7 @@ from flask import Response, redirect
 from werkzeug.wrappers import Response as BaseResponse
 
 from city.api import concentrators, enrol, errors, metrics, office, platforms, report, rollouts, truth
+from city.api.asked import Number
 from city.api.callers import Callers
 from city.api.enrol import Door
 from city.api.heartbeats import Heartbeats
@@ -49,7 +50,8 @@ def create_app(
     """
     app = _App(__name__, title="snowgate city", spec_path="/openapi.json", docs_path=None)
     app.json = StrictJSON(app)
-    callers = Callers(store, clock)
+    app.url_map.converters["number"] = Number
+    callers = Callers(store, signer, clock)
     app.config.update(
         MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
         MAX_FORM_MEMORY_SIZE=MAX_BODY_BYTES,

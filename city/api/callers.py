@@ -15,9 +15,10 @@ from cryptography import x509
 from flask import g, request
 from sqlalchemy.orm import Session
 
-from city.registry import people
+from city.registry import certificates, people
 from city.registry.people import Right
 from city.registry.refused import RegistryRefused
+from city.registry.signer import Signer
 from city.registry.store import Store
 from city.registry.tables import Certificate, Person
 
@@ -30,9 +31,10 @@ _END = "-----END CERTIFICATE-----"
 
 @dataclass(frozen=True, slots=True)
 class Callers:
-    """``store`` and ``clock`` of the app."""
+    """``store``, ``signer`` and ``clock`` of the app."""
 
     store: Store
+    signer: Signer
     clock: Callable[[], float]
 
     def subject(self) -> str:
@@ -42,8 +44,15 @@ class Callers:
             RegistryRefused: ``certificate_missing``, ``certificate_unknown``, ``certificate_revoked``,
                 ``certificate_held``, ``certificate_expired``.
         """
+        now, shown = self.clock(), presented()
+        try:
+            with self.store.read() as session:
+                return subject(session, now, shown)
+        except RegistryRefused as wrong:
+            if not taken_up(self.store, self.signer, shown, wrong):
+                raise
         with self.store.read() as session:
-            return subject(session, self.clock(), presented())
+            return subject(session, now, shown)
 
     def person(self, right: Right) -> Person:
         """Return the person who asks, if he has this right.
@@ -86,6 +95,22 @@ def shown_by(environ: Mapping[str, Any]) -> bytes | None:
     return ask(True) if ask is not None else None
 
 
+def taken_up(store: Store, signer: Signer, certificate: bytes | None, wrong: RegistryRefused) -> bool:
+    """Say whether a certificate that was refused as ``wrong`` was lost with a backup, and is kept again now.
+
+    Raises:
+        SignerAway: whose certificates are ours is not known.
+    """
+    shown = _read(certificate)
+    if wrong.rule != "certificate_unknown" or shown is None:
+        return False
+    ca = signer.identity().ca
+    if not certificates.is_ours(ca, shown):
+        return False
+    with store.begin() as session:
+        return certificates.keep_again(session, ca, shown)
+
+
 class Kept(Protocol):
     """A certificate as the registry keeps it: its row, or what was read of it."""
 
@@ -116,10 +141,10 @@ def serial(certificate: bytes | None) -> str:
     """
     if certificate is None:
         raise RegistryRefused("certificate_missing")
-    try:
-        return f"{x509.load_der_x509_certificate(certificate).serial_number:x}"
-    except ValueError:
-        raise RegistryRefused("certificate_unknown") from None
+    shown = _read(certificate)
+    if shown is None:
+        raise RegistryRefused("certificate_unknown")
+    return f"{shown.serial_number:x}"
 
 
 def judged(row: Kept | None, certificate: bytes | None, now: float) -> str:
@@ -133,6 +158,13 @@ def judged(row: Kept | None, certificate: bytes | None, now: float) -> str:
     if not row.begins_at <= now < row.ends_at:
         raise RegistryRefused("certificate_expired")
     return row.subject
+
+
+def _read(certificate: bytes | None) -> x509.Certificate | None:
+    try:
+        return x509.load_der_x509_certificate(certificate) if certificate is not None else None
+    except ValueError:
+        return None
 
 
 def _der(chain: str) -> bytes:

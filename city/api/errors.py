@@ -23,7 +23,7 @@ _STATUS = {
     "certificate_revoked": 403, "certificate_held": 403, "certificate_expired": 403, "csrf_missing": 403, "outside_scope": 403,
     "site_unknown": 404, "person_unknown": 404, "approval_unknown": 404, "template_unknown": 404,
     "city_only": 403,
-    "enrol_often": 429, "sign_in_often": 429, "signer_away": 503, "database_away": 503,
+    "number_form": 400, "enrol_often": 429, "sign_in_often": 429, "signer_away": 503, "database_away": 503,
 }  # fmt: skip
 _HTTP = {
     404: "no_such_page",

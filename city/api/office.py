@@ -12,6 +12,7 @@ from flask import Response, g, request
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from sqlalchemy import select
 
+from city.api.asked import number as asked_number
 from city.api.callers import COOKIE, Callers
 from city.api.limits import Limit
 from city.registry import approvals, audit, claims, enrolment, layers, people, revocation, rotation, sites, templates
@@ -23,6 +24,8 @@ from city.registry.tables import Approval, Audit, Person, Site, Template
 from netconf.enrolment import Bundle, write_bundle
 
 MOST = 200
+#: What the column of a template's version holds.
+MOST_VERSION = (1 << 31) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +92,7 @@ class SiteSaid(_Said):
     site_class: int = Field(default=3, ge=1, le=3)
     carrier: str = ""
     template: str | None = None
-    template_version: int | None = None
+    template_version: int | None = Field(default=None, ge=1, le=MOST_VERSION)
     own: dict[str, Any] = {}
 
     @field_validator("name", "carrier")
@@ -126,7 +129,7 @@ class TemplateSaid(_Said):
 
 class ApprovalSaid(_Said):
     action: str
-    subject: str = ""
+    subject: str = Field(default="", max_length=96)
     reason: str
     body: dict[str, Any] = {}
 
@@ -184,7 +187,7 @@ def _sites(made: APIBlueprint, office: Office) -> None:
         person = office.callers.person("look")
         asked = {name: request.args.get(name, "")[:64] for name in ("after", "state", "text")}
         with office.store.read() as session:
-            found = sites.page(session, person, **asked, most=request.args.get("most", MOST, type=int))
+            found = sites.page(session, person, **asked, most=asked_number("most", MOST))
             return {"sites": [sites.said(site) for site in found]}
 
     @made.post("/sites")
@@ -295,7 +298,7 @@ def _second_persons(made: APIBlueprint, office: Office) -> None:
         with office.store.begin() as session:
             return _approval(approvals.ask(session, office.clock(), person, **json_data.model_dump())), 201
 
-    @made.post("/approvals/<int:number>")
+    @made.post("/approvals/<number:number>")
     @made.input(Verdict)
     def judge(number: int, json_data: Verdict) -> dict[str, Any]:
         person = office.callers.person("approve")
@@ -306,6 +309,7 @@ def _second_persons(made: APIBlueprint, office: Office) -> None:
     @made.input(WhySaid)
     def revoke_all(json_data: WhySaid) -> dict[str, Any]:
         person, now = office.callers.person("revoke"), office.clock()
+        people.demand_whole(person)
         with office.store.begin() as session:
             approvals.use(session, now, "revoke-all", "")
             return {"revoked": revocation.revoke_all(session, office.signer, person.name, json_data.reason, now)}
@@ -314,11 +318,9 @@ def _second_persons(made: APIBlueprint, office: Office) -> None:
 def _people(made: APIBlueprint, office: Office) -> None:
     @made.get("/people")
     def every_person() -> dict[str, Any]:
-        office.callers.person("person")
+        who = office.callers.person("person")
         with office.store.read() as session:
-            return {
-                "people": [_person(row) for row in session.scalars(select(Person).order_by(Person.name).limit(1000))]
-            }
+            return {"people": [_person(row) for row in people.every(session, who, 1000)]}
 
     @made.post("/people")
     @made.input(PersonSaid)
@@ -344,7 +346,7 @@ def _records(made: APIBlueprint, office: Office) -> None:
     @made.get("/audit")
     def lines() -> dict[str, Any]:
         office.callers.person("audit")
-        after = request.args.get("after", 0, type=int)
+        after = asked_number("after", 0)
         with office.store.read() as session:
             wanted = select(Audit).where(Audit.sequence > after).order_by(Audit.sequence).limit(MOST)
             return {"lines": [_line(row) for row in session.scalars(wanted)]}

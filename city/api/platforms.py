@@ -8,8 +8,9 @@ from apiflask import APIBlueprint
 from flask import request
 from pydantic import BaseModel, ConfigDict
 
+from city.api.asked import number
 from city.api.office import Office
-from city.registry import platforms
+from city.registry import people, platforms
 
 
 class KeySaid(BaseModel):
@@ -25,6 +26,7 @@ def blueprint(office: Office) -> APIBlueprint:
     @made.input(KeySaid)
     def know(platform: str, json_data: KeySaid) -> dict[str, Any]:
         person = office.callers.person("concentrator")
+        people.demand_whole(person)
         with office.store.begin() as session:
             platforms.know(session, office.clock(), person.name, platform, json_data.key)
         return {"platform": platform}
@@ -33,7 +35,7 @@ def blueprint(office: Office) -> APIBlueprint:
     def changes() -> dict[str, Any]:
         """Passwords are sealed to their platform: who may look here can read none."""
         office.callers.person("look")
-        after, platform = request.args.get("after", 0, type=int), request.args.get("platform", "")[:20]
+        after, platform = number("after", 0), request.args.get("platform", "")[:20]
         with office.store.read() as session:
             upto, found = platforms.changes(session, after, platform)
         return {"after": upto, "changes": found}

@@ -12,7 +12,7 @@ from flask import Response, jsonify, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from city.api.callers import judged, presented, serial, shown_by
+from city.api.callers import judged, presented, serial, shown_by, taken_up
 from city.api.heartbeats import Heartbeats
 from city.registry import enrolment, glance, reports
 from city.registry.glance import Glance
@@ -62,6 +62,15 @@ def heard(desk: Desk, certificate: bytes | None, text: str) -> dict[str, str]:
         RegistryRefused: the certificate, the site or the report is none.
         SignerAway: nothing of it was done.
     """
+    try:
+        return _heard(desk, certificate, text)
+    except RegistryRefused as wrong:
+        if not taken_up(desk.store, desk.signer, certificate, wrong):
+            raise
+    return _heard(desk, certificate, text)
+
+
+def _heard(desk: Desk, certificate: bytes | None, text: str) -> dict[str, str]:
     now = desk.clock()
     seen, told = _read(desk, certificate, text, now)
     desk.heartbeats.put(told)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from apiflask import APIBlueprint
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from city.api.office import MOST, Office
+from city.api.office import MOST, MOST_VERSION, Office
 from city.registry import rollouts
 from city.registry.refused import RegistryRefused
 from city.registry.tables import Rollout, RolloutSite, RolloutStep
@@ -25,7 +25,7 @@ class _Said(BaseModel):
 
 class BeginSaid(_Said):
     template: str
-    version: int
+    version: int = Field(ge=1, le=MOST_VERSION)
     reason: str
 
 
@@ -49,7 +49,7 @@ def blueprint(office: Office) -> APIBlueprint:
                                  office.clock())  # fmt: skip
             return told(session, row), 201
 
-    @made.post("/rollouts/<int:number>")
+    @made.post("/rollouts/<number:number>")
     @made.input(WordSaid)
     def order(number: int, json_data: WordSaid) -> dict[str, Any]:
         person = office.callers.person("rollout")
@@ -72,7 +72,7 @@ def _looking(made: APIBlueprint, office: Office) -> None:
             rows = session.scalars(select(Rollout).order_by(Rollout.id.desc()).limit(MOST))
             return {"rollouts": [_facts(row) for row in rows]}
 
-    @made.get("/rollouts/<int:number>")
+    @made.get("/rollouts/<number:number>")
     def one(number: int) -> dict[str, Any]:
         person = office.callers.person("look")
         with office.store.read() as session:
@@ -80,7 +80,7 @@ def _looking(made: APIBlueprint, office: Office) -> None:
             rollouts.demand_scope(session, person, row.template)
             return told(session, row)
 
-    @made.get("/templates/<name>/<int:version>/preview")
+    @made.get("/templates/<name>/<number:version>/preview")
     def preview(name: str, version: int) -> dict[str, Any]:
         person = office.callers.person("rollout")
         with office.store.read() as session:

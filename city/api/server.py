@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 from gunicorn.app.base import BaseApplication
 from gunicorn.workers.gthread import ThreadWorker
 
-from city.registry import enrolment
+from city.registry import certificates
 from city.registry.signer import Signer
 from city.registry.store import Store
 from netconf import durable
@@ -65,7 +65,7 @@ def ensure_certificate(folder: Path, store: Store, signer: Signer, names: list[s
         asked.public_bytes(serialization.Encoding.PEM).decode("ascii"), "server", days=SERVER_DAYS, names=names
     )
     with store.begin() as session:
-        enrolment.keep_certificate(session, pem)
+        certificates.keep(session, pem)
     durable.write(folder / "server.pem", pem.encode("ascii"), 0o644)
     durable.write(folder / "ca.pem", signer.identity().ca.encode("ascii"), 0o644)
 

@@ -8,9 +8,10 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import request
 from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import select
+from sqlalchemy import BigInteger, literal, select
 from sqlalchemy.orm import Session
 
+from city.api.asked import number
 from city.api.office import Office
 from city.registry import alerts, figures, health, hooks, sites, troubles
 from city.registry.tables import Alert, Hook, Person, Site
@@ -50,7 +51,7 @@ def listed(session: Session, person: Person, *, after: int = 0, over: bool = Fal
     """
     wanted = select(Alert).where(Alert.closed_at.is_not(None) if over else Alert.closed_at.is_(None))
     if after:
-        wanted = wanted.where(Alert.id < after)
+        wanted = wanted.where(Alert.id < literal(after, BigInteger))  # may be more than the column holds
     if person.scope:
         wanted = wanted.join(Site, "site:" + Site.id == Alert.subject).where(Site.civil_code.startswith(person.scope))
     return list(session.scalars(wanted.order_by(Alert.id.desc()).limit(max(1, min(most, MOST)))))
@@ -81,7 +82,7 @@ def _looking(made: APIBlueprint, office: Office) -> None:
     @made.get("/alerts")
     def every_alert() -> dict[str, Any]:
         person = office.callers.person("look")
-        after, most = (request.args.get(name, default, type=int) for name, default in (("after", 0), ("most", MOST)))
+        after, most = number("after", 0), number("most", MOST)
         over = request.args.get("state", "") == "over"
         with office.store.read() as session:
             return {"alerts": [alert(row) for row in listed(session, person, after=after, over=over, most=most)]}
@@ -113,7 +114,7 @@ def _hooks(made: APIBlueprint, office: Office) -> None:
             row = hooks.add(session, office.clock(), person, secret=secret, **json_data.model_dump())
             return _hook(row) | {"secret": secret}, 201
 
-    @made.delete("/hooks/<int:number>")
+    @made.delete("/hooks/<number:number>")
     def remove_hook(number: int) -> tuple[str, int]:
         person = office.callers.person("hook")
         with office.store.begin() as session:

@@ -63,9 +63,9 @@ def init(args: argparse.Namespace) -> int:
             session.add(Meta(name="epoch", value="1"))
         for role in FIRST:
             if people.password_hash(session, role) == people.NOBODY:
-                people.add(session, time.time(), "init", role, kept[role], role)
+                people.add(session, time.time(), people.INIT, role, kept[role], role)
             else:
-                people.edit(session, time.time(), "init", role, kept=kept[role])
+                people.edit(session, time.time(), people.INIT, role, kept=kept[role])
     store.close()
     write(folder, settings)
     for role, password in passwords.items():

@@ -36,6 +36,9 @@ from netconf import durable, words
 from netconf.enrolment import Bundle, write_bundle
 from netconf.finding import finding
 
+#: Persons in one list.
+MOST_PERSONS = 10_000
+
 Command = Callable[[argparse.Namespace], int]
 
 
@@ -198,7 +201,7 @@ def person(args: argparse.Namespace) -> int:
         elif args.does == "off":
             people.edit(session, time.time(), who.name, args.name, off=True)
         else:
-            for row in session.scalars(select(Person).order_by(Person.name)):
+            for row in people.every(session, who, MOST_PERSONS):
                 print(row.name, row.role, row.scope or "-", "off" if row.off else "", sep="\t")
     return 0
 

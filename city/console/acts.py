@@ -26,6 +26,7 @@ from city.registry import (
     concentrators,
     enrolment,
     hooks,
+    people,
     revocation,
     rotation,
     sites,
@@ -87,11 +88,11 @@ def add(made: Blueprint, office: Office) -> None:
     can("/sites/<site>/reset", "rotate", _reset, "reset")
     can("/sites/<site>/revoke", "revoke", _revoke, "revoked")
     can("/sites/<site>/not-cloned", "revoke", _not_cloned, "not_cloned")
-    can("/approvals/<int(max=2147483647):number>", "approve", _judge, "judged")
+    can("/approvals/<number:number>", "approve", _judge, "judged")
     can("/revoke-all/ask", "revoke", _ask_revoke_all, "asked")
     can("/revoke-all", "revoke", _revoke_all, "revoked_all")
-    can("/alerts/<int(max=2147483647):number>/acknowledge", "alert", _acknowledge, "acknowledged")
-    can("/hooks/<int(max=2147483647):number>/remove", "hook", _remove_hook, "hook_removed")
+    can("/alerts/<number:number>/acknowledge", "alert", _acknowledge, "acknowledged")
+    can("/hooks/<number:number>/remove", "hook", _remove_hook, "hook_removed")
     for word in ("drain", "undrain", "rotate", "exchange", "tell", "finish", "allow-smaller"):
         can(f"/concentrators/<hub>/{word}", "concentrator", _HUBS[word], f"hub_{word.replace('-', '_')}")
     _claims(made, office)
@@ -196,7 +197,7 @@ def _ask_revoke_all(asked: Asked) -> str:
 
 
 def _revoke_all(asked: Asked) -> str:
-    _whole(asked.person)
+    people.demand_whole(asked.person)
     _same(asked, "revoke-all")
     approvals.use(asked.session, asked.now, "revoke-all", "")
     revocation.revoke_all(asked.session, asked.signer, asked.person.name, asked.reason, asked.now)
@@ -214,20 +215,20 @@ def _remove_hook(asked: Asked, number: int) -> str:
 
 
 def _drain(asked: Asked, hub: str) -> str:
-    _whole(asked.person)
+    people.demand_whole(asked.person)
     concentrators.drain(asked.session, asked.person.name, hub, asked.now)
     return url_for("console.concentrators_")
 
 
 def _undrain(asked: Asked, hub: str) -> str:
-    _whole(asked.person)
+    people.demand_whole(asked.person)
     concentrators.drain(asked.session, asked.person.name, hub, asked.now, drained=False)
     return url_for("console.concentrators_")
 
 
 def _tell(asked: Asked, hub: str) -> str:
     """Offer its next hundred sites the layer; the page says where to go on."""
-    _whole(asked.person)
+    people.demand_whole(asked.person)
     told = concentrators.tell(
         asked.session, asked.signer, asked.person.name, hub, asked.now, asked.said("after", 20)
     )  # fmt: skip
@@ -236,7 +237,7 @@ def _tell(asked: Asked, hub: str) -> str:
 
 def _simple(does: Callable[[Session, str, str, float], None]) -> Does:
     def done(asked: Asked, hub: str) -> str:
-        _whole(asked.person)
+        people.demand_whole(asked.person)
         does(asked.session, asked.person.name, hub, asked.now)
         return url_for("console.concentrators_")
 
@@ -252,12 +253,6 @@ _HUBS: dict[str, Does] = {
     "finish": _simple(concentrators.finish),
     "allow-smaller": _simple(concentrators.allow_smaller),
 }
-
-
-def _whole(person: Person) -> None:
-    """What touches the whole city is not for who has a part of it."""
-    if person.scope:
-        raise RegistryRefused("city_only", scope=person.scope)
 
 
 def _same(asked: Asked, name: str) -> None:

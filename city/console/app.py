@@ -36,6 +36,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
+_EVERY = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 Reply = str | BaseResponse | tuple[str, int]
 
 
@@ -53,8 +54,10 @@ def blueprint(office: Office) -> Blueprint:
     persons.add(made, office)
     acts.add(made, office)
 
-    @made.get("/<path:_rest>")
-    def nothing(_rest: str) -> Reply:
+    @made.route("/<path:_rest>", methods=_EVERY)
+    @made.route("/", methods=_EVERY[2:])
+    def nothing(_rest: str = "") -> Reply:
+        """Whatever is no page here is still answered by one, also what a page does not do."""
         raise NotFound
 
     return made

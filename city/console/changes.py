@@ -122,7 +122,7 @@ def _templates(made: Blueprint, office: Office) -> None:
             recent = lists.rollouts(session, most=10)
         return render_template("console/templates.html", rows=rows, counts=counts, rollouts=recent)
 
-    @made.get("/templates/<path:name>/<int(max=2147483647):version>")
+    @made.get("/templates/<path:name>/<number:version>")
     def template(name: str, version: int) -> str:
         after = request.args.get("after", "")[:20]
         with office.store.read() as session:
@@ -149,8 +149,8 @@ def _templates(made: Blueprint, office: Office) -> None:
         templates.retire(asked.session, asked.now, asked.person, name, version)
         return url_for("console.template", name=name, version=version)
 
-    act(made, office, "/templates/<path:name>/<int(max=2147483647):version>/ask", "template", ask, "approval_asked")
-    act(made, office, "/templates/<path:name>/<int(max=2147483647):version>/retire", "template", retire, "retired")
+    act(made, office, "/templates/<path:name>/<number:version>/ask", "template", ask, "approval_asked")
+    act(made, office, "/templates/<path:name>/<number:version>/retire", "template", retire, "retired")
 
 
 def users(session: Session, scope: str) -> dict[tuple[str, int], int]:
@@ -227,7 +227,7 @@ def _rollouts(made: Blueprint, office: Office) -> None:
         following = rows[lists.PAGE - 1].id if len(rows) > lists.PAGE else None
         return render_template("console/rollouts.html", rows=rows[: lists.PAGE], following=following)
 
-    @made.get("/rollouts/<int(max=2147483647):number>")
+    @made.get("/rollouts/<number:number>")
     def rollout(number: int) -> str:
         after = request.args.get("after", "")[:20]
         with office.store.read() as session:
@@ -261,12 +261,12 @@ def _rollouts(made: Blueprint, office: Office) -> None:
 
         return done
 
-    act(made, office, "/templates/<path:name>/<int(max=2147483647):version>/rollout", "rollout", begin, "rollout_begun")
+    act(made, office, "/templates/<path:name>/<number:version>/rollout", "rollout", begin, "rollout_begun")
     for event in ORDERS:
         act(
             made,
             office,
-            f"/rollouts/<int(max=2147483647):number>/{event.value}",
+            f"/rollouts/<number:number>/{event.value}",
             "rollout",
             order(event),
             f"rollout_{event.value}",

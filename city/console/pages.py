@@ -26,7 +26,6 @@ from city.registry import (
     people,
     sites,
 )
-from city.registry.refused import RegistryRefused
 from city.registry.signer import SignerAway
 from city.registry.tables import Alert, Concentrator, Health, Hook, Layer, Meta, Peer, Person, Site
 from city.truth.verdict import DEAF_SECONDS, Verdict
@@ -47,16 +46,6 @@ def navigation(person: Person | None) -> list[str]:
     if person is None:
         return []
     return [name for name, right in _ORDER if people.may(person, right) and not (person.scope and name in _CITY)]
-
-
-def city_only(person: Person) -> None:
-    """See that a person may look at the whole city.
-
-    Raises:
-        RegistryRefused: ``city_only``.
-    """
-    if person.scope:
-        raise RegistryRefused("city_only", scope=person.scope)
 
 
 def add(made: Blueprint, office: Office) -> None:
@@ -180,7 +169,7 @@ def wanted(session: Session, site: Site, newest: Layer | None, known: Health | N
 def _hubs(made: Blueprint, office: Office) -> None:
     @made.get("/concentrators")
     def concentrators_() -> str:
-        city_only(g.person)
+        people.demand_whole(g.person)
         with office.store.read() as session:
             rows = []
             for told in concentrators.listed(session):
@@ -237,7 +226,7 @@ def identity(office: Office) -> dict[str, Any] | None:
 def _platform(made: Blueprint, office: Office) -> None:
     @made.get("/health")
     def health_() -> str:
-        city_only(g.person)
+        people.demand_whole(g.person)
         with office.store.read() as session:
             heard: float | None = session.scalar(select(func.max(Health.judged_at)))
             listening = health.listening(session)

@@ -6,7 +6,6 @@ import json
 from typing import Any, get_args
 
 from flask import Blueprint, g, redirect, render_template, request, url_for
-from sqlalchemy import select
 from werkzeug.wrappers import Response as BaseResponse
 
 from city.api import errors
@@ -16,7 +15,6 @@ from city.console import lists, shown
 from city.registry import audit, people
 from city.registry.people import Right, Role
 from city.registry.refused import RegistryRefused
-from city.registry.tables import Person
 
 MOST_PERSONS = 500
 Reply = str | BaseResponse | tuple[str, int]
@@ -33,7 +31,7 @@ def add(made: Blueprint, office: Office) -> None:
 def _people(made: Blueprint, office: Office) -> None:
     def page(**more: Any) -> str:
         with office.store.read() as session:
-            rows = list(session.scalars(select(Person).order_by(Person.name).limit(MOST_PERSONS)))
+            rows = people.every(session, g.person, MOST_PERSONS)
         return render_template(
             "console/people.html", rows=rows, roles=get_args(Role), rights=get_args(Right), table=people.RIGHTS,
             least=people.LEAST_PASSWORD, **more,

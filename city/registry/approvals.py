@@ -19,6 +19,8 @@ from city.registry.tables import Approval, Person, Template
 Action = Literal["template", "revoke-all", "ca"]
 #: Which right a person needs to ask.
 ASKS: Mapping[str, people.Right] = {"template": "template", "revoke-all": "revoke", "ca": "revoke"}
+#: What touches every site of the city.
+WHOLE = ("revoke-all", "ca")
 #: What nobody has judged in a week, or not used within a day, is asked anew.
 OPEN_SECONDS, USE_SECONDS = 7 * 86_400.0, 86_400.0
 MAX_REASON_CHARACTERS = 500
@@ -36,11 +38,13 @@ def ask(
     """Ask for something.
 
     Raises:
-        RegistryRefused: ``action_unknown``, ``not_allowed``, ``reason_missing`` or ``reason_long``.
+        RegistryRefused: ``action_unknown``, ``not_allowed``, ``city_only``, ``reason_missing`` or ``reason_long``.
     """
     if action not in get_args(Action):
         raise RegistryRefused("action_unknown", action=action)
     people.demand(person, ASKS[action])
+    if action in WHOLE:
+        people.demand_whole(person)
     if not reason.strip():
         raise RegistryRefused("reason_missing")
     if len(reason) > MAX_REASON_CHARACTERS:
@@ -61,12 +65,14 @@ def judge(session: Session, now: float, person: Person, number: int, yes: bool) 
     """Approve or refuse what another person asked. A template that is approved may be used at once.
 
     Raises:
-        RegistryRefused: ``not_allowed``, ``approval_unknown``, ``approval_over`` or ``second_person``.
+        RegistryRefused: ``not_allowed``, ``city_only``, ``approval_unknown``, ``approval_over`` or ``second_person``.
     """
     people.demand(person, "approve")
     row = session.get(Approval, number, with_for_update=True)
     if row is None:
         raise RegistryRefused("approval_unknown", number=number)
+    if row.action in WHOLE:
+        people.demand_whole(person)
     if row.state != "open" or now > row.asked_at + OPEN_SECONDS:
         raise RegistryRefused("approval_over", number=number)
     if person.name == row.asked_by:
@@ -114,9 +120,14 @@ def waiting(session: Session, now: float, most: int = 200) -> list[Approval]:
     return list(session.scalars(wanted.order_by(Approval.id).limit(most)))
 
 
+def _is_number(text: str) -> bool:
+    """What the column of a template's version may hold."""
+    return text.isascii() and text.isdecimal() and len(text) <= 9
+
+
 def _approve_template(session: Session, asked: Approval, person: Person) -> None:
     name, _, version = asked.subject.rpartition("@")
-    row = session.get(Template, (name, int(version)), with_for_update=True) if version.isdecimal() else None
+    row = session.get(Template, (name, int(version)), with_for_update=True) if _is_number(version) else None
     if row is None:
         raise RegistryRefused("template_unknown", template=name, version=version)
     if person.name == row.made_by:

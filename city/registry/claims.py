@@ -61,14 +61,20 @@ def free(site: Site) -> None:
     site.fingerprint, site.asked_keys = "{}", "{}"
 
 
+def is_its(session: Session, site: str, claim: str) -> bool:
+    """Say whether a claim was issued for a site, however long ago."""
+    row = session.get(Claim, claim[:8])
+    return row is not None and row.site == site and hmac.compare_digest(row.hash, claim_hash(claim))
+
+
 def redeem(session: Session, now: float, site: str, claim: str, device: str) -> str | None:
     """Bind a claim to a device; return None when it is bound to it now, else why not: a code of ``words``.
 
     ``claim_unknown`` also of another site's: nobody learns which claims there are. ``claim_used``: by another device.
     """
-    row = session.get(Claim, claim[:8])
-    if row is None or row.site != site or not hmac.compare_digest(row.hash, claim_hash(claim)):
+    if not is_its(session, site, claim):
         return "claim_unknown"
+    row = session.get_one(Claim, claim[:8])
     bound = session.scalar(
         update(Claim)
         .where(Claim.prefix == row.prefix, Claim.ends_at > now, or_(Claim.device.is_(None), Claim.device == device))

@@ -12,7 +12,8 @@ import base64
 import binascii
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any
 
@@ -23,16 +24,30 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from city.registry import addresses, audit, feeds, layers, peers, troubles
+from city.registry import addresses, alerts, audit, certificates, feeds, layers, peers, troubles
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
-from city.registry.tables import Certificate, Concentrator, Meta, Peer, Site, SpentKey
+from city.registry.tables import Concentrator, Meta, Peer, Site, SpentKey
 
 CERTIFICATE_DAYS = 90
-MAX_REPORT_CHARACTERS = 1 << 16
+MAX_REPORT_CHARACTERS, MOST_COUNT = 1 << 16, (1 << 53) - 1
 #: How long a person's word that peers may be missing from a snapshot holds; by then it has been taken.
 SMALLER_SECONDS = 3600.0
 _ENDPOINT = re.compile(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}", re.ASCII)
+
+
+#: The fact (``Meta``) that says how far a concentrator's sites have been told its key; sites in one turn.
+_TELLING = "telling:"
+MOST_TOLD = 50
+
+
+@dataclass(frozen=True, slots=True)
+class _Telling:
+    """``who`` exchanged the key; sites up to ``after`` were offered it, but for those that are ``left``."""
+
+    who: str
+    after: str = ""
+    left: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +125,8 @@ def certify(session: Session, signer: Signer, who: str, concentrator: str, csr: 
     if key.public_bytes(serialization.Encoding.DER, spki) != base64.b64decode(hub.seal_key):
         raise RegistryRefused("concentrator_other_key", concentrator=concentrator)
     pem = signer.certify(csr, f"concentrator:{concentrator}", days=CERTIFICATE_DAYS)
-    made = x509.load_pem_x509_certificate(pem.encode("ascii"))
-    session.add(
-        Certificate(
-            serial=f"{made.serial_number:x}", subject=f"concentrator:{concentrator}", pem=pem,
-            begins_at=made.not_valid_before_utc.timestamp(), ends_at=made.not_valid_after_utc.timestamp(),
-        )
-    )  # fmt: skip
-    session.flush()
-    audit.write(session, now, who, "concentrator_certificate", concentrator, serial=f"{made.serial_number:x}")
+    kept = certificates.keep(session, pem)
+    audit.write(session, now, who, "concentrator_certificate", concentrator, serial=kept.serial)
     return pem
 
 
@@ -155,6 +163,8 @@ def rotate(session: Session, who: str, concentrator: str, now: float) -> None:
 def exchange(session: Session, who: str, concentrator: str, now: float) -> None:
     """Tell boxes the concentrator's other key and port from now on; both are served until ``finish``.
 
+    Its sites are offered their layers by the schedule (``tell_on``), some at a time.
+
     Raises:
         RegistryRefused: ``concentrator_unknown`` or ``concentrator_one_key``: it has not made the second.
     """
@@ -164,6 +174,7 @@ def exchange(session: Session, who: str, concentrator: str, now: float) -> None:
         raise RegistryRefused("concentrator_one_key", concentrator=concentrator)
     hub.public_key, hub.next_public_key = hub.next_public_key, hub.public_key
     hub.endpoint = f"{hub.endpoint.rpartition(':')[0]}:{ports[hub.public_key]}"
+    _keep_telling(session, concentrator, _Telling(who))
     audit.write(session, now, who, "concentrator_exchange", concentrator, public_key=hub.public_key)
 
 
@@ -187,6 +198,31 @@ def tell(
             layers.offer(session, signer, site, now, layers.Why(who, f"concentrator {concentrator}"))
     audit.write(session, now, who, "concentrator_tell", concentrator, sites=len(rows))
     return [site.id for site in rows]
+
+
+def tell_on(session: Session, signer: Signer, now: float) -> None:
+    """Of each concentrator whose key was exchanged, offer the next of its sites a layer with the new one.
+
+    How far it has come stands in the tables. A site whose layer no box would take is left for the end and tried again
+    until somebody has put it right; an alert names the first of them.
+
+    Raises:
+        SignerAway: nothing was offered.
+    """
+    untold: dict[str, dict[str, Any]] = {}
+    for row in session.scalars(select(Meta).where(Meta.name.startswith(_TELLING)).order_by(Meta.name)).all():
+        hub, telling = row.name.removeprefix(_TELLING), _Telling(**json.loads(row.value))
+        there = select(Peer.site).where(Peer.concentrator == hub, Peer.state == "on", Peer.site > telling.after)
+        batch = list(session.scalars(there.order_by(Peer.site).limit(MOST_TOLD)))
+        left = list(telling.left)
+        if not batch:
+            batch, left = left[:MOST_TOLD], left[MOST_TOLD:]
+        wrong = [site for site in batch if not _told(session, signer, hub, site, telling.who, now)]
+        telling = _Telling(telling.who, max([telling.after, *batch]), (*left, *wrong))
+        _keep_telling(session, hub, telling if batch else None)
+        if telling.left:
+            untold[f"concentrator:{hub}"] = {"concentrator": hub, "count": len(telling.left), "site": telling.left[0]}
+    alerts.keep(session, now, "concentrator_untold", "warning", untold)
 
 
 def finish(session: Session, who: str, concentrator: str, now: float) -> None:
@@ -217,7 +253,7 @@ def heard(session: Session, concentrator: str, told: dict[str, Any], now: float)
         slots is None
         or len(text) > MAX_REPORT_CHARACTERS
         or not _are_slots(slots)
-        or type(told.get("revision")) is not int
+        or not _is_count(told.get("revision"))
     ):
         raise RegistryRefused("concentrator_report", concentrator=concentrator)
     troubles.clones(session, now, hub.id, told)
@@ -246,12 +282,38 @@ def listed(session: Session) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def _told(session: Session, signer: Signer, concentrator: str, site: str, who: str, now: float) -> bool:
+    """Offer a site its layer; False when no box would take it. One that is none of the concentrator's any more is done."""
+    row = session.get(Site, site, with_for_update=True)
+    if row is None or row.state != "active" or row.device is None:
+        return True
+    try:
+        with session.begin_nested():
+            layers.offer(session, signer, row, now, layers.Why(who, f"concentrator {concentrator}"))
+    except RegistryRefused:
+        session.refresh(row)
+        return False
+    return True
+
+
+def _keep_telling(session: Session, concentrator: str, telling: _Telling | None) -> None:
+    if telling is not None:
+        session.merge(Meta(name=_TELLING + concentrator, value=json.dumps(asdict(telling))))
+    elif (row := session.get(Meta, _TELLING + concentrator)) is not None:
+        session.delete(row)
+    session.flush()
+
+
 def _are_slots(slots: Any) -> bool:
     return isinstance(slots, list) and 1 <= len(slots) <= 2 and all(
         isinstance(slot, list) and len(slot) == 3 and isinstance(slot[0], str) and type(slot[1]) is int
-        and type(slot[2]) is int and 1 <= slot[1] <= 65535
+        and _is_count(slot[2]) and 1 <= slot[1] <= 65535
         for slot in slots
     )  # fmt: skip
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value <= MOST_COUNT
 
 
 def _row(session: Session, concentrator: str) -> Concentrator:

@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from city.registry import alerts, audit, claims, feeds, layers, peers, platforms
+from city.registry import alerts, audit, certificates, claims, feeds, layers, peers, platforms
 from city.registry.layers import Why
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
@@ -71,6 +71,9 @@ def ask(
         if twin is not None:
             alerts.raise_(session, now, twin[0], f"site:{site.id}", "error", site=site.id, other=twin[1])
             return _refused(409, twin[0])
+    if site.state == "revoked" and site.device is None and claims.is_its(session, site.id, request.claim):
+        # Its box never came, or the backup does not know it: no signed word is kept, but the truth is told.
+        return _refused(403, "site_revoked")
     wrong = claims.redeem(session, now, site.id, request.claim, device)
     if wrong is None and site.state != "new":
         wrong = "claim_used"
@@ -282,24 +285,8 @@ def _passwords(session: Session, signer: Signer, site: Site, now: float) -> None
 
 def _certify(session: Session, signer: Signer, site: Site, csr: str, now: float) -> str:
     pem = signer.certify(csr, f"site:{site.id}", days=CERTIFICATE_DAYS)
-    keep_certificate(session, pem)
+    certificates.keep(session, pem)
     return pem
-
-
-def keep_certificate(session: Session, pem: str) -> Certificate:
-    """Keep a certificate that the signing process made, so that it can be refused by its serial."""
-    leaf = x509.load_pem_x509_certificate(pem.encode("ascii"))
-    (name,) = leaf.subject
-    row = Certificate(
-        serial=f"{leaf.serial_number:x}",
-        subject=str(name.value),
-        pem=pem,
-        begins_at=leaf.not_valid_before_utc.timestamp(),
-        ends_at=leaf.not_valid_after_utc.timestamp(),
-    )
-    session.add(row)
-    session.flush()
-    return row
 
 
 def _same_key(csr: str, key: ec.EllipticCurvePublicKey) -> bool:

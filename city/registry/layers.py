@@ -106,18 +106,6 @@ def sign_again(session: Session, signer: Signer, site: Site, now: float) -> Laye
     return newest(session, site)
 
 
-def put_back(session: Session, signer: Signer, site: Site, revision: int, now: float, why: Why) -> int:
-    """Why the body of an earlier revision again, as a new one, and return its number.
-
-    Raises:
-        RegistryRefused: ``layer_unknown``, or as for ``offer``.
-    """
-    earlier = session.get(Layer, (site.id, epoch(session), revision))
-    if earlier is None:
-        raise RegistryRefused("layer_unknown", site=site.id, revision=revision)
-    return _sign(session, signer, site, now, why, earlier.body, _sealed(session, site))
-
-
 def newest(session: Session, site: Site) -> Layer | None:
     """Return the layer that was offered last."""
     return session.get(Layer, (site.id, epoch(session), site.offered)) if site.offered else None

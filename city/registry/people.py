@@ -41,6 +41,8 @@ FAILED_MOST, LOCKED_SECONDS = 5, 900.0
 #: A page that nobody touches, and a working day.
 IDLE_SECONDS, SESSION_SECONDS = 1800.0, 43_200.0
 LEAST_PASSWORD = 12
+#: Who made the first persons: ``snowgate city init``.
+INIT = "init"
 _NAME = re.compile(r"[\w.@-]{2,64}")
 _SCOPE = re.compile(r"(?:[0-9]{2}){0,4}", re.ASCII)
 _HASHER = PasswordHasher()
@@ -76,11 +78,13 @@ def add(session: Session, now: float, who: str, name: str, kept: str, role: str,
     """Add a person whose password was ``hashed``.
 
     Raises:
-        RegistryRefused: ``person_form``, ``role_unknown``, ``scope_form`` or ``person_known``.
+        RegistryRefused: ``person_form``, ``role_unknown``, ``scope_form``, ``outside_scope`` (wider than the scope of
+            ``who``) or ``person_known``.
     """
+    within = _scope_of(session, who)
     if not _NAME.fullmatch(name) or not name.isprintable():
         raise RegistryRefused("person_form")
-    _check(role, scope)
+    _check(role, scope, within)
     if session.get(Person, name) is not None:
         raise RegistryRefused("person_known", name=name)
     person = Person(
@@ -106,14 +110,16 @@ def edit(
     """Change what is given; whoever is changed must sign in again.
 
     Raises:
-        RegistryRefused: ``person_unknown``, ``person_self`` (nobody changes his own rights), ``role_unknown`` or ``scope_form``.
+        RegistryRefused: ``person_unknown`` (there is none, or not for ``who``), ``person_self`` (nobody changes his own
+            rights), ``role_unknown``, ``scope_form`` or ``outside_scope``.
     """
+    within = _scope_of(session, who)
     person = session.get(Person, name, with_for_update=True)
-    if person is None:
+    if person is None or not person.scope.startswith(within):
         raise RegistryRefused("person_unknown", name=name)
     if name == who and (role, scope, off) != (None, None, None):
         raise RegistryRefused("person_self")
-    _check(role or person.role, person.scope if scope is None else scope)
+    _check(role or person.role, person.scope if scope is None else scope, within)
     person.role, person.scope = role or person.role, person.scope if scope is None else scope
     person.off = person.off if off is None else off
     if kept is not None:
@@ -180,6 +186,16 @@ def demand(person: Person, right: Right) -> None:
         raise RegistryRefused("not_allowed", name=person.name, role=person.role)
 
 
+def demand_whole(person: Person) -> None:
+    """What touches the whole city is not for who has a part of it.
+
+    Raises:
+        RegistryRefused: ``city_only``.
+    """
+    if person.scope:
+        raise RegistryRefused("city_only", scope=person.scope)
+
+
 def in_scope(person: Person, site: Site) -> bool:
     """Say whether a site is within a person's scope."""
     return site.civil_code.startswith(person.scope)
@@ -195,8 +211,24 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(b"snowgate session 1\n" + token.encode("utf-8", "replace")).hexdigest()
 
 
-def _check(role: str, scope: str) -> None:
+def every(session: Session, asker: Person, most: int) -> list[Person]:
+    """Return the persons whose scope lies within the asker's, by their names."""
+    wanted = select(Person).where(Person.scope.startswith(asker.scope)).order_by(Person.name)
+    return list(session.scalars(wanted.limit(most)))
+
+
+def _scope_of(session: Session, who: str) -> str:
+    """The scope of who asks: nobody gives more than he has. The machine itself, which makes the first three, has it all."""
+    asker = session.get(Person, who)
+    if asker is None and who != INIT:
+        raise RegistryRefused("person_unknown", name=who)
+    return asker.scope if asker is not None else ""
+
+
+def _check(role: str, scope: str, within: str) -> None:
     if role not in get_args(Role):
         raise RegistryRefused("role_unknown", role=role, known=", ".join(get_args(Role)))
     if not _SCOPE.fullmatch(scope):
         raise RegistryRefused("scope_form")
+    if not scope.startswith(within):
+        raise RegistryRefused("outside_scope", scope=within)

@@ -42,12 +42,12 @@ def restored(session: Session, signer: Signer, who: str, reason: str, now: float
     """
     if not reason.strip():
         raise RegistryRefused("reason_missing")
-    highest, gone = _standing(signer)
+    highest, gone = revocation.remembered(signer)
     epoch = max(highest, layers.epoch(session)) + 1
     session.merge(Meta(name="epoch", value=str(epoch)))
     session.flush()
     _step_over(session, signer)
-    again, unknown = _revoke_again(session, signer, gone, who, now)
+    again, unknown = revocation.again(session, signer, gone, who, "revoked before the backup was restored", now)
     session.execute(update(Site).where(Site.state == "active").values(offered=0))
     session.expire_all()
     offered, refused = 0, []
@@ -68,30 +68,7 @@ def restored(session: Session, signer: Signer, who: str, reason: str, now: float
     return Restored(epoch, tuple(again), tuple(unknown), offered, tuple(refused))
 
 
-def _standing(signer: Signer) -> tuple[int, list[str]]:
-    highest, part = signer.standing()
-    gone = list(part)
-    while part:
-        _, part = signer.standing(gone[-1])
-        gone.extend(part)
-    return highest, gone
-
-
 def _step_over(session: Session, signer: Signer) -> None:
     hubs = {hub.network: hub.id for hub in session.scalars(select(Concentrator).order_by(Concentrator.id))}
     for network, address in signer.addresses(tuple(hubs)).items():
         addresses.step_over(session, hubs[network], IPv4Address(address))
-
-
-def _revoke_again(
-    session: Session, signer: Signer, gone: list[str], who: str, now: float
-) -> tuple[list[str], list[str]]:
-    again, unknown = [], []
-    for number in gone:
-        site = session.get(Site, number)
-        if site is None:
-            unknown.append(number)
-        elif site.state != "revoked":
-            revocation.revoke(session, signer, site, who, "revoked before the backup was restored", now)
-            again.append(number)
-    return again, unknown

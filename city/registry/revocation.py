@@ -7,6 +7,8 @@ signed. Its addresses and keys are never given to anybody.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -17,6 +19,7 @@ from city.registry.tables import Certificate, Claim, Layer, Site
 
 MAX_REASON_CHARACTERS = 200
 _NO_DEVICE = "0" * 64
+_AT_ONCE = 1000
 
 
 def revoke(session: Session, signer: Signer, site: Site, who: str, reason: str, now: float) -> None:
@@ -55,3 +58,37 @@ def revoke_all(session: Session, signer: Signer, who: str, reason: str, now: flo
     for site in gone:
         revoke(session, signer, site, who, reason, now)
     return [site.id for site in gone]
+
+
+def remembered(signer: Signer) -> tuple[int, list[str]]:
+    """Return the highest epoch that was ever signed, and every site that the signing process knows to be revoked."""
+    highest, part = signer.standing()
+    gone = list(part)
+    while part:
+        _, part = signer.standing(gone[-1])
+        gone.extend(part)
+    return highest, gone
+
+
+def again(
+    session: Session, signer: Signer, gone: Sequence[str], who: str, why: str, now: float
+) -> tuple[list[str], list[str]]:
+    """Revoke those of ``gone`` that the registry has for good; return these, and those that it does not have at all."""
+    done, unknown = [], []
+    for number in gone:
+        site = session.get(Site, number, with_for_update=True)
+        if site is None:
+            unknown.append(number)
+        elif site.state != "revoked":
+            revoke(session, signer, site, who, why, now)
+            done.append(number)
+    return done, unknown
+
+
+def standing(session: Session, gone: Sequence[str]) -> list[str]:
+    """Return those of ``gone`` (a thousand at a time) that the registry still has for good."""
+    found: list[str] = []
+    for first in range(0, len(gone), _AT_ONCE):
+        wanted = select(Site.id).where(Site.id.in_(gone[first : first + _AT_ONCE]), Site.state != "revoked")
+        found += session.scalars(wanted.order_by(Site.id))
+    return found

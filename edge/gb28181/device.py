@@ -359,7 +359,9 @@ class Device(Role):
         self._tries = self._answers_refused = 0
         if not self._registered:
             self._registered, self._missed = True, 0
-            self._keepalive_at = now + self._config.keepalive_seconds
+            # The first one at any moment of the interval: of a thousand boxes that a platform's restart has made register
+            # in one second, each would else find the next restart out in one second, too.
+            self._keepalive_at = now + self._config.keepalive_seconds * (1 + self._chance.number(1000)) / 1000
             self._give_up_at = None
             self._legs.ask(now)
             self._tell(Registered())

@@ -14,9 +14,11 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from edge.io.chance import SystemChance
 from edge.io.road import bind_device
 from edge.io.udp import IP_FREEBIND
 from edge.sip.address import Address
+from edge.sip.chance import Chance
 from edge.sip.errors import RemoteSipError
 from edge.sip.stream import PONG, Stream
 
@@ -40,6 +42,12 @@ _PACE = (
     (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
 )
 _READ_BYTES = 65536
+
+
+def spread(seconds: float, chance: Chance) -> float:
+    """Return a pause of about that length, from half as long to half as long again: boxes that a platform has lost in one
+    moment must not dial in step for as long as it is away."""
+    return seconds * (500 + chance.number(1000)) / 1000
 
 
 class TcpLines:
@@ -154,7 +162,7 @@ class TcpLines:
             except (OSError, TimeoutError) as wrong:
                 opened.close()
                 self._on_unreached(_why(wrong))
-                await asyncio.sleep(pause)
+                await asyncio.sleep(spread(pause, SystemChance()))
                 pause = min(2 * pause, LAST_REDIAL_SECONDS)
                 continue
             began = asyncio.get_running_loop().time()
@@ -163,7 +171,7 @@ class TcpLines:
             # A server that takes connections and ends them at once is not asked sixty times a minute.
             lived = asyncio.get_running_loop().time() - began
             pause = FIRST_REDIAL_SECONDS if lived > LAST_REDIAL_SECONDS else min(2 * pause, LAST_REDIAL_SECONDS)
-            await asyncio.sleep(pause)
+            await asyncio.sleep(spread(pause, SystemChance()))
 
     async def _serve(
         self, opened: socket.socket, peer: Address, first_seconds: float, on_up: Callable[[], None] = lambda: None

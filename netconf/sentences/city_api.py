@@ -50,6 +50,12 @@ CITY_API = {
     "body_long": broken("A request is longer than is read.", "请求过长。"),
     "body_form": broken("A request is no JSON object as we read it.", "请求不是可接受的 JSON 对象。"),
     "body_fields": broken("A request has not the fields that it should have.", "请求的字段不符。"),
+    "number_form": Words(
+        "{field} is no number from 0 to {most}.",
+        "Ask for the list without it, and go on from what that answers.",
+        "参数 {field} 不是 0 到 {most} 之间的整数。",
+        "请先不带该参数查询，再按返回结果继续。",
+    ),
     "no_such_page": broken("There is nothing at this address.", "该地址没有内容。"),
     "inside": Words(
         "Something went wrong within the city's server; nothing was changed.",

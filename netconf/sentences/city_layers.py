@@ -45,14 +45,6 @@ CITY_LAYERS = {
         "{site}: {code} at {path}.",
         "{site}：{path} 处 {code}。",
     ),
-    "layer_unknown": Words(
-        "That revision is not kept any more, or never was.",
-        "Choose one of the site's time line.",
-        "该版本不存在或已不再保留。",
-        "请从站点时间线中选择。",
-        "{site}, revision {revision}.",
-        "{site}，版本 {revision}。",
-    ),
     "reason_missing": Words(
         "A reason is wanted: it stays in the record.",
         "Say in a few words why.",

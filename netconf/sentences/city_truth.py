@@ -119,6 +119,12 @@ CITY_TRUTH = {
         "集中器 {concentrator} 拒绝下发内容（{rule}；{count} 条）。",
         "请核对其本地配置与登记信息。",
     ),
+    "concentrator_untold": Words(
+        "{count} sites of concentrator {concentrator} cannot be told its new key, {site} among them: no box would take their layer.",
+        "Mend the site's own fields or its template, and do not finish the old key before.",
+        "集中器 {concentrator} 有 {count} 个站点（如 {site}）无法下发新密钥：其配置不被设备接受。",
+        "请先修正站点自有字段或模板，再结束旧密钥。",
+    ),
     "concentrator_drifts": Words(
         "Somebody else changes the device of concentrator {concentrator}: {steps} steps were put right.",
         "Find who uses wg on that machine.",

@@ -375,7 +375,7 @@ def test_f32_a_certificate_that_the_city_does_not_take_is_mended_in_the_tunnel(c
     assert box.reports() == "answers"
 
 
-def test_c03_a_box_that_was_revoked_hears_so_in_the_tunnel_and_at_the_door(city: City, box: Box) -> None:
+def test_c04_a_box_that_was_revoked_hears_so_in_the_tunnel_and_at_the_door(city: City, box: Box) -> None:
     city.command("revoke", SITE, "stolen", who="security")
     assert box.reports() == "server_refuses_certificate"
     assert box.say("agent")["revoked"]["reason"] == "stolen"

@@ -76,7 +76,9 @@ def test_a_layer_is_fetched_applied_and_kept_by_the_citys_answer(street: Street,
     eventually(lambda: report().get("city_layer") == [1, revision], 30, "the city hears of it")
 
 
-def test_a_layer_that_kills_the_tunnel_is_undone_and_the_city_hears_why(street: Street, layer: dict[str, Any]) -> None:
+def test_f30_a_layer_that_kills_the_tunnel_is_undone_and_the_city_hears_why(
+    street: Street, layer: dict[str, Any]
+) -> None:
     before = kept(street)["revision"]
     good = layer["tunnel"][0]["endpoint"]
     layer["tunnel"][0]["endpoint"] = good.replace("51820", "51821")

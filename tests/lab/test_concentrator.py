@@ -173,7 +173,7 @@ def test_what_was_changed_by_hand_is_put_back(world: World, monkeypatch: pytest.
     assert two.reaches(tries=5)
 
 
-def test_with_the_registry_dead_or_empty_every_peer_stays(world: World) -> None:
+def test_f31_with_the_registry_dead_or_empty_every_peer_stays(world: World) -> None:
     world.registry.close()
     try:
         eventually(lambda: world.said("hub_registry_away"), 40, "it is away")
@@ -210,7 +210,7 @@ def test_with_the_registry_dead_or_empty_every_peer_stays(world: World) -> None:
 
 
 @pytest.mark.parametrize("pause", [0.0, 0.02, 0.1, 0.3, 0.8, 1.5])
-def test_killed_at_any_point_it_converges(world: World, pause: float) -> None:
+def test_f10_killed_at_any_point_it_converges(world: World, pause: float) -> None:
     """A site comes, its key changes, and the agent is killed ``pause`` seconds later."""
     third = SiteBox(int(1000 + pause * 100), world.folder)
     third.join(world.store, world.signer)
@@ -253,7 +253,7 @@ def test_w03_a_cloned_box_is_seen_by_its_endpoint(world: World) -> None:
     eventually(one.reaches, 20, "s1 as before")
 
 
-def test_a_hubs_key_changes_while_datagrams_flow(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_f17_a_hubs_key_changes_while_datagrams_flow(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     one, two = world.sites
     old = world.hub_key()
     world.change(concentrators.rotate, "tester", "hub-a", time.time())
@@ -287,7 +287,7 @@ def test_a_hubs_key_changes_while_datagrams_flow(world: World, capsys: pytest.Ca
     world.change(concentrators.finish, "tester", "hub-a", time.time())
 
 
-def test_whoever_is_revoked_is_off(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+def test_c04_whoever_is_revoked_is_off(world: World, capsys: pytest.CaptureFixture[str]) -> None:
     one, two = world.sites
     assert one.reaches(tries=5)
     since = world.change(peers.put_off, one.id, time.time())

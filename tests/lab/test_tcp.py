@@ -55,7 +55,7 @@ def test_the_city_is_spoken_to_over_one_connection(street: Street, channel: str)
     assert "udp sport 5060" not in rules
 
 
-def test_a_city_that_restarts_is_registered_with_again(street: Street, channel: str) -> None:
+def test_f16_a_city_that_restarts_is_registered_with_again(street: Street, channel: str) -> None:
     starts = street.starts("city")
     street.kill("city")
     eventually(lambda: street.starts("city") > starts, 10, "the city again")

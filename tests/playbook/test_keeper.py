@@ -182,7 +182,7 @@ def test_a_change_of_the_page_is_kept_by_the_one_who_has_its_token(bench: Bench)
     assert bench.again().published()["lan"]["address"] == "192.168.1.3/24"
 
 
-def test_without_its_word_it_is_undone_and_remembered(bench: Bench) -> None:
+def test_f30_without_its_word_it_is_undone_and_remembered(bench: Bench) -> None:
     base = bench.change["revision"]
     bench.tell("web", Propose(base, owner_layer(lan=lan("192.168.1.3/24")), 10))
     held = bench.keeper._commit.pending
@@ -208,7 +208,7 @@ def test_two_changes_at_once_and_a_stale_page(bench: Bench) -> None:
     assert rules(bench.tell("web", Propose(base, owner_layer(lan=lan("192.168.1.4/24")), 60))) == ["revision_stale"]
 
 
-def test_what_does_not_hold_is_undone_at_once(bench: Bench) -> None:
+def test_f30_what_does_not_hold_is_undone_at_once(bench: Bench) -> None:
     bench.hands["lan"].broken = True
     answer = bench.tell("web", Propose(bench.change["revision"], owner_layer(lan=lan("192.168.1.3/24")), 60))
     assert isinstance(answer, Refusal)
@@ -253,7 +253,7 @@ def test_a_city_layer_is_kept_by_the_citys_answer_after_a_new_handshake(bench: B
     assert rules(bench.tell("agent", HandOver(bench.sign(layer)))) == ["layer_old"], "it cannot be played again"
 
 
-def test_a_layer_of_the_city_that_is_not_to_be_believed_changes_nothing(bench: Bench) -> None:
+def test_c03_a_layer_of_the_city_that_is_not_to_be_believed_changes_nothing(bench: Bench) -> None:
     layer, stranger = city_layer(), Ed25519PrivateKey.generate()
     before = bench.published()
     refused = {
@@ -425,7 +425,7 @@ def test_f14_whatever_bit_rots_the_box_comes_back_on_a_revision_that_was_confirm
     assert "192.168.1.4/24" in seen
 
 
-def test_a_clock_that_fell_to_1970_does_not_make_an_expired_layer_young(
+def test_f20_a_clock_that_fell_to_1970_does_not_make_an_expired_layer_young(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.keeper.tick()

@@ -80,7 +80,7 @@ class Controller:
         """Start the process: it remembers nothing."""
         heartbeats = Heartbeats(self.store, lambda code, /: None, self.clock)
         self.desk = Desk(self.store, self.signer, self.clock, heartbeats, lambda *told, **facts: None)
-        self.asked = Asked(self.store, self.signer, Callers(self.store, self.clock), self.clock)
+        self.asked = Asked(self.store, self.signer, Callers(self.store, self.signer, self.clock), self.clock)
 
     def clock(self) -> float:
         return max(0.0, self.world.now + self.skew)

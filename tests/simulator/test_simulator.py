@@ -98,12 +98,12 @@ def any_address(patch: MonkeyPatch) -> None:
 
 
 def revocations_forgotten(patch: MonkeyPatch) -> None:
-    patch.setattr("city.registry.restored._revoke_again", nobody)
+    patch.setattr("city.registry.revocation.again", nobody)
 
 
 def signed_for_the_revoked(patch: MonkeyPatch) -> None:
     patch.setattr("city.signing.service.Service._alive", nothing)
-    patch.setattr("city.registry.restored._revoke_again", nobody)
+    patch.setattr("city.registry.revocation.again", nobody)
     patch.setattr("tests.simulator.invariants.Watch.registry", nothing)
 
 

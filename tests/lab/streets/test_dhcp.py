@@ -44,6 +44,7 @@ class Server:
         self._street = street
         self._starts = 0
         self.pool: tuple[str, str] | None = None
+        self.hub = topology.CITY_PUBLIC
 
     def serve(self, pool: tuple[str, str], router: str = topology.INTERNET_IP) -> None:
         self.stop()
@@ -55,13 +56,17 @@ class Server:
             "--dhcp-authoritative", f"--dhcp-range={pool[0]},{pool[1]},255.255.255.0,2m",
             f"--dhcp-option=option:router,{router}", f"--dhcp-option=option:dns-server,{DNS}",
             f"--dhcp-leasefile=/run/leases-{self._starts}", "--no-resolv", "--no-hosts", "--no-ping",
-            "--address=/hub.example/203.0.113.10",
+            f"--address=/hub.example/{self.hub}",
         )  # fmt: skip
 
     def stop(self) -> None:
         self.pool = None
         if self._starts:
             self._street.stop_program(f"dnsmasq-{self._starts}")
+
+
+#: A tunnel is called stale after minutes, and its name is then asked anew.
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +177,7 @@ def test_the_uplinks_program_has_no_right_at_all(street: Street) -> None:
     assert rights["NoNewPrivs"] == "1"
 
 
-def test_a_kill_of_uplink_and_keeper_costs_nothing(street: Street, playing: str) -> None:
+def test_f19_a_kill_of_uplink_and_keeper_costs_nothing(street: Street, playing: str) -> None:
     held = addresses()
     for name in ("uplink", "keeper"):
         before, starts = right(), street.starts(name)
@@ -183,7 +188,7 @@ def test_a_kill_of_uplink_and_keeper_costs_nothing(street: Street, playing: str)
     eventually(lambda: street.said("uplink").get("dhcp") == "bound", 30, "a lease again")
 
 
-def test_another_network_behind_the_cable_gives_another_address_and_the_tunnel_is_back(
+def test_f19_another_network_behind_the_cable_gives_another_address_and_the_tunnel_is_back(
     street: Street, server: Server, playing: str
 ) -> None:
     server.serve(OTHER)
@@ -194,7 +199,9 @@ def test_another_network_behind_the_cable_gives_another_address_and_the_tunnel_i
     eventually(lambda: right() > before + 25, 60, "more pictures in the same view")
 
 
-def test_without_dhcp_and_dns_all_goes_on_and_a_restart_too(street: Street, server: Server, playing: str) -> None:
+def test_f19_f21_without_dhcp_and_dns_all_goes_on_and_a_restart_too(
+    street: Street, server: Server, playing: str
+) -> None:
     server.stop()
     replug()
     for name in ("uplink", "keeper", "wg-a"):
@@ -206,6 +213,30 @@ def test_without_dhcp_and_dns_all_goes_on_and_a_restart_too(street: Street, serv
     eventually(lambda: right() > before + 25, 60, "more pictures in the same view")
     assert "203.0.113.10:51820" in inside("vpn", "wg", "show", "wg-a", "endpoints")
     assert street.said("uplink")["names"] == {"hub.example": "203.0.113.10"}
+
+
+def test_w06_f17_a_hub_that_moved_is_found_by_its_name(street: Street, server: Server, judge: Uplink) -> None:
+    """Its old address is nobody's any more; the name's answer is another, and the tunnel follows without a word of a person."""
+    moved = "203.0.113.20"
+    judge.hubs |= {(moved, topology.HUB_PORT)}
+    link = next(
+        line for line in inside("city", "ip", "-o", "-4", "addr", "show").splitlines() if topology.CITY_PUBLIC in line
+    )
+
+    def moves(old: str, new: str) -> None:
+        topology.ip("-n", "city", "addr", "del", f"{old}/24", "dev", link.split()[1])
+        topology.ip("-n", "city", "addr", "add", f"{new}/24", "dev", link.split()[1])
+        topology.ip("-n", "city", "route", "replace", "default", "via", "203.0.113.1")
+        server.hub = new
+        server.serve(FIRST)
+
+    moves(topology.CITY_PUBLIC, moved)
+    try:
+        eventually(lambda: f"{moved}:51820" in inside("vpn", "wg", "show", "wg-a", "endpoints"), 400, "the new address")
+        eventually(lambda: order(ORDERS, "facts")["online"], 120, "the site's registration by it")
+    finally:
+        moves(moved, topology.CITY_PUBLIC)
+        replug()
 
 
 def test_a_lease_that_overlaps_the_lan_is_refused_with_its_sentence(street: Street, server: Server) -> None:

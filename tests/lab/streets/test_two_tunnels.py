@@ -215,7 +215,7 @@ def by_device(device: str, source: str, marker: bytes) -> None:
             return
 
 
-def test_the_other_tunnel_takes_over_and_the_first_one_comes_back(street: Street, judge: Uplink) -> None:
+def test_f17_the_other_tunnel_takes_over_and_the_first_one_comes_back(street: Street, judge: Uplink) -> None:
     eventually(lambda: used(street) == A, 200, "registered by the preferred tunnel")
     watch(street)
     assert sender() == topology.TUNNEL_IP
@@ -261,7 +261,7 @@ def counts(street: Street) -> dict[str, int]:
     return {name: len(os.listdir(f"/proc/{pid}/fd")) for name, pid in pids.items()}
 
 
-def test_a_tunnel_that_flaps_leaves_nothing_behind(street: Street) -> None:
+def test_f15_a_tunnel_that_flaps_leaves_nothing_behind(street: Street) -> None:
     """F15: ten times away, for one second and for ten, which is long enough for the choice to change."""
     eventually(lambda: used(street) in (A, B), 60, "registered")
     watch(street)
@@ -318,7 +318,7 @@ def handshakes() -> dict[str, tuple[str, int]]:
     return found
 
 
-def test_a_hub_that_has_a_new_key_is_known_by_a_layer_and_the_other_tunnel_is_not_touched(street: Street) -> None:
+def test_f17_a_hub_that_has_a_new_key_is_known_by_a_layer_and_the_other_tunnel_is_not_touched(street: Street) -> None:
     """F17: hub-b's key is exchanged; wg-a carries all the while, and its session goes on."""
     eventually(lambda: used(street) == A, 200, "registered by the preferred tunnel")
     before = handshakes()
@@ -334,7 +334,7 @@ def test_a_hub_that_has_a_new_key_is_known_by_a_layer_and_the_other_tunnel_is_no
     picture(street)
 
 
-def test_a_tunnels_own_key_is_exchanged_while_the_other_one_carries(street: Street) -> None:
+def test_f10_a_tunnels_own_key_is_exchanged_while_the_other_one_carries(street: Street) -> None:
     """The city asks for wg-b's next key, its concentrator takes it, a layer names it; a restart in between changes nothing."""
     eventually(lambda: used(street) == A, 200, "registered by the preferred tunnel")
     old, other = box_key(B), box_key(A)
@@ -360,7 +360,7 @@ def test_a_tunnels_own_key_is_exchanged_while_the_other_one_carries(street: Stre
     picture(street)
 
 
-def test_a_hub_that_restarts_is_back_by_itself(street: Street) -> None:
+def test_f17_a_hub_that_restarts_is_back_by_itself(street: Street) -> None:
     """F17: the preferred hub's WireGuard dies and begins anew with its key; the site is never without a road for long."""
     eventually(lambda: used(street) == A, 200, "registered by the preferred tunnel")
     street.stop_one_hub(0)

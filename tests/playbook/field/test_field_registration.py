@@ -28,7 +28,7 @@ def test_row_02_a_registration_that_was_lost_for_a_day_comes_back_by_itself() ->
     assert wire.of(DeviceOnline) == [DeviceOnline(NVR_ID)]
 
 
-def test_row_02_a_platform_that_has_forgotten_us_is_registered_with_again() -> None:
+def test_f16_row_02_a_platform_that_has_forgotten_us_is_registered_with_again() -> None:
     """It was restarted and answers our keepalives with 403: that is no reason to wait for the registration's end."""
     wire = Wire().registered()
     again = Wire()

@@ -78,8 +78,10 @@ def test_silence_and_dials_are_counted_until_it_registers() -> None:
 def test_unanswered_keepalives_are_counted_and_named() -> None:
     wire = Wire().registered()
     wire.lose = lambda data: b"<CmdType>Keepalive" in data
-    wire.wait(170)
-    assert (facts(wire)["registered"], facts(wire)["missed"]) == (True, 2)
+    for missed in (1, 2):
+        while facts(wire)["missed"] < missed:
+            wire.wait(1)
+            assert facts(wire)["registered"]
     wire.wait(120)
     assert facts(wire)["cause"] == "keepalive"
 

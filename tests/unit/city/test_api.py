@@ -220,7 +220,7 @@ def test_a_limit_forgets_the_source_that_was_away_longest() -> None:
         ("li", "post", "/api/revoke-all"),
     ],
 )
-def test_who_has_not_the_right_is_refused(client: FlaskClient, name: str, method: str, path: str) -> None:
+def test_u07_who_has_not_the_right_is_refused(client: FlaskClient, name: str, method: str, path: str) -> None:
     bodies = {
         "sites": {"id": SITE, "name": "x", "civil_code": "34"}, "approve": {"code": "1"}, "revoke": {"reason": "x"},
         "people": {"name": "x1", "password": PASSWORD, "role": "viewer"}, "templates": {"name": "x", "body": {}},
@@ -232,7 +232,7 @@ def test_who_has_not_the_right_is_refused(client: FlaskClient, name: str, method
     assert (answer.status_code, answer.json["rule"]) == (403, "not_allowed")
 
 
-def test_no_role_has_the_rights_of_two_administrators() -> None:
+def test_u07_no_role_has_the_rights_of_two_administrators() -> None:
     officers = [people.RIGHTS[role] - {"look"} for role in ("system", "security", "audit")]
     assert all(not one & other for at, one in enumerate(officers) for other in officers[:at])
     assert not people.may(Person(name="x", role="root", off=False), "look")
@@ -339,3 +339,63 @@ def test_a_database_that_is_away_is_said_and_nothing_else_of_it(url: str, signer
     answer = app.test_client().post("/api/sign-in", json={"name": "li", "password": PASSWORD})
     assert (answer.status_code, answer.json["rule"]) == (503, "database_away")
     assert set(answer.json) == {"rule", "en", "zh"}
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999", str(1 << 63), "9" * 400, str(1 << 31), "-1", "x", "1e3"])
+def test_c06_a_number_that_no_table_holds_is_refused_by_name_or_is_nothing(client: FlaskClient, number: str) -> None:
+    """Whatever a number asks for: an answer, and none that says that something went wrong within."""
+    aud, li, sec, sys = (headers(client, name) for name in ("aud", "li", "sec", "sys"))
+    asked = [
+        client.get(f"/api/audit?after={number}", headers=aud), client.get(f"/api/alerts?after={number}", headers=li),
+        client.get(f"/api/alerts?most={number}", headers=li), client.get(f"/api/sites?most={number}", headers=li),
+        client.get(f"/api/platforms/changes?after={number}", headers=li),
+        client.get(f"/api/rollouts/{number}", headers=li), client.delete(f"/api/hooks/{number}", headers=sec),
+        client.post(f"/api/rollouts/{number}", json={"word": "start", "reason": "x"}, headers=li),
+        client.get(f"/api/templates/street/{number}/preview", headers=li),
+        client.post(f"/api/approvals/{number}", json={"yes": True}, headers=sec),
+        client.post("/api/approvals", json={"action": "template", "subject": f"street@{number}", "reason": "x"}, headers=sys),
+    ]  # fmt: skip
+    for answer in asked:
+        assert answer.status_code < 500, (answer.request.path, answer.json)
+    fits = number.isdecimal() and int(number) < 1 << 53
+    for answer in asked[:5]:
+        assert (answer.status_code, answer.json.get("rule")) == ((200, None) if fits else (400, "number_form")), (
+            answer.request.path
+        )
+    if len(number) > 90:
+        assert (asked[-1].status_code, asked[-1].json["rule"]) == (422, "body_fields")
+        return
+    judged = client.post(f"/api/approvals/{asked[-1].json['number']}", json={"yes": True}, headers=sec)
+    assert (judged.status_code, judged.json["rule"]) == (404, "template_unknown")
+
+
+@pytest.mark.parametrize("number", [1 << 31, 1 << 63, 10**19, -(10**18)])
+def test_c06_a_number_in_a_body_that_no_table_holds_is_refused(client: FlaskClient, number: int) -> None:
+    li = headers(client, "li")
+    site = {"id": SITE, "name": "x", "civil_code": "340200", "template": "street", "template_version": number}
+    sent = (("/api/sites", site), ("/api/rollouts", {"template": "street", "version": number, "reason": "x"}),
+            (f"/api/sites/{SITE}/claim", {"days": number}))  # fmt: skip
+    for path, body in sent:
+        answer = client.post(path, json=body, headers=li)
+        assert 400 <= answer.status_code < 500, (path, answer.json)
+
+
+def test_u07_what_touches_the_whole_city_is_not_for_who_has_a_part_of_it(
+    client: FlaskClient, store: Store, kept_password: str
+) -> None:
+    with store.begin() as session:
+        for name, role in (("xian-sec", "security"), ("xian-sys", "system")):
+            person(session, name, role, "3402").password = kept_password
+    why, sec = {"reason": "x"}, headers(client, "sec")
+    number = client.post("/api/approvals", json={"action": "revoke-all", **why}, headers=sec).json["number"]
+    county, system = headers(client, "xian-sec"), headers(client, "xian-sys")
+    add_site(store, civil_code="110000", by="li")
+    key = {"key": "x"}
+    for answer in (
+        client.post("/api/approvals", json={"action": "revoke-all", **why}, headers=county),
+        client.post("/api/approvals", json={"action": "ca", **why}, headers=county),
+        client.post(f"/api/approvals/{number}", json={"yes": True}, headers=county),
+        client.post("/api/revoke-all", json=why, headers=county),
+        client.put("/api/platforms/34020000002000000001", json=key, headers=system),
+    ):
+        assert (answer.status_code, answer.json["rule"]) == (403, "city_only"), answer.request.path

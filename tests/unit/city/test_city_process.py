@@ -150,7 +150,7 @@ def test_a_box_comes_by_its_bundle_over_tls_and_is_let_in(furnished: City, bundl
     assert "audit_whole" in furnished.command("audit", "verify", who="audit")
 
 
-def test_a_database_that_was_laid_back_begins_a_new_epoch_each_time(city: City) -> None:
+def test_f31_a_database_that_was_laid_back_begins_a_new_epoch_each_time(city: City) -> None:
     told = [city.command("restored", "--reason", "the disk died", who="system") for _ in range(2)]
     assert ["Epoch 2:" in told[0], "Epoch 3:" in told[1]] == [True, True], told
     assert "not_allowed" in city.command("restored", "--reason", "x", who="audit", fails=True)
@@ -208,7 +208,7 @@ def test_c02_the_server_speaks_tls_1_3_and_with_its_own_name_alone(city: City) -
     assert city.ask("GET", "/v1/ca")[0] == 200
 
 
-def test_a_certificate_of_another_ca_ends_in_tls(city: City, tmp_path: Path) -> None:
+def test_c02_a_certificate_of_another_ca_ends_in_tls(city: City, tmp_path: Path) -> None:
     box = Box()
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"site:{SITE}")])
     import datetime

@@ -209,7 +209,7 @@ def test_changes_that_do_not_follow_ask_for_the_snapshot_and_change_nothing() ->
     assert (hub.revision, len(hub.peers)) == (100, 2)
 
 
-def test_two_controllers_the_one_of_an_older_epoch_is_not_heard() -> None:
+def test_f31_two_controllers_the_one_of_an_older_epoch_is_not_heard() -> None:
     hub = core()
     hub.take(snapshot(entry(20), epoch=5))
     assert hub.take(snapshot(entry(20), entry(21), revision=900, epoch=4)).rule == "hub_epoch_old"

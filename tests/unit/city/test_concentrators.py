@@ -13,17 +13,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from flask.testing import FlaskClient
+from sqlalchemy import delete, select
 
 from city.api import callers
 from city.registry import audit, concentrators, feeds, peers
 from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.store import Store
-from city.registry.tables import Concentrator, Meta
+from city.registry.tables import Certificate, Concentrator, Meta
 from city.signing import keys
 from netconf import envelope
 from tests.registryserver import door
 from tests.unit.city.test_peers import key, refused, site
+from tests.unit.city.test_report_api import Connection
 
 NOW = 1_780_000_000.0
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -111,7 +113,8 @@ def test_its_key_changes_in_three_steps(store: Store) -> None:
 @pytest.mark.usefixtures("hub")
 @pytest.mark.parametrize(
     "bad", [{}, {"revision": 1}, {"slots": [], "revision": 1}, {"slots": [["k", 0, 0]], "revision": 1},
-            {"slots": [["k", 1, 0]], "revision": "1"}, {"slots": [["k", 1, 0]], "revision": 1, "x": "y" * (1 << 17)}]
+            {"slots": [["k", 1, 0]], "revision": "1"}, {"slots": [["k", 1, 0]], "revision": 1 << 63},
+            {"slots": [["k", 1, 0]], "revision": -1}, {"slots": [["k", 1, 1 << 63]], "revision": 1}, {"slots": [["k", 1, 0]], "revision": 1, "x": "y" * (1 << 17)}]
 )  # fmt: skip
 def test_a_report_that_is_none_is_refused(store: Store, bad: dict[str, Any]) -> None:
     with refused("concentrator_report"), store.begin() as session:
@@ -246,3 +249,19 @@ def test_a_report_is_kept_and_answered(asks: Asks, store: Store) -> None:
         assert (row.revision, row.seen_at, json.loads(row.report)) == (7, NOW, said)
     for bad in (b"", b"[]", b"{", b'{"revision": 1, "revision": 1}'):
         assert asks.client.post("/v1/concentrators/hub-a/report", data=bad).status_code == 400
+
+
+@pytest.mark.usefixtures("hub")
+def test_f31_a_concentrator_whose_certificate_is_younger_than_the_backup_is_known(store: Store, signer: Signer) -> None:
+    with store.begin() as session:
+        pem = concentrators.certify(session, signer, "li", "hub-a", csr(), NOW)
+    with store.begin() as session:
+        session.execute(delete(Certificate))
+    client = door(store, signer, lambda: NOW).test_client()
+    foreign = signer.certify(csr(ec.generate_private_key(ec.SECP256R1())), "concentrator:hub-a", days=1)
+    for shown, status in ((foreign, 403), (pem, 200), (foreign, 403), (pem, 200)):
+        environ = {"gunicorn.socket": Connection(shown)}
+        answer = client.get("/v1/concentrators/hub-a/snapshot", environ_overrides=environ)
+        assert answer.status_code == status, answer.text
+    with store.read() as session:
+        assert session.scalars(select(Certificate.subject)).all() == ["concentrator:hub-a"]

@@ -21,7 +21,7 @@ from city.rollout.table import Event, State
 from city.truth.verdict import Verdict
 from netconf.words import LANGUAGES
 from tests import scene
-from tests.consoled import Console
+from tests.consoled import BASE, Console
 from tests.enrolling import NOW
 
 ROOM = Path(room.__file__).parent
@@ -99,7 +99,7 @@ CODES = frozenset(
 )
 
 
-def test_each_right_opens_its_pages_and_no_other(console: Console) -> None:
+def test_u07_each_right_opens_its_pages_and_no_other(console: Console) -> None:
     """Refused to who has not the right, with a sentence; what is not offered in the menu is what is refused."""
     for name in scene.PERSONS:
         console.enter(name)
@@ -245,6 +245,29 @@ def test_what_is_not_there_is_said_on_a_page(console: Console, path: str) -> Non
     assert "<html" in answer.text
     assert "Traceback" not in answer.text
     assert console.get("/rollouts/99999999999999999999").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize(
+    "path", ["/nothing", "/sites/", "/rollouts/x", "/static/none.js", "/rollouts/99999999999999999999"]
+)
+def test_whatever_is_asked_within_the_console_is_answered_by_a_page(console: Console, path: str, method: str) -> None:
+    console.enter("look")
+    answer = console.client.open(
+        f"/console{path}", method=method, base_url=BASE, headers=console.heads | {"X-Snowgate": console.word}
+    )
+    assert (answer.status_code, answer.mimetype) == (404, "text/html"), answer.text[:200]
+    assert "该地址没有内容" in answer.text
+
+
+def test_what_a_page_does_not_do_is_said_on_one_too(console: Console) -> None:
+    console.enter("look")
+    for path, method in (("/sites", "DELETE"), ("/alerts", "PUT"), ("/", "POST")):
+        answer = console.client.open(
+            f"/console{path}", method=method, base_url=BASE, headers=console.heads | {"X-Snowgate": console.word}
+        )
+        assert (answer.status_code, answer.mimetype) == (404, "text/html")
+    assert console.client.get("/console", base_url=BASE).status_code in (303, 308)
 
 
 def test_a_nul_that_postgresql_cannot_keep_is_refused_before_it_is_asked(console: Console) -> None:

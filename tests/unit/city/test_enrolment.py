@@ -301,7 +301,7 @@ def test_a_box_that_lost_its_tunnels_keys_comes_back_by_its_own(store: Store, si
         peers.take_key(session, wg(1, 1), OTHER)
 
 
-def test_a_clock_that_is_wrong_is_told_and_nothing_else(store: Store, signer: Signer) -> None:
+def test_f20_a_clock_that_is_wrong_is_told_and_nothing_else(store: Store, signer: Signer) -> None:
     found(store)
     assert Box().ask(store, signer, add_site(store), time=0).body == {"state": "pending"}
     assert alerts(store) == ["box_clock"]
@@ -344,3 +344,22 @@ def test_a_person_sees_and_touches_the_sites_of_his_scope_alone(store: Store, si
             sites.add(session, NOW, far, sites.Facts(OTHER, "x", "340200"))
         assert rule(caught) == "outside_scope"
         _ = session.get(Person, "far")
+
+
+def test_c04_a_site_that_was_revoked_before_its_box_came_says_so_to_who_has_its_claim(
+    store: Store, signer: Signer
+) -> None:
+    """As after a restore: the registry knows of the revocation, and nothing of the box that was in."""
+    found(store)
+    claim, box = add_site(store), Box()
+    with store.begin() as session:
+        revocation.revoke(session, signer, session.get_one(Site, SITE), "sec", "被盗", NOW + 5)
+    for _ in range(2):
+        answer = box.ask(store, signer, claim, NOW + 6)
+        assert (answer.status, answer.body) == (403, {"state": "refused", "rule": "site_revoked"})
+    guess = claim[:8] + "." + "b" * 26
+    assert box.ask(store, signer, guess, NOW + 6).body["rule"] == "claim_unknown", "a guess learns nothing"
+    assert box.ask(store, signer, "", NOW + 6).body["rule"] == "device_unknown"
+    with store.read() as session:
+        site = session.get_one(Site, SITE)
+        assert (site.state, site.device) == ("revoked", None)

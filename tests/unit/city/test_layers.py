@@ -80,7 +80,7 @@ def test_a_number_that_was_signed_and_lost_is_stepped_over(store: Store, signer:
         ({"ssh_key": "x"}, "field_unknown"),
     ],
 )
-def test_what_is_the_owners_or_unfit_is_never_signed(
+def test_c03_what_is_the_owners_or_unfit_is_never_signed(
     store: Store, signer: Signer, fleet_of_two: Any, own: dict[str, Any], code: str
 ) -> None:
     with store.begin() as session:
@@ -252,7 +252,7 @@ def test_a_box_that_undoes_the_exchange_has_its_old_key(store: Store, signer: Si
         (lambda site: setattr(site, "state", "revoked"), "site_not_active"),
     ],
 )
-def test_w_a_rotation_does_not_take_the_last_way(
+def test_f10_a_rotation_does_not_take_the_last_way(
     store: Store, signer: Signer, fleet_of_two: Any, change: Any, rule: str
 ) -> None:
     with store.begin() as session:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,13 +13,20 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from flask.testing import FlaskClient
+from sqlalchemy import select
 
 from city.api.app import create_app
 from city.api.office import BundleFacts
-from city.registry import revocation
+from city.api.report import Desk, heard
+from city.registry import glance, layers, reports, revocation
+from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.store import Store
-from city.registry.tables import Health, Layer, Site
+from city.registry.tables import Certificate, Health, Layer, Meta, Site
+from city.signing import keys
+from city.signing.client import Client
+from city.signing.marks import Marks
+from city.signing.service import Service
 from netconf import envelope
 from tests import fleet
 from tests.enrolling import NOW, SITE, Box, add_site, approve, csr, found
@@ -135,3 +144,123 @@ def test_what_asks_for_nothing_is_answered_before_flask_is_asked_and_in_the_same
     assert client.application.extensions["heartbeats"].flush() == 1
     long = client.post("/v1/report", data=b"x" * (envelope.MAX_REPORT_BYTES + 1))
     assert long.status_code == 413
+
+
+def forget(store: Store, *, all_of_them: bool = False) -> None:
+    """What a backup that was laid back does: the newest certificate of the box, or all, are in no table."""
+    with store.begin() as session:
+        rows = session.scalars(select(Certificate).order_by(Certificate.ends_at.desc(), Certificate.serial)).all()
+        for row in rows if all_of_them else rows[:1]:
+            session.delete(row)
+
+
+@pytest.mark.parametrize("lost", ["the newest", "all"])
+def test_f31_a_certificate_that_was_made_since_the_backup_is_good_and_kept_again(
+    client: FlaskClient, store: Store, box: tuple[Box, str], lost: str
+) -> None:
+    forget(store, all_of_them=lost == "all")
+    for _ in range(2):
+        answer = post(client, box[1], told(store, box[0]))
+        assert (answer.status_code, "layer" in answer.json) == (200, True), answer.json
+    shown = x509.load_pem_x509_certificate(box[1].encode())
+    with store.read() as session:
+        row = session.get_one(Certificate, f"{shown.serial_number:x}")
+        assert (row.subject, row.revoked_at, row.held_at) == (f"site:{SITE}", None, None)
+        assert (row.begins_at, row.ends_at) == (
+            shown.not_valid_before_utc.timestamp(),
+            shown.not_valid_after_utc.timestamp(),
+        )
+    answer = post(client, box[1], told(store, box[0], csr=csr(box[0].key))).json
+    assert x509.load_pem_x509_certificate(answer["certificate"].encode()) == shown, "and given again while it is young"
+
+
+@pytest.mark.parametrize(
+    ("who", "rule"),
+    [("another key", "certificate_unknown"), ("another CA", "certificate_unknown"), ("another site", "certificate_unknown"),
+     ("a server", "certificate_unknown"), ("one that is revoked", "certificate_revoked"), ("one that waits", "certificate_unknown"),
+     ("one that ended", "certificate_expired"), ("one that is held", "certificate_held")],
+)  # fmt: skip
+def test_f31_what_the_registry_never_knew_is_not_taken_for_what_it_lost(
+    store: Store, signer: Signer, box: tuple[Box, str], tmp_path: Path, who: str, rule: str
+) -> None:
+    """Signed by the city's CA, for that site's own key, the site active and not revoked: all of it, or none is kept."""
+    now, pem = NOW, box[1]
+    if who in ("another key", "another site", "a server"):
+        subject = {"another key": f"site:{SITE}", "another site": f"site:{'3' * 20}", "a server": "server"}[who]
+        names = ("192.0.2.1",) if who == "a server" else ()
+        pem = signer.certify(csr(Box().key if who == "another key" else box[0].key), subject, days=1, names=names)
+    elif who == "another CA":
+        with closing(Marks(tmp_path / "others.sqlite")) as marks:
+            other = Client(
+                Service(
+                    keys.make("City of Tests", NOW - 86400, counted()), marks, lambda: NOW, lambda length: b"w" * length
+                ).answer
+            )
+            pem = other.certify(csr(box[0].key), f"site:{SITE}", days=1)
+    elif who == "one that ended":
+        now = NOW + 91 * 86_400
+    with store.begin() as session:
+        site = session.get_one(Site, SITE)
+        if who == "one that is held":
+            session.scalars(select(Certificate)).one().held_at = NOW
+            pem = signer.certify(csr(box[0].key), f"site:{SITE}", days=1)
+        elif who == "one that is revoked":
+            revocation.revoke(session, signer, site, "li", "stolen", NOW)
+        elif who == "one that waits":
+            site.state = "pending"
+    if who not in ("another key", "another site", "a server", "another CA", "one that is held"):
+        forget(store)
+    desk = Desk(store, signer, lambda: now, None, lambda *_, **__: None)  # type: ignore[arg-type]
+    shown = Connection(pem).getpeercert(binary_form=True)
+    for _ in range(2):
+        with pytest.raises(RegistryRefused, match=f"^{rule}$"):
+            heard(desk, shown, "")
+    with store.read() as session:
+        kept = session.scalars(select(Certificate)).all()
+        assert all(row.revoked_at or row.held_at or row.subject == f"site:{SITE}" for row in kept)
+        if rule == "certificate_unknown":
+            serial = x509.load_pem_x509_certificate(pem.encode()).serial_number
+            assert f"{serial:x}" not in [row.serial for row in kept]
+
+
+def test_a_layer_of_an_older_epoch_with_the_same_number_is_due(
+    store: Store, signer: Signer, box: tuple[Box, str]
+) -> None:
+    """After a restore the numbers begin anew: a box that used revision 1 before has not got this one."""
+    with store.begin() as session:
+        session.merge(Meta(name="epoch", value="2"))
+        site = session.get_one(Site, SITE)
+        before = site.offered
+        site.offered = 0
+        assert layers.offer(session, signer, site, NOW, layers.Why("sys", "laid back")) == before == 1
+        layers.applied(session, SITE, (2, 1))
+    shown = x509.load_pem_x509_certificate(box[1].encode())
+    with store.look() as connection:
+        seen = glance.at(connection, f"{shown.serial_number:x}")
+    assert seen is not None
+    with store.read() as session:
+        site = session.get_one(Site, SITE)
+    for applied, due in (([1, 1], True), ([2, 1], False), ([1, 9], True)):
+        said = fleet.report(site, 1)
+        said["change"]["applied"] = applied
+        assert reports.quiet(seen, reports.read(said)) is not due, applied
+
+
+def test_f31_a_box_that_was_dark_for_a_week_takes_the_newest_layer_and_none_between(
+    client: FlaskClient, store: Store, signer: Signer, box: tuple[Box, str]
+) -> None:
+    """Its certificate is good for months, nothing of what it missed is kept for it, and one whole document comes."""
+    with store.begin() as session:
+        site = session.get_one(Site, SITE)
+        for number in range(60):
+            site.name = f"name {number}"
+            session.flush()
+            layers.offer(session, signer, site, NOW + number * 8640.0, layers.Why("li", "edited"))
+        assert site.offered == 61
+        kept = session.scalars(select(Layer.revision).where(Layer.site == SITE)).all()
+        assert len(kept) == layers.KEPT and 1 not in kept, "the one that it uses is long forgotten here"
+    answer = post(client, box[1], told(store, box[0], 1)).json
+    assert envelope.claimed_mark(answer["layer"]) == (1, 61)
+    assert post(client, box[1], told(store, box[0], 61)).json == {}
+    with store.read() as session:
+        assert session.get_one(Layer, (SITE, 1, 61)).state == "applied"

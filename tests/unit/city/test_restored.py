@@ -36,7 +36,7 @@ def backup(store: Store, path: Path) -> Store:
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_yesterdays_database_goes_on_and_what_was_revoked_stays_so(
+def test_f31_yesterdays_database_goes_on_and_what_was_revoked_stays_so(
     store: Store, signer: Signer, tmp_path: Path
 ) -> None:
     with store.begin() as session:
@@ -95,7 +95,7 @@ def envelope_mark(rows: list[Layer]) -> tuple[int, int]:
     return max((row.epoch, row.revision) for row in rows)
 
 
-def test_a_site_that_the_backup_does_not_know_is_still_revoked(store: Store, signer: Signer) -> None:
+def test_f31_a_site_that_the_backup_does_not_know_is_still_revoked(store: Store, signer: Signer) -> None:
     stranger = "34020000002009990001"
     signer.sign_revocation({"site": stranger, "device": "0" * 64, "epoch": 1, "at": int(NOW), "reason": "stolen"})
     with store.begin() as session:
@@ -106,7 +106,7 @@ def test_a_site_that_the_backup_does_not_know_is_still_revoked(store: Store, sig
         signer.certify("-", f"site:{stranger}", days=90)
 
 
-def test_an_epoch_does_not_jump_and_does_not_fall(signer: Signer) -> None:
+def test_f31_an_epoch_does_not_jump_and_does_not_fall(signer: Signer) -> None:
     told = {"concentrator": "hub-a", "kind": "snapshot", "first": 0, "revision": 0, "peers": []}
     signer.sign_peers(told | {"epoch": 7})
     assert signer.standing() == (7, ())
@@ -116,7 +116,7 @@ def test_an_epoch_does_not_jump_and_does_not_fall(signer: Signer) -> None:
     assert signer.standing() == (7, ())
 
 
-def test_what_the_signing_process_remembers_outlives_it_and_is_one_processs(tmp_path: Path) -> None:
+def test_f31_what_the_signing_process_remembers_outlives_it_and_is_one_processs(tmp_path: Path) -> None:
     marks = Marks(tmp_path / "m.sqlite")
     marks.rise_epoch(4)
     for number in range(1500):
@@ -133,7 +133,7 @@ def test_what_the_signing_process_remembers_outlives_it_and_is_one_processs(tmp_
 
 @pytest.mark.parametrize("heard", ["the box", "the concentrators"])
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_an_address_that_was_given_since_the_backup_is_nobody_elses(
+def test_f31_an_address_that_was_given_since_the_backup_is_nobody_elses(
     store: Store, signer: Signer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, heard: str
 ) -> None:
     with store.begin() as session:
@@ -171,7 +171,7 @@ def test_an_address_is_stepped_over_in_its_own_network_alone(store: Store, signe
 
 
 @pytest.mark.parametrize("used", [True, False])
-def test_an_exchange_that_ran_when_the_backup_was_made_comes_to_its_end(
+def test_f10_f31_an_exchange_that_ran_when_the_backup_was_made_comes_to_its_end(
     store: Store, signer: Signer, used: bool
 ) -> None:
     with store.begin() as session:
@@ -194,7 +194,9 @@ def test_an_exchange_that_ran_when_the_backup_was_made_comes_to_its_end(
 
 
 @pytest.mark.parametrize("store_url", ["sqlite"], indirect=True)
-def test_a_site_that_was_revoked_before_it_had_a_device_stays_so(store: Store, signer: Signer, tmp_path: Path) -> None:
+def test_f31_a_site_that_was_revoked_before_it_had_a_device_stays_so(
+    store: Store, signer: Signer, tmp_path: Path
+) -> None:
     with store.begin() as session:
         session.add(Site(id=fleet.site_id(1), name="s", civil_code="340200", made_by="li", made_at=NOW))
     yesterday = backup(store, tmp_path)

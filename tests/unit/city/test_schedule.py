@@ -10,13 +10,16 @@ import pytest
 from sqlalchemy import delete, func, select
 
 from city import schedule as schedule_module
-from city.registry import health, reports, trimming
-from city.registry.signer import Signer
+from city.api.concentrators import Snapshots
+from city.registry import concentrators, health, layers, reports, revocation, trimming
+from city.registry.signer import Signer, SignRefused
 from city.registry.store import Store, open_store
-from city.registry.tables import Alert, Claim, Health, Hook, ReceiptHead, Site
+from city.registry.tables import Alert, Audit, Claim, Health, Hook, Meta, ReceiptHead, Site
 from city.registry.tables import Session as SignedIn
 from city.schedule import JOBS, Schedule
+from city.signing import keys
 from city.telling.places import Untold
+from netconf import envelope
 from tests import fleet
 from tests.fleet import NOW
 
@@ -174,3 +177,79 @@ def fleet_person() -> Any:
     from city.registry.tables import Person
 
     return Person(name="li", password="", role="viewer", made_at=NOW)
+
+
+def cut(store: Store, signer: Signer, site: str) -> None:
+    """Killed between the signature and the commit: the signing process knows it, the registry does not."""
+    with pytest.raises(ConnectionAbortedError), store.begin() as session:
+        revocation.revoke(session, signer, session.get_one(Site, site), "sec", "stolen", NOW)
+        raise ConnectionAbortedError
+
+
+def test_f31_a_revocation_that_was_cut_off_is_done_by_the_next_turn(
+    store: Store, signer: Signer, sites: list[Site], city_keys: keys.Keys
+) -> None:
+    gone, kept = sites[0].id, sites[1].id
+    cut(store, signer, gone)
+    snapshots = Snapshots()
+    with pytest.raises(SignRefused, match="sign_revoked"):
+        snapshots.get(store, signer, "hub-a", NOW)
+    made = Schedule(store, signer, lambda: NOW, Log(), jobs={"revocations": JOBS["revocations"]})
+    for second in (0.0, 3600.0):
+        made.turn(second)
+        made.rest()
+    assert made.failed == {}
+    said = envelope.open_peers(
+        snapshots.get(store, signer, "hub-a", NOW), city_keys.city.public_key(), concentrator="hub-a"
+    )
+    assert {"site": gone, "gone": True} in said.peers and [one["site"] for one in said.peers if "gone" not in one] == [
+        kept, sites[2].id,
+    ]  # fmt: skip
+    with store.read() as session:
+        assert [session.get_one(Site, one).state for one in (gone, kept)] == ["revoked", "active"]
+        lines = session.scalars(select(Audit).where(Audit.what == "site.revoke")).all()
+        assert [(line.who, line.subject) for line in lines] == [("registry", f"site:{gone}")], "once"
+
+
+def test_f17_what_a_concentrators_new_key_means_for_its_sites_is_told_by_the_schedule(
+    store: Store, signer: Signer, sites: list[Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(concentrators, "MOST_TOLD", 2)
+    fresh = fleet.key(4242)
+    with store.begin() as session:
+        concentrators.rotate(session, "sys", "hub-a", NOW)
+        hub = session.get_one(fleet.Concentrator, "hub-a")
+        slots = [[hub.public_key, 51820, 0], [fresh, 51821, 0]]
+        concentrators.heard(session, "hub-a", {"revision": 1, "slots": slots}, NOW)
+        # One whose own fields no box would take any more is left out by name, and nobody waits for it.
+        session.get_one(Site, sites[1].id).own = json.dumps({"control": {"address": "nowhere"}})
+        concentrators.exchange(session, "sys", "hub-a", NOW)
+    log = Log()
+
+    def told() -> list[bool]:
+        with store.read() as session:
+            newest = [layers.newest(session, session.get_one(Site, site.id)) for site in sites]
+            return [layer is not None and fresh in layer.body for layer in newest]
+
+    assert told() == [False, False, False]
+    jobs = {"keys": JOBS["keys"]}
+    after = []
+    for step in range(4):
+        # Another process each time: how far it has come stands in the tables.
+        made = Schedule(store, signer, lambda: NOW, log, jobs=jobs)
+        made.turn(60.0 * step)
+        made.rest()
+        assert made.failed == {}
+        after.append(told())
+    assert after == [[True, False, False], [True, False, True], [True, False, True], [True, False, True]]
+    with store.begin() as session:
+        assert [session.get_one(Site, site.id).offered for site in sites] == [2, 1, 2], "each once"
+        alert = session.scalars(select(Alert).where(Alert.code == "concentrator_untold")).one()
+        assert json.loads(alert.args) == {"concentrator": "hub-a", "count": 1, "site": sites[1].id}
+        session.get_one(Site, sites[1].id).own = "{}"
+    for step in range(2):
+        Schedule(store, signer, lambda: NOW, log, jobs=jobs).turn(60.0 * step)
+    assert told() == [True, True, True]
+    with store.read() as session:
+        assert session.scalars(select(Meta.name).where(Meta.name.startswith("telling:"))).all() == []
+        assert session.scalars(select(Alert.closed_at).where(Alert.code == "concentrator_untold")).one() == NOW

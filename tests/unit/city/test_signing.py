@@ -83,7 +83,7 @@ def test_a_layer_is_one_that_a_box_opens(signer: Signer, city_keys: keys.Keys) -
 
 
 @pytest.mark.parametrize(("epoch", "revision"), [(1, 5), (1, 4), (0, 9)])
-def test_no_older_and_no_second_layer_of_a_number(signer: Signer, epoch: int, revision: int) -> None:
+def test_c03_no_older_and_no_second_layer_of_a_number(signer: Signer, epoch: int, revision: int) -> None:
     signer.sign_layer(payload(5))
     refused = refusal(signer.sign_layer, payload(revision, epoch, not_after=int(NOW) + 99))
     assert (refused.rule, refused.args_) == ("sign_old", {"epoch": 1, "revision": 5})
@@ -126,7 +126,7 @@ def tunnel(**changed: Any) -> list[dict[str, Any]]:
         ("layer_other_site", layer(site={"id": OTHER, "name": "x", "civil_code": "34"})),
     ],
 )
-def test_w02_a_layer_that_opens_everything_or_is_not_the_citys_is_not_signed(
+def test_w02_c03_a_layer_that_opens_everything_or_is_not_the_citys_is_not_signed(
     signer: Signer, what: str, bad: dict[str, Any]
 ) -> None:
     refused = refusal(signer.sign_layer, payload(layer=bad))
@@ -232,7 +232,9 @@ def test_no_certificate_for_long_for_nobody_or_for_another_kind_of_key(signer: S
 
 
 @pytest.mark.parametrize("now", [0.0, NOW - 2 * 86_400, NOW + 11 * 365 * 86_400, 4_100_000_000.0])
-def test_no_certificate_by_a_clock_that_the_ca_cannot_know(city_keys: keys.Keys, tmp_path: Path, now: float) -> None:
+def test_f20_no_certificate_by_a_clock_that_the_ca_cannot_know(
+    city_keys: keys.Keys, tmp_path: Path, now: float
+) -> None:
     marks = Marks(tmp_path / "other.sqlite")
     lost = Client(Service(city_keys, marks, lambda: now, counted()).answer)
     assert (

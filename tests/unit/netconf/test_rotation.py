@@ -118,7 +118,9 @@ MOST_CALLS = 12
 
 
 @pytest.mark.parametrize("number", range(MOST_CALLS))
-def test_power_goes_while_the_next_key_is_made(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f10_power_goes_while_the_next_key_is_made(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     old = secrets.ensure_wireguard_key(tmp_path, A)
     told = ""
     with cut_at(number, monkeypatch) as made:
@@ -132,7 +134,7 @@ def test_power_goes_while_the_next_key_is_made(number: int, tmp_path: Path, monk
 
 @pytest.mark.parametrize("number", range(MOST_CALLS))
 @pytest.mark.parametrize("lost", [False, True], ids=["", "the rename was not on the disk"])
-def test_power_goes_while_it_is_taken_up(
+def test_f10_power_goes_while_it_is_taken_up(
     number: int, lost: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = secrets.ensure_wireguard_key(tmp_path, A), begin_rotation(tmp_path, A)

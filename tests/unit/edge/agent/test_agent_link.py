@@ -251,7 +251,7 @@ def test_a_city_that_says_so_behind_tls_is_heard_too(box: Box, status: str, body
     assert wrong.value.rule == rule
 
 
-def test_c03_a_box_that_was_revoked_hears_the_word_instead_of_a_certificate(box: Box) -> None:
+def test_c04_a_box_that_was_revoked_hears_the_word_instead_of_a_certificate(box: Box) -> None:
     made = context(box.authority.server("s", ADDRESS), None)
     with serving(made, said("200 OK", {"state": "revoked", "revocation": "x"})) as city:
         assert box.link.ask_anew(Server(ADDRESS, city.port), box.known, NOW.timestamp()) == (False, "x")

@@ -144,7 +144,7 @@ def test_a_renewal_goes_to_the_server_alone_and_keeps_the_address() -> None:
     assert isinstance(talk.events()[0], Leased)
 
 
-def test_a_lease_that_nobody_renews_ends_at_its_end_and_not_before() -> None:
+def test_f19_a_lease_that_nobody_renews_ends_at_its_end_and_not_before() -> None:
     talk = Talk().to(State.BOUND)
     ends = 3600.0 + talk.now
     while not (events := talk.events()):
@@ -154,7 +154,7 @@ def test_a_lease_that_nobody_renews_ends_at_its_end_and_not_before() -> None:
     assert talk.client.state is State.INIT
 
 
-def test_a_refused_renewal_ends_the_lease_at_once_and_the_search_begins() -> None:
+def test_f19_a_refused_renewal_ends_the_lease_at_once_and_the_search_begins() -> None:
     talk = Talk().to(State.RENEWING)
     talk.hear(message.NAK)
     assert talk.events() == [Lost()]
@@ -162,7 +162,7 @@ def test_a_refused_renewal_ends_the_lease_at_once_and_the_search_begins() -> Non
     assert talk.sent()[0][0] == message.DISCOVER
 
 
-def test_after_the_cable_was_away_silence_starts_a_search_and_the_address_stays_meanwhile() -> None:
+def test_f19_after_the_cable_was_away_silence_starts_a_search_and_the_address_stays_meanwhile() -> None:
     talk = Talk().to(State.BOUND)
     talk.client.carrier(talk.now)
     began = talk.now

@@ -77,7 +77,7 @@ def wanting_of(seed: int) -> Names:
 
 
 @pytest.mark.parametrize("rcode", [2, 3, 5])
-def test_a_server_that_refuses_or_is_silent_gives_way_to_the_next_and_all_to_a_later_try(rcode: int) -> None:
+def test_f21_a_server_that_refuses_or_is_silent_gives_way_to_the_next_and_all_to_a_later_try(rcode: int) -> None:
     names = wanting()
     names.receive(answer(asked(names).data, rcode=rcode), 1)
     assert asked(names).server == SECOND
@@ -87,7 +87,7 @@ def test_a_server_that_refuses_or_is_silent_gives_way_to_the_next_and_all_to_a_l
     assert not found(names)
 
 
-def test_what_was_good_once_is_told_without_any_server_and_stays() -> None:
+def test_f21_what_was_good_once_is_told_without_any_server_and_stays() -> None:
     names = Names(SeededChance(1), {HUB: IPv4Address(ONE)})
     names.want(frozenset({HUB}), (), 0)
     assert found(names) == [Found(HUB, IPv4Address(ONE))]
@@ -98,7 +98,7 @@ def test_what_was_good_once_is_told_without_any_server_and_stays() -> None:
     assert names.known == {HUB: IPv4Address(ONE)}, "a site that comes back works without DNS"
 
 
-def test_a_stale_tunnel_has_its_name_asked_soon_and_the_next_address_tried() -> None:
+def test_f17_f21_a_stale_tunnel_has_its_name_asked_soon_and_the_next_address_tried() -> None:
     """A server tells its addresses in any order: the one that we have stays, until the tunnel is stale."""
     names, now = wanting(), 0.0
     for _ in range(5):
@@ -140,7 +140,7 @@ def test_new_servers_are_asked_at_once_and_an_old_ones_answer_does_not_count() -
         ("dns_empty", lambda data: answer(data, "127.0.0.1", "224.0.0.9", "0.0.0.0")),
     ],
 )
-def test_an_answer_that_is_none_is_refused_by_name(rule: str, spoil: object) -> None:
+def test_f21_an_answer_that_is_none_is_refused_by_name(rule: str, spoil: object) -> None:
     data = query(HUB, 4711)
     good = answer(data, ONE)
     assert addresses(good, HUB, 4711) == (IPv4Address(ONE),)  # the control
