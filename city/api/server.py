@@ -22,15 +22,19 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 
 from city.registry import enrolment
 from city.registry.signer import Signer
 from city.registry.store import Store
 from netconf import durable
+from netconf.notify import Supervisor
 
 THREADS, WORKERS = 16, 2
 #: One that sends nothing for so long is let go; a concentrator's question is held open for 25 s at most by us, not by it.
 SILENT_SECONDS = 15
+#: How long the master process may be silent towards its supervisor.
+SILENCE_SECONDS = 30.0
 SERVER_DAYS, RENEW_DAYS = 398, 90
 MAX_FILE_BYTES = 1 << 16
 #: OpenSSL's X509_V_FLAG_NO_CHECK_TIME; Python's ``VerifyFlags`` has no name for it.
@@ -91,12 +95,30 @@ class Contexts:
         return self._made[1]
 
 
+class _Beating(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """Says in each turn of its loop that it turns. A worker that is silent it kills itself (``timeout``)."""
+
+    def __init__(self, app: Application) -> None:
+        self._supervisor = app.supervisor
+        super().__init__(app)
+
+    def murder_workers(self) -> None:
+        self._supervisor.beat()
+        super().murder_workers()
+
+
 class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
     """gunicorn with our settings; ``make`` makes the app in each worker process, after the fork."""
 
     def __init__(self, make: Callable[[], Any], folder: Path, binds: list[str], workers: int = WORKERS) -> None:
         self._make, self._folder, self._binds, self._workers = make, folder, binds, workers
+        # It takes the line away from gunicorn, which would say that it is ready and nothing else.
+        self.supervisor = Supervisor(SILENCE_SECONDS)
         super().__init__()
+
+    def run(self) -> None:
+        """Answer until a signal comes."""
+        _Beating(self).run()
 
     def load_config(self) -> None:
         settings: dict[str, Any] = {
@@ -114,6 +136,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             "limit_request_line": 2048,
             "limit_request_fields": 32,
             "limit_request_field_size": 4096,
+            "when_ready": lambda _: self.supervisor.ready(),
             "post_worker_init": _patience,
             "proc_name": "snowgate city",
             "loglevel": "warning",

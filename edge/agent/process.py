@@ -37,12 +37,12 @@ from edge.io import status
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.https import HttpsRefused, Server
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.io.status import StatusFile
 from edge.metrics.exposition import text
 from edge.metrics.figures import families
 from netconf import envelope, secrets
 from netconf.model import Control, Site
+from netconf.notify import Supervisor
 
 #: While a change waits for the city's word it is asked for often: every second counts for a site that is cut off.
 WAITING_SECONDS = 1.0

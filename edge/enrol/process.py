@@ -23,12 +23,12 @@ from edge.io import credentials
 from edge.io.confirmed import Places, places
 from edge.io.https import HttpsRefused, Server
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.io.status import StatusFile
 from netconf import certificates, durable, enrolment, secrets
 from netconf.certificates import CertificateRefused
 from netconf.enrolment import Claimed, EnrolRequest
 from netconf.envelope import EnvelopeRefused, open_revocation
+from netconf.notify import Supervisor
 
 TICK_SECONDS = 2.0
 #: The keeper applies and reads back three namespaces before it answers a layer.

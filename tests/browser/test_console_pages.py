@@ -65,8 +65,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Stor
             except OSError:
                 assert time.monotonic() < until
                 time.sleep(0.1)
-        store = open_store(f"sqlite:///{folder / 'city.sqlite'}", upgrade=False)
-        scene.furnish(store, over_socket(folder / "sign.sock"), time.time(), people.hashed(scene.PASSWORD))
+        store = open_store(f"sqlite:///{folder / 'data' / 'city.sqlite'}", upgrade=False)
+        scene.furnish(store, over_socket(folder / "socket" / "sign.sock"), time.time(), people.hashed(scene.PASSWORD))
         yield f"https://127.0.0.1:{port}/console", store
         store.close()
     finally:

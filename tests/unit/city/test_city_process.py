@@ -95,7 +95,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
 def furnished(city: City) -> City:
     for name in ("op1", "op2"):
         city.command("person", "add", name, "operator", who="security")
-    store = open_store(f"sqlite:///{city.folder / 'city.sqlite'}", upgrade=False)
+    store = open_store(f"sqlite:///{city.folder / 'data' / 'city.sqlite'}", upgrade=False)
     with store.begin() as session:
         session.add(
             Template(name="street", version=1, body=json.dumps(BODY), made_by="x", made_at=0.0, state="approved")
@@ -238,7 +238,7 @@ def test_c06_hostile_requests_end_quickly_and_leave_the_server_as_it_was(city: C
 
 
 def test_the_signing_process_answers_its_own_users_alone(city: City) -> None:
-    assert over_socket(city.folder / "sign.sock").identity().city_key
+    assert over_socket(city.folder / "socket" / "sign.sock").identity().city_key
     if os.geteuid() != 0:
         pytest.skip("to be somebody else one must be root")
     os.chmod(city.folder, 0o711)  # noqa: S103 - the socket's own judgement is what is tried
@@ -250,7 +250,7 @@ def test_the_signing_process_answers_its_own_users_alone(city: City) -> None:
         "from pathlib import Path; from city.signing.client import over_socket\n"
         "over_socket(Path(sys.argv[1])).identity()"
     )
-    words = [sys.executable, "-c", asked, str(city.folder / "sign.sock")]
+    words = [sys.executable, "-c", asked, str(city.folder / "socket" / "sign.sock")]
     said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert "SignerAway" in said.stderr
 

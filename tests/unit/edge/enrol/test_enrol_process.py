@@ -20,12 +20,12 @@ from edge.enrol.machine import State
 from edge.enrol.process import Enrol
 from edge.io.confirmed import Places
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.lab import control
 from edge.lab.authority import Authority
 from edge.lab.control import Handler, Server, city_key, context
 from netconf import durable, enrolment, envelope, secrets
 from netconf.enrolment import Bundle
+from netconf.notify import Supervisor
 
 SITE, DOOR = "34020000002008000001", "127.0.0.1"
 CLAIM = "0123abcd." + "a" * 26
