@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shlex
 import shutil
@@ -96,7 +97,11 @@ def said(path: Path, setting: str) -> list[str]:
 
 
 def lines(kind: str, name: str) -> list[list[str]]:
-    text = (FOLDER / kind / f"snowgate-{name}.conf").read_text(encoding="utf-8")
+    return conf(kind, f"-{name}")
+
+
+def conf(kind: str, name: str) -> list[list[str]]:
+    text = (FOLDER / kind / f"snowgate{name}.conf").read_text(encoding="utf-8")
     return [shlex.split(line) for line in text.splitlines() if line and not line.startswith("#")]
 
 
@@ -128,3 +133,22 @@ def test_the_signing_keys_are_the_signers_alone_and_the_signer_has_no_network() 
         unit = FOLDER / f"registry/snowgate-{name}.service"
         assert "-/var/lib/snowgate-city/signing" in said(unit, "InaccessiblePaths")
         assert not any(place.endswith("signing") for place in said(unit, "ReadWritePaths"))
+
+
+@pytest.mark.parametrize("name", ["", "-registry", "-concentrator"])
+def test_systemd_makes_the_users_and_the_folders(name: str, tmp_path: Path) -> None:
+    if os.geteuid() != 0 or shutil.which("systemd-sysusers") is None or shutil.which("systemd-tmpfiles") is None:
+        pytest.skip("needs root, and systemd's programs")
+    root = tmp_path / "root"
+    (root / "etc").mkdir(parents=True)
+    for tool, more in (("sysusers", ()), ("tmpfiles", ("--create",))):
+        file = FOLDER / f"{tool}.d/snowgate{name}.conf"
+        done = subprocess.run(
+            [f"systemd-{tool}", f"--root={root}", *more, file], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+    users = {line.partition(":")[0] for line in (root / "etc/passwd").read_text(encoding="utf-8").splitlines()}
+    assert users == {line[1] for line in conf("sysusers.d", name) if line[0] == "u"}
+    for line in conf("tmpfiles.d", name):
+        if line[0] == "d":
+            assert (root / line[1].lstrip("/")).is_dir()
