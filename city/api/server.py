@@ -27,7 +27,7 @@ from gunicorn.arbiter import Arbiter
 from city.registry import enrolment
 from city.registry.signer import Signer
 from city.registry.store import Store
-from netconf import durable
+from netconf import certificates, durable
 from netconf.notify import Supervisor
 
 THREADS, WORKERS = 16, 2
@@ -43,7 +43,9 @@ _TIMEVAL = struct.Struct("ll")
 
 
 def ensure_certificate(folder: Path, store: Store, signer: Signer, names: list[str], now: float) -> None:
-    """Make the server's own key and certificate if there are none, they end soon, or its names have changed."""
+    """Make the server's own key and certificate if there are none, they end soon, its names or the city's CA have changed."""
+    city = signer.identity()
+    _know(folder, "".join(city.trusted))
     key = _key(folder / "server.key")
     try:
         have = x509.load_pem_x509_certificate(durable.read(folder / "server.pem", MAX_FILE_BYTES))
@@ -52,6 +54,7 @@ def ensure_certificate(folder: Path, store: Store, signer: Signer, names: list[s
             have.public_key() == key.public_key()
             and have.not_valid_after_utc.timestamp() - now > RENEW_DAYS * 86_400
             and [str(name.value) for name in said] == names
+            and certificates.made_by(have, x509.load_pem_x509_certificate(city.ca.encode("ascii")))
         )
     except (OSError, ValueError, x509.ExtensionNotFound):
         fits = False
@@ -65,7 +68,16 @@ def ensure_certificate(folder: Path, store: Store, signer: Signer, names: list[s
     with store.begin() as session:
         enrolment.keep_certificate(session, pem)
     durable.write(folder / "server.pem", pem.encode("ascii"), 0o644)
-    durable.write(folder / "ca.pem", signer.identity().ca.encode("ascii"), 0o644)
+
+
+def _know(folder: Path, cas: str) -> None:
+    """Keep by whose certificates clients are known."""
+    try:
+        if durable.read(folder / "ca.pem", MAX_FILE_BYTES).decode("ascii") == cas:
+            return
+    except (OSError, ValueError):
+        pass
+    durable.write(folder / "ca.pem", cas.encode("ascii"), 0o644)
 
 
 def context(folder: Path) -> ssl.SSLContext:
@@ -86,10 +98,10 @@ class Contexts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._made: tuple[float, ssl.SSLContext] | None = None
+        self._made: tuple[tuple[int, ...], ssl.SSLContext] | None = None
 
     def __call__(self, _settings: Any, _default: Any) -> ssl.SSLContext:
-        stamp = (self._folder / "server.pem").stat().st_mtime
+        stamp = tuple((self._folder / name).stat().st_mtime_ns for name in ("server.pem", "ca.pem"))
         if self._made is None or self._made[0] != stamp:
             self._made = stamp, context(self._folder)
         return self._made[1]

@@ -36,6 +36,8 @@ _DOES = {
     "alerts": ("city.cli.work", "alerts"),
     "status": ("city.cli.work", "status"),
     "schedule": ("city.cli.serving", "schedule"),
+    "ca": ("city.cli.authority", "ca"),
+    "identity": ("city.cli.authority", "identity"),
 }
 
 
@@ -117,6 +119,17 @@ def _office(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     person.add_parser("off").add_argument("name")
     back = commands.add_parser("restored", help="say that the database was laid back from a backup: a new epoch begins")
     back.add_argument("--reason", required=True)
+    ca = commands.add_parser("ca", help="the city's CA: show, renew, switch").add_subparsers(dest="does", required=True)
+    for name, text in {
+        "show": "what the city is known by",
+        "renew": "make a fresh one beside it, when two persons have agreed (approval ask ca)",
+        "switch": "some days later: the fresh one makes every certificate from now on",
+    }.items():
+        ca.add_parser(name, help=text)
+    known = commands.add_parser("identity", help="print what a concentrator's host needs to know this city")
+    known.add_argument(
+        "part", choices=("city.pub", "ca.pem"), help="the key that the city signs with; its CAs' certificates"
+    )
     commands.add_parser("alerts", help="what a person must know now").add_argument("--after", type=int, default=0)
     status = commands.add_parser("status", help="how the city is, in numbers, or how one site is")
     status.add_argument("site", nargs="?", default="")

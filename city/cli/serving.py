@@ -37,7 +37,7 @@ from netconf.notify import Supervisor
 
 #: The three administrators, whom nobody could add without one of them.
 FIRST = ("system", "security", "audit")
-START_SECONDS, RENEW_SECONDS = 60.0, 3600.0
+START_SECONDS, RENEW_SECONDS = 60.0, 60.0
 #: One job of the schedule may take so long: verdicts about a hundred thousand sites on a slow disk.
 SCHEDULE_SILENCE_SECONDS = 300.0
 
@@ -117,7 +117,7 @@ def sign(args: argparse.Namespace) -> int:
         marks = Marks(folder.marks)
     except MarksInUse:
         raise RegistryRefused("sign_marks_in_use") from None
-    service = Service(held, marks, time.time, secrets.token_bytes)
+    service = Service(held, marks, time.time, secrets.token_bytes, folder.signing)
     uids = {os.geteuid(), folder.path.stat().st_uid, *(pwd.getpwnam(name).pw_uid for name in args.asker)}
     folder.socket.parent.mkdir(mode=0o755, exist_ok=True)
     supervisor = Supervisor()
@@ -153,14 +153,14 @@ def _app(folder: Folder, settings: Settings) -> Any:
 
 
 def _keep(folder: Folder, settings: Settings, store: Store, signer: Signer, log: Log) -> None:
-    """See to it that the server's certificate never ends while the server runs."""
+    """See to it that the server's certificate never ends while the server runs, and is of the CA of the moment."""
     while True:
         time.sleep(RENEW_SECONDS)
         try:
             with store.leader("server-certificate") as lead:
                 if lead is not None:
                     _renew(folder, settings, store, signer)
-        except Exception:  # noqa: BLE001 - the outermost loop of this thread; it comes again in an hour
+        except Exception:  # noqa: BLE001 - the outermost loop of this thread; it comes again in a minute
             log.say("signer_away")
 
 

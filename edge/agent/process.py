@@ -70,7 +70,7 @@ class Agent:
         self._link = Link(where.state, where.secrets / "device" / "device.key", self._key, site.identity.id, self._dial)
         self._revoked_at: dict[str, Any] | None = None
         self._known = Known("", clock_behind=False, wireguard={})
-        self._city_key = ""
+        self._followed = 0
         self._device = ""
         self._log = log
         self._supervisor = supervisor
@@ -122,6 +122,9 @@ class Agent:
             self._log.say("control_away", type(wrong).__name__)
             self._say("away")
             return None
+        if self._link.followed > self._followed:
+            self._followed = self._link.followed
+            self._log.say("city_ca_renewed")
         self._say("answers")
         return answer
 
@@ -157,10 +160,10 @@ class Agent:
 
     def _revoked(self, text: object) -> None:
         """Say what the city signed of this box; nothing else is done: tunnels end at the city's end, and then enrol asks."""
-        if not isinstance(text, str) or not self._city_key:
+        city = self._known.city
+        if not isinstance(text, str) or city is None:
             return
         try:
-            city = Ed25519PublicKey.from_public_bytes(base64.b64decode(self._city_key))
             at, why = envelope.open_revocation(text, city, site=self._site.identity.id, device=self._device)
         except (envelope.EnvelopeRefused, ValueError):
             self._log.say("layer_unsigned", "revocation")
@@ -233,15 +236,24 @@ class Agent:
     def _learn(self, facts: dict[str, Any]) -> None:
         """Take what the keeper tells of city, clock and keys."""
         enrolment = facts.get("enrolment") or {}
-        self._city_key, self._device = str(enrolment.get("city_key", "")), str(facts.get("device", ""))
+        self._device = str(facts.get("device", ""))
         keys = dict(enrolment.get("wireguard") or {})
-        self._known = Known(str(enrolment.get("ca", "")), facts.get("clock_behind") is True, keys)
+        self._known = Known(
+            str(enrolment.get("ca", "")), facts.get("clock_behind") is True, keys, _city(enrolment.get("city_key"))
+        )
 
     def pause_seconds(self) -> float:
         """Return how long to wait: jitter keeps a city's boxes from speaking all at once."""
         if self.nonce or self.proving:
             return WAITING_SECONDS
         return self._control.interval_seconds * random.uniform(0.8, 1.2)  # noqa: S311 - no secret
+
+
+def _city(text: object) -> Ed25519PublicKey | None:
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(str(text or ""), validate=True))
+    except ValueError:
+        return None
 
 
 def _figures(run: Path) -> str:
