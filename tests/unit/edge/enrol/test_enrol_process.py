@@ -278,7 +278,7 @@ def test_the_answers_that_are_agreed(asker: Asker, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "city")
 
     def heard(status: int, **said: Any) -> object:
-        return understood(status, body(**said), authority.certificate, time.time(), asker)
+        return understood(status, body(**said), (authority.certificate,), time.time(), asker)
 
     assert heard(200, state="pending") == Pending()
     assert heard(409, state="refused", rule="claim_used") == Refused("claim_used")
