@@ -34,6 +34,7 @@ _DOES = {
     "concentrator run": ("city.concentrator.commands", "run_word"),
     "restored": ("city.cli.work", "restored"),
     "alerts": ("city.cli.work", "alerts"),
+    "acknowledge": ("city.cli.work", "acknowledge"),
     "status": ("city.cli.work", "status"),
     "schedule": ("city.cli.serving", "schedule"),
     "ca": ("city.cli.authority", "ca"),
@@ -131,6 +132,9 @@ def _office(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "part", choices=("city.pub", "ca.pem"), help="the key that the city signs with; its CAs' certificates"
     )
     commands.add_parser("alerts", help="what a person must know now").add_argument("--after", type=int, default=0)
+    seen = commands.add_parser("acknowledge", help="say that you see to an alert: it is told to nobody any more")
+    seen.add_argument("number", type=int, help="as `alerts` prints it first")
+    seen.add_argument("reason", help="what is done about it")
     status = commands.add_parser("status", help="how the city is, in numbers, or how one site is")
     status.add_argument("site", nargs="?", default="")
     commands.add_parser("schedule", help="do what the registry does by itself: verdicts, alerts, rollouts")

@@ -17,7 +17,9 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
+from city.api import hubs
 from city.api.office import Office
+from city.api.strict import loads
 from city.registry import (
     alerts,
     approvals,
@@ -96,6 +98,7 @@ def add(made: Blueprint, office: Office) -> None:
         can(f"/concentrators/<hub>/{word}", "concentrator", _HUBS[word], f"hub_{word.replace('-', '_')}")
     _claims(made, office)
     _hooks(made, office)
+    _added(made, office)
 
 
 def _claims(made: Blueprint, office: Office) -> None:
@@ -141,6 +144,23 @@ def _hooks(made: Blueprint, office: Office) -> None:
                 language=asked.said("language", 8),
             )  # fmt: skip
         return render_template("console/hook.html", hook=row, secret=secret)
+
+
+def _added(made: Blueprint, office: Office) -> None:
+    @made.post("/concentrators")
+    def add_hub() -> str:
+        """Show what is laid beside the keys of a concentrator that was added."""
+        person = office.callers.person("concentrator")
+        form = {name: request.form.get(name, "")[:most].strip() for name, most in _HUB_FIELDS.items()}
+        try:
+            prepared = loads(form["prepared"].encode("utf-8"))
+        except ValueError as wrong:
+            raise RegistryRefused("concentrator_prepared", trouble=wrong) from None
+        said = {name: form[name] for name in ("name", "plane", "endpoint")}
+        return render_template("console/hub.html", hub=hubs.added(office, person, prepared, form["reason"], **said))
+
+
+_HUB_FIELDS = {"prepared": 8192, "name": 65, "plane": 16, "endpoint": 260, "reason": audit.MAX_REASON_CHARACTERS + 1}
 
 
 def _site(site: str) -> str:
@@ -196,7 +216,7 @@ def _ask_revoke_all(asked: Asked) -> str:
 
 
 def _revoke_all(asked: Asked) -> str:
-    _whole(asked.person)
+    hubs.whole(asked.person)
     _same(asked, "revoke-all")
     approvals.use(asked.session, asked.now, "revoke-all", "")
     revocation.revoke_all(asked.session, asked.signer, asked.person.name, asked.reason, asked.now)
@@ -214,20 +234,20 @@ def _remove_hook(asked: Asked, number: int) -> str:
 
 
 def _drain(asked: Asked, hub: str) -> str:
-    _whole(asked.person)
+    hubs.whole(asked.person)
     concentrators.drain(asked.session, asked.person.name, hub, asked.now)
     return url_for("console.concentrators_")
 
 
 def _undrain(asked: Asked, hub: str) -> str:
-    _whole(asked.person)
+    hubs.whole(asked.person)
     concentrators.drain(asked.session, asked.person.name, hub, asked.now, drained=False)
     return url_for("console.concentrators_")
 
 
 def _tell(asked: Asked, hub: str) -> str:
     """Offer its next hundred sites the layer; the page says where to go on."""
-    _whole(asked.person)
+    hubs.whole(asked.person)
     told = concentrators.tell(
         asked.session, asked.signer, asked.person.name, hub, asked.now, asked.said("after", 20)
     )  # fmt: skip
@@ -236,7 +256,7 @@ def _tell(asked: Asked, hub: str) -> str:
 
 def _simple(does: Callable[[Session, str, str, float], None]) -> Does:
     def done(asked: Asked, hub: str) -> str:
-        _whole(asked.person)
+        hubs.whole(asked.person)
         does(asked.session, asked.person.name, hub, asked.now)
         return url_for("console.concentrators_")
 
@@ -252,12 +272,6 @@ _HUBS: dict[str, Does] = {
     "finish": _simple(concentrators.finish),
     "allow-smaller": _simple(concentrators.allow_smaller),
 }
-
-
-def _whole(person: Person) -> None:
-    """What touches the whole city is not for who has a part of it."""
-    if person.scope:
-        raise RegistryRefused("city_only", scope=person.scope)
 
 
 def _same(asked: Asked, name: str) -> None:

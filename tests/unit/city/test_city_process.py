@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import json
@@ -20,10 +21,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from city.registry import alerts
 from city.registry.store import open_store
 from city.registry.tables import Concentrator, Template
 from city.signing.client import over_socket
+from netconf import envelope
 from netconf.enrolment import Bundle, read_bundle, sign_request
 from tests.cityserver import run, serving
 from tests.enrolling import BODY, SITE, Box, der, wg
@@ -188,6 +192,55 @@ def test_how_the_city_is_on_the_command_line(city: City) -> None:
     assert json.loads(city.command("status", who="system"))["deaf_since"] is None, "the server says that it listens"
     assert city.command("alerts", who="system") == ""
     assert "site_unknown" in city.command("status", "34020000002000009999", who="system", fails=True)
+
+
+def test_what_a_concentrator_needs_to_know_is_printed(city: City) -> None:
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(city.command("identity", "city.pub")))
+    pem = city.command("identity", "ca.pem").encode("ascii")
+    assert pem == (city.folder / "signing" / "ca.pem").read_bytes() == city.ask("GET", "/v1/ca")[1]
+    assert json.loads(city.command("ca", "show", who="audit"))["ca"][0]["is"] == "makes certificates"
+    assert key.public_bytes_raw() == base64.b64decode(
+        over_socket(city.folder / "socket" / "sign.sock").identity().city_key
+    )
+
+
+def test_a_ca_is_renewed_by_two_persons_and_its_word_is_signed(city: City) -> None:
+    assert city.ask("GET", "/v1/authority")[0] == 204
+    city.command("person", "add", "security2", "security", who="security")
+    assert "approval_missing" in city.command("ca", "renew", who="security", fails=True)
+    number = city.command("approval", "ask", "ca", "--reason", "ten years are over", who="security").strip()
+    assert "second_person" in city.command("approval", "yes", number, who="security", fails=True)
+    city.command("approval", "yes", number, who="security2")
+    assert "not_allowed" in city.command("ca", "renew", who="system", fails=True)
+    assert [row["is"] for row in json.loads(city.command("ca", "renew", who="security"))["ca"]] == [
+        "makes certificates",
+        "next",
+    ]
+    assert "ca_too_soon" in city.command("ca", "switch", who="security", fails=True)
+    status, word = city.ask("GET", "/v1/authority")
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(city.command("identity", "city.pub")))
+    said = envelope.open_authority(json.dumps(word), key)
+    assert (status, said.sequence) == (200, 1)
+    assert set(said.certificates) == {
+        (city.folder / "signing" / name).read_text(encoding="ascii") for name in ("ca.pem", "ca-2.pem")
+    }
+    assert len(x509.load_pem_x509_certificates(city.command("identity", "ca.pem").encode("ascii"))) == 2
+    assert city.ask("GET", "/v1/ca")[1] == (city.folder / "signing" / "ca.pem").read_bytes(), "still the first one"
+
+
+def test_an_alert_is_acknowledged_on_the_command_line(city: City) -> None:
+    store = open_store(f"sqlite:///{city.folder / 'data' / 'city.sqlite'}", upgrade=False)
+    with store.begin() as session:
+        number = alerts.raise_(session, 1.0, "concentrator_silent", "concentrator:x", "error", concentrator="x").id
+    assert "not_allowed" in city.command("acknowledge", str(number), "on the way", who="audit", fails=True)
+    assert (
+        json.loads(city.command("acknowledge", str(number), "on the way", who="system"))["acknowledged_by"] == "system"
+    )
+    assert "\tsystem\t" in city.command("alerts", who="system")
+    with store.begin() as session:
+        alerts.close(session, 2.0, "concentrator_silent", "concentrator:x")
+    store.close()
+    assert "alert_unknown" in city.command("acknowledge", str(number), "again", who="system", fails=True)
 
 
 def test_c02_the_server_speaks_tls_1_3_and_with_its_own_name_alone(city: City) -> None:
