@@ -47,7 +47,7 @@ def blueprint(office: Office) -> APIBlueprint:
     return made
 
 
-def added(office: Office, person: Person, made: object, reason: str, **said: Any) -> dict[str, Any]:
+def added(office: Office, person: Person, made: object, why: str, **said: Any) -> dict[str, Any]:
     """Add a concentrator, and return its id and ``files``: what its host needs besides its keys, by name.
 
     Raises:
@@ -57,7 +57,7 @@ def added(office: Office, person: Person, made: object, reason: str, **said: Any
     whole(person)
     now = office.clock()
     with office.store.begin() as session:
-        audit.because(session, reason)
+        audit.because(session, why)
         new, csr = concentrators.prepared(made, **said)
         concentrators.add(session, person.name, new, now)
         certificate = concentrators.certify(session, office.signer, person.name, new.id, csr, now)

@@ -61,6 +61,10 @@ class Service:
         self._folder, self._changing = folder, threading.Lock()
         self._keys, self._marks, self._clock, self._chance = keys, marks, clock, chance
 
+    def alive(self) -> None:
+        """Look up what most answers rest on; returns when others would be answered, too."""
+        self._marks.highest("")
+
     def answer(self, request: object) -> dict[str, Any]:
         """Return ``{"done": …}``, or ``{"rule": code, "args": {…}}`` of what is refused."""
         try:

@@ -155,7 +155,7 @@ def test_a_concentrator_is_added_with_what_its_host_printed(console: Console) ->
     for wrong, rule in (
         ({"prepared": "{"}, "concentrator_prepared"), ({"prepared": "[1]"}, "concentrator_prepared"),
         ({"prepared": json.dumps(json.loads(form["prepared"]) | {"network": "x"})}, "concentrator_prepared"),
-        ({"prepared": json.dumps(json.loads(form["prepared"]) | {"csr": "x"})}, "csr_form"),
+        ({"prepared": json.dumps(json.loads(form["prepared"]) | {"csr": "x"})}, "concentrator_other_key"),
         ({"prepared": json.dumps(json.loads(form["prepared"]) | {"id": "hub-a"})}, "concentrator_taken"),
         ({"endpoint": "x"}, "concentrator_endpoint"), ({"plane": "WG"}, "concentrator_named"), ({"name": ""}, "concentrator_named"),
     ):  # fmt: skip
@@ -167,7 +167,7 @@ def test_a_concentrator_is_added_with_what_its_host_printed(console: Console) ->
     assert page.text.count("-----BEGIN CERTIFICATE-----") == 3, "its own with the CA's after it, and the CA's"
     assert all(name in page.text for name in ("certificate.pem", "ca.pem", "city.pub"))
     assert "城南" in console.get("/concentrators").text
-    line = console.lines("concentrator.add")[-1]
+    line = console.lines("concentrator_add")[-1]
     assert (line.who, json.loads(line.detail)["reason"]) == ("system", "测试原因")
 
 
