@@ -28,7 +28,7 @@ def ca(args: argparse.Namespace) -> int:
                 city, voided = authority.switch(session, signer(folder), now, person.name)
             case _:
                 city = signer(folder).identity()
-    show(_known(city))
+    show(_shown_authorities(city))
     for site in voided:
         said = finding("ca_bundle_void", site=site)
         print(*words.report([said], "zh-CN" if args.chinese else "en"), sep="\n")
@@ -45,7 +45,7 @@ def identity(args: argparse.Namespace) -> int:
     return 0
 
 
-def _known(city: Identity) -> dict[str, object]:
+def _shown_authorities(city: Identity) -> dict[str, object]:
     found = [x509.load_pem_x509_certificate(pem.encode("ascii")) for pem in city.trusted]
     rows = [
         {
