@@ -30,7 +30,7 @@ _HEADER = struct.Struct("!HHII")
 _unpack, _pack = _HEADER.unpack_from, _HEADER.pack_into
 #: RFC 4571: the length, and such a header.
 _FRAME_BYTES = 2 + 12
-_unpack_frame = struct.Struct("!HHHII").unpack_from
+_unpack_frame, _pack_frame = struct.Struct("!HHHQ").unpack_from, struct.Struct("!HHQ").pack_into
 _DONTWAIT = socket.MSG_DONTWAIT
 
 
@@ -162,6 +162,8 @@ class FramedStream(Stream):
         in_place = prefix == 2 and len(self.viewers) == len(self.framed) == 1
         while True:
             if in_place and self.synced:
+                # What was made with care goes first; where there is no room for it there is none for more.
+                in_place = not (self.framed[0].waiting and self.framed[0].flush())
                 at = self._run(at, end)
             if not self.synced:
                 at = self._next_frame(at, end)
@@ -194,31 +196,28 @@ class FramedStream(Stream):
         viewer, kept, quick = self.framed[0], self.kept, self.quick
         if viewer.waiting or viewer.gone:
             return at
-        begun, frames, last, left, ssrc, known, out = at, 0, self.last, self.left, self.ssrc, self.heads, viewer.heads
-        ahead, later, name, longest = viewer.sequence, viewer.timestamp, viewer.ssrc, self.most
-        while at + _FRAME_BYTES < end:
-            size, head, sequence, timestamp, source = _unpack_frame(kept, at)
-            to = at + 2 + size
-            if (
-                to > end
-                or not 12 < size <= longest
-                or source != ssrc
-                or head not in known
-                or (sequence - last) & 0xFFFF != 1
-            ):
-                break
-            rest = left + 12 - size
-            if rest < 0:
-                if left or (rest := quick(kept, at + _FRAME_BYTES, to)) < 0:
+        begun, left, out, longest, last = at, self.left, viewer.heads, self.most, end - _FRAME_BYTES
+        wanted, ahead = self.last + 1, viewer.sequence
+        # A picture's packets have one time stamp: with the SSRC behind it, and what is written for both.
+        picture = made = -1
+        with contextlib.suppress(KeyError):  # another payload type
+            while at < last:
+                size, head, sequence, named = _unpack_frame(kept, at)
+                to, rest, mark = at + 2 + size, left + 12 - size, out[head]
+                if sequence != wanted or to > end or not 12 < size <= longest:
                     break
-                if self.inspection.pictures >= self.due:
-                    self.measure(timestamp)
-            last, left = sequence, rest
-            _pack(kept, at + 2, out[head], (sequence + ahead) & 0xFFFF, (timestamp + later) & 0xFFFFFFFF, name)
-            frames += 1
-            at = to
+                if named != picture:
+                    if named & 0xFFFFFFFF != self.ssrc:
+                        break
+                    picture, made = named, (((named >> 32) + viewer.timestamp) & 0xFFFFFFFF) << 32 | viewer.ssrc
+                if rest < 0 and (left or (rest := quick(kept, at + _FRAME_BYTES, to)) < 0):
+                    break
+                _pack_frame(kept, at + 2, mark, (sequence + ahead) & 0xFFFF, made)
+                # The frame whose number goes round is none of those that look like most.
+                left, wanted, at = rest, sequence + 1, to
+        frames = wanted - 1 - self.last
         if frames:
-            self.last, self.left, self.unframed = last, left, 0
+            self.last, self.left, self.unframed = wanted - 1, left, 0
             self.packets += frames
             viewer.packets += frames
             viewer.octets += at - begun - 2 * frames
@@ -250,12 +249,8 @@ class FramedStream(Stream):
             return
         self.unframed = 0
         left = self.left + 12 - size
-        if left >= 0:
+        if left >= 0 or not self.left and (left := self.quick(kept, at + 12, at + size)) >= 0:
             self.left = left
-        elif not self.left and (left := self.quick(kept, at + 12, at + size)) >= 0:
-            self.left = left
-            if self.inspection.pictures >= self.due:
-                self.measure(timestamp)
         elif not self.walk(kept, at, size, head):
             return
         self.last = sequence

@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 #: RFC 3550 A.1: what may be lost, and how late a packet may come before its number is a jump.
 MAX_DROPOUT, MAX_MISORDER = 3000, 100
-#: Of pictures that begin as most do one in so many is measured: what RFC 3550 6.4.1 compares need not be neighbours, and with a
-#: thousand streams of one packet a picture the meter cost as much as its inspection. Key pictures always are.
-METERED_PICTURES = 4
 #: Longer packets take the careful way.
 FAST_BYTES = 2048
 _HEADER = struct.Struct("!HHII")
@@ -109,9 +106,10 @@ class Inspection(Protocol):
     types: dict[int, int]
     counters: Counter[str]
     protected: bool
-    pictures: int
     keys: int
 
+    @property
+    def pictures(self) -> int: ...
     def take(self, data: bytearray, start: int, end: int, marker: bool, gap: bool) -> bytes | None: ...
     def quick(self, data: bytearray, start: int, end: int) -> int: ...
     def pieces(self, payload: bytes, room: int) -> list[bytes]: ...
@@ -157,9 +155,8 @@ class Stream:
     lost: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
     meter: Meter = field(default_factory=Meter)
-    #: Key pictures that the meter was told of, and of which picture it is told next even if that looks like most.
+    #: Key pictures that the meter was told of.
     keys: int = 0
-    due: int = 0
     #: Where the recorder hears what has come of it.
     back: socket.socket | None = None
     told: ToRecorder = field(default_factory=ToRecorder)
@@ -234,13 +231,9 @@ class Stream:
                 self.pass_carefully(bytes(buffer[:size]))
                 continue
             left = self.left + 12 - size
-            if left >= 0:
-                self.left = left
             # Most pictures begin alike: that costs one call, what else a packet may hold costs several.
-            elif not self.left and (left := self.quick(buffer, 12, size)) >= 0:
+            if left >= 0 or not self.left and (left := self.quick(buffer, 12, size)) >= 0:
                 self.left = left
-                if self.inspection.pictures >= self.due:
-                    self.measure(timestamp)
             elif not self.walk(buffer, 0, size, head):
                 continue
             self.last = sequence
@@ -283,7 +276,7 @@ class Stream:
         self.meter.picture(now, timestamp)
         if seen.keys != self.keys:
             self.meter.key(now)
-        self.keys, self.due = seen.keys, seen.pictures + METERED_PICTURES
+            self.keys = seen.keys
 
     def _give(self, packet: RtpPacket) -> None:
         """Send what is left of a packet to everybody; where nothing is, its number is the next one's."""

@@ -26,7 +26,11 @@ _PACK, _SYSTEM, _MAP, _END = 0xBA, 0xBB, 0xBC, 0xB9
 _PACK_START = b"\x00\x00\x01\xba"
 #: A picture's usual first octets: pack header without stuffing, PES header up to its length; then a slice's start.
 _PICTURE, _SLICE = struct.Struct("!IB8xBIHHB"), struct.Struct("!IB")
+_picture, _slice = _PICTURE.unpack_from, _SLICE.unpack_from
 _QUICK_BYTES = _PICTURE.size + 10 + 6
+#: At most so many pictures in a row pass by ``quick`` before ``take`` is asked, where pictures are timed: those that RFC 3550
+#: 6.4.1 compares need not be neighbours. With a thousand streams of one packet a picture timing cost as much as inspection.
+QUICK_PICTURES = 8
 #: The first octets of slices that do not stand alone, by codec.
 _SLICES = {
     codec: frozenset(first for first in range(256) if kind_of(codec, first) is Kind.SLICE and not is_key(codec, first))
@@ -53,8 +57,8 @@ class PsInspection:
 
     # With a thousand streams each memory line more is a cache miss a packet.
     __slots__ = (
-        "_codec", "_cut", "_cut_rule", "_doubt", "_fresh", "_headed", "_heads", "_held", "_kept", "_more", "_open", "_plain", "_saving",
-        "_seeking", "_seen", "_slices", "counters", "keys", "left", "pictures", "protected", "types",
+        "_begun", "_codec", "_cut", "_cut_rule", "_doubt", "_fresh", "_granted", "_headed", "_heads", "_held", "_kept", "_more",
+        "_open", "_plain", "_saving", "_seeking", "_seen", "_slices", "counters", "keys", "left", "protected", "types",
     )  # fmt: skip
 
     def __init__(self, types: dict[int, int] | None = None) -> None:
@@ -65,8 +69,8 @@ class PsInspection:
         self.counters: Counter[str] = Counter()
         #: Whether some of it is signed or encrypted (GB 35114 levels B and C).
         self.protected = False
-        #: Pictures that began, and those of them that stand alone.
-        self.pictures = self.keys = 0
+        #: Pictures that began, with those that ``quick`` may still pass; and those that began and stand alone.
+        self._begun = self._granted = self.keys = 0
         #: A pack header came and no picture yet; a map or system header came with it.
         self._fresh = self._headed = False
         self._heads = Heads(self.counters)
@@ -83,6 +87,11 @@ class PsInspection:
         #: The budget of supplemental information is not full.
         self._saving = False
 
+    @property
+    def pictures(self) -> int:
+        """How many began."""
+        return self._begun - self._granted
+
     def _carry(self, types: dict[int, int]) -> None:
         """Let these streams pass from now on."""
         self.types, self._seen = types, None
@@ -94,10 +103,10 @@ class PsInspection:
         Returns what goes on instead, b"" for nothing, None for the payload as it now is. ``gap``: a packet before it
         did not come.
         """
-        if not self.left and not gap and (left := self.quick(data, start, end)) >= 0:
+        begins = self._plain and not self.left and not gap
+        if begins and (left := self._usual(data, start, end)) >= 0:
             self.left = left
             return None
-        begins = self._plain and not self.left and not gap
         before = bytes(data[start : min(end, start + MAX_SEEN_BYTES)]) if begins else b""
         self._more, self.left = self._more + self.left, 0
         given, whole = data, [start, end]
@@ -124,32 +133,35 @@ class PsInspection:
         return EMPTY if marker and not out and not self._seeking else out
 
     def quick(self, data: bytearray, start: int, end: int) -> int:
-        """Judge what most pictures begin with: pack header, PES header with times, slice; or what the last key picture began with.
+        """Judge what most pictures begin with: pack header, PES header with times, slice.
 
         It may be asked when nothing is ``left`` and no packet is missing. Returns how many octets are left then, -1 when
         ``take`` must look.
         """
-        if not self._plain or end - start < _QUICK_BYTES:
+        if not self._plain or not self._granted or end - start < _QUICK_BYTES:
             return -1
-        pack, first, stuffing, pes, length, flags, size = _PICTURE.unpack_from(data, start)
+        pack, first, stuffing, pes, length, flags, size = _picture(data, start)
         slices = self._slices.get(pes)
-        if pack != 0x1BA or stuffing != 0xF8 or first & 0xC0 != 0x40:
+        if slices is None or TIMES.get(flags) != size or pack != 0x1BA or stuffing != 0xF8 or first & 0xC0 != 0x40:
             return -1
-        if slices is None or TIMES.get(flags) != size:
-            return self._recognise(data, start, end)
         body = start + 23 + size
-        begin, unit = _SLICE.unpack_from(data, body)
-        if begin != 1 or unit not in slices:
-            return self._recognise(data, start, end)
+        begin, unit = _slice(data, body)
         left: int = length - 3 - size - (end - body)
-        if left < 0:
+        if begin != 1 or unit not in slices or left < 0:
             return -1
         self._fresh = False
-        self.pictures += 1
+        self._granted -= 1
         if self._saving:
             self._heads.pass_over(0)
             self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
         return left
+
+    def _usual(self, data: bytearray, start: int, end: int) -> int:
+        """Judge as ``quick`` does, even if that has passed all that it may; or pass a head that is recognised."""
+        self._begun += QUICK_PICTURES - self._granted
+        self._granted = QUICK_PICTURES
+        left = self.quick(data, start, end)
+        return left if left >= 0 else self._recognise(data, start, end)
 
     def _recognise(self, data: bytearray, start: int, end: int) -> int:
         """Pass a key picture's head that is the same as the last one's."""
@@ -157,7 +169,7 @@ class PsInspection:
         if head is None or (left := head.left(data, start, end)) < 0:
             return -1
         self._fresh = self._headed = False
-        self.pictures += 1
+        self._begun += 1
         self.keys += head.key
         self._heads.pass_over(head.sei)
         self._saving = self._heads.budget < SEI_BYTES_AT_ONCE
@@ -170,7 +182,7 @@ class PsInspection:
     def _count(self, key: bool | None) -> None:
         """A picture begins; where its codec does not say whether it stands alone, what was sent before it does."""
         if self._fresh:
-            self.pictures += 1
+            self._begun += 1
             self.keys += self._headed if key is None else key
             self._fresh = self._headed = False
 

@@ -16,6 +16,7 @@ from edge.rtp.nal import SEI_BYTES_A_PICTURE, Kind, is_key, kind_of
 #: Longer heads are judged each time.
 MAX_SEEN_BYTES = 512
 _START = b"\x00\x00\x01"
+_PACK = _START + b"\xba"
 _SYSTEM, _MAP = 0xBB, 0xBC
 #: Behind a PES packet's start code: length, flags, octets of times.
 _PES = struct.Struct("!HHB")
@@ -37,7 +38,11 @@ class Head:
 
     def left(self, data: bytearray, start: int, end: int) -> int:
         """Return how many octets of the picture follow ``data[start:end]``, -1 if that does not begin with this head."""
-        if not data.startswith(self.middle, start + PACK_BYTES - 1):
+        if (
+            not data.startswith(_PACK, start)
+            or data[start + 4] & 0xC0 != 0x40
+            or not data.startswith(self.middle, start + PACK_BYTES - 1)
+        ):
             return -1
         at = start + PACK_BYTES - 1 + len(self.middle)
         if end - at < _PES.size + 10 + len(self.units):

@@ -53,14 +53,15 @@ class Frames:
 
     def __init__(self) -> None:
         pictures = traffic.group(1)
-        self._begins: list[int] = []
+        #: Where each frame begins, and its time stamp in the first round.
+        self._begins: list[tuple[int, int]] = []
         self.data = bytearray()
-        for packets in pictures:
+        for number, packets in enumerate(pictures):
             for at, payload in enumerate(packets, 1):
-                self._begins.append(len(self.data))
+                self._begins.append((len(self.data), number * traffic.PICTURE_TICKS))
                 second = traffic.PAYLOAD_TYPE | (0x80 if at == len(packets) else 0)
                 self.data += _FRAME.pack(12 + len(payload), 0x80, second, 0, 0, traffic.SSRC_BASE) + payload
-        self._round = 0
+        self._round, self._ticks = 0, len(pictures) * traffic.PICTURE_TICKS
 
     @property
     def count(self) -> int:
@@ -68,9 +69,9 @@ class Frames:
 
     def renew(self) -> None:
         """Give all frames the numbers of the next round."""
-        first = self._round * self.count
-        for at, begin in enumerate(self._begins, first):
-            _NUMBERS.pack_into(self.data, begin + 4, at & 0xFFFF, at * 90 & 0xFFFFFFFF)
+        first, later = self._round * self.count, self._round * self._ticks
+        for at, (begin, stamp) in enumerate(self._begins, first):
+            _NUMBERS.pack_into(self.data, begin + 4, at & 0xFFFF, stamp + later & 0xFFFFFFFF)
         self._round += 1
 
 

@@ -25,6 +25,8 @@ PACKET_BYTES = 1400
 #: 300 Mbit/s of such packets, in all calls together.
 RATE = 26_800
 PICTURES_A_SECOND = 25
+#: All packets of a picture have one time stamp, in 1/90000 s.
+PICTURE_TICKS = 90_000 // PICTURES_A_SECOND
 #: A camera of 6 Mbit/s; a stream that is faster than that has more pictures, not larger ones.
 MOST_PICTURE_PACKETS = 24
 #: A group of pictures is a second; its first is so many times larger.
@@ -88,7 +90,7 @@ class Generator:
         self._descriptor = sender.fileno()
         pictures = group(len(targets))
         payloads = [payload for each in pictures for payload in each]
-        self._round_packets = len(payloads)
+        self._round_packets, self._round_ticks = len(payloads), len(pictures) * PICTURE_TICKS
         self._first = ctypes.create_string_buffer(b"".join(payloads), len(payloads) * _ROOM)
         order = list(_order(len(targets), [len(each) for each in pictures], pattern))
         self._size = len(order)
@@ -111,15 +113,16 @@ class Generator:
         self._vectors = ctypes.create_string_buffer(_VECTOR.size * self._size)
         self._messages = ctypes.create_string_buffer(_MESSAGE.size * self._size)
         name, header, vector, first = map(ctypes.addressof, (self._names, self._headers, self._vectors, self._first))
-        numbers = [0] * len(targets)
-        self._numbers: list[int] = []
+        numbers, stamps = [0] * len(targets), [0] * len(targets)
+        self._numbers: list[tuple[int, int]] = []
         for at, (call, payload, marker) in enumerate(order):
             second = PAYLOAD_TYPE | (0x80 if marker else 0)
             _HEADER.pack_into(self._headers, at * 12, 0x80, second, 0, 0, SSRC_BASE + call)
             _VECTOR.pack_into(self._vectors, at * 32, header + at * 12, 12, first + payload * _ROOM, _ROOM)
             _MESSAGE.pack_into(self._messages, at * 64, name + call * 16, 16, vector + at * 32, 2, 0, 0, 0, 0)
-            self._numbers.append(numbers[call])
+            self._numbers.append((numbers[call], stamps[call]))
             numbers[call] += 1
+            stamps[call] += PICTURE_TICKS * marker
 
     def warm(self) -> None:
         """Send until every call had a packet, and let them pass: what happens once in a call is not measured."""
@@ -154,10 +157,11 @@ class Generator:
     def _some(self, packets: int, stamped: bool) -> int:
         begin = self._at
         end = min(begin + packets, self._size)
-        ahead, headers, pack = self._round * self._round_packets, self._headers, _NUMBERS.pack_into
+        ahead, later = self._round * self._round_packets, self._round * self._round_ticks
+        headers, pack = self._headers, _NUMBERS.pack_into
         for at in range(begin, end):
-            number = self._numbers[at] + ahead
-            pack(headers, at * 12 + 2, number & 0xFFFF, number * 90 & 0xFFFFFFFF)
+            number, stamp = self._numbers[at]
+            pack(headers, at * 12 + 2, number + ahead & 0xFFFF, stamp + later & 0xFFFFFFFF)
         if stamped:
             now = time.clock_gettime_ns(time.CLOCK_REALTIME)
             for payload in self._payload_of[begin:end]:

@@ -183,6 +183,12 @@ def codes(street: Street) -> set[str]:
     return {code for code, *_ in street.status()["keeper"]["findings"]}
 
 
+def test_nothing_but_wireguard_left_the_outer_half(street: Street, judge: Uplink) -> None:
+    """Asked before ``lan0`` is the LAN's own port for a while, with the same hardware address."""
+    assert judge.wireguard > 100
+    assert judge.violations == []
+
+
 def test_two_ports_again_and_the_second_face_is_gone(street: Street) -> None:
     """From one cable to two and back, in one change each; a link of somebody else's stays."""
     topology.ip("link", "add", "wan0", "netns", "wan", "type", "veth", "peer", "name", "up1", "netns", "internet")
@@ -203,10 +209,5 @@ def test_two_ports_again_and_the_second_face_is_gone(street: Street) -> None:
     assert "foreign0" in shown
     assert f"{OUTER}/24" in inside("wan", "ip", "address", "show", "dev", "lan0")
     assert read_site(good)[0] is not None
-
-
-def test_nothing_but_wireguard_left_the_outer_half(street: Street, judge: Uplink) -> None:
-    assert judge.wireguard > 100
-    assert judge.violations == []
     for log in street.logs.glob("*.log"):
         assert "Traceback" not in log.read_text(encoding="utf-8", errors="replace"), log

@@ -24,6 +24,7 @@ from edge.lab.orders import order
 from edge.lab.recorder import ID
 from edge.lab.street import Street, eventually
 from edge.lab.topology import CITY_IP, LAN_IP, NVR_IP, TUNNEL_IP
+from edge.rtp.rtcp import PACKET_TYPES
 from tests.conftest import ORDERS
 from tests.lab.signalling import NVR, SHARED, camera, open_street
 
@@ -175,7 +176,8 @@ def rtp_of(capture: Capture, source: str, target: str) -> Seen:
     def watch(frame: bytes) -> bool:
         for at in (0, 14):
             head = frame[at + 28 : at + 40]
-            if frame[at + 12 : at + 20] == ends and frame[at + 9] == 17 and len(head) == 12 and head[0] >> 6 == 2:
+            rtp = len(head) == 12 and head[0] >> 6 == 2 and head[1] not in PACKET_TYPES  # a report now and then is none
+            if rtp and frame[at + 12 : at + 20] == ends and frame[at + 9] == 17:
                 numbers = (int.from_bytes(head[2:4], "big"), int.from_bytes(head[4:8], "big"))
                 found.append((time.monotonic(), *numbers, int.from_bytes(frame[at + 24 : at + 26], "big")))
         return False
