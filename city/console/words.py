@@ -400,6 +400,8 @@ _KEYS: dict[str, tuple[str, str]] = {
         "Their private halves are in the signing process alone, and never change.",
     ),
     "ca": ("CA 名称", "CA"),
+    "ca_next": ("待切换的新 CA", "The next CA"),
+    "ca_before": ("上一 CA（证书到期前仍有效）", "The CA before, whose certificates are good until they end"),
     "ca_hash": ("CA 证书指纹 (SHA-256)", "CA's certificate (SHA-256)"),
     "city_key": ("签名公钥 (Ed25519)", "Signing key (Ed25519)"),
     "signer_silent": ("签名进程无应答：无法显示，也无法批准或下发。", "The signing process does not answer."),

@@ -171,6 +171,14 @@ def test_a_concentrator_is_added_with_what_its_host_printed(console: Console) ->
     assert (line.who, json.loads(line.detail)["reason"]) == ("system", "测试原因")
 
 
+def test_the_page_of_keys_says_that_a_ca_is_being_renewed(console: Console) -> None:
+    console.enter("security")
+    assert "snowgate CA 2" not in console.get("/keys").text
+    console.signer.renew_ca()
+    assert "待切换的新 CA" in (page := console.get("/keys").text)
+    assert "snowgate CA 2" in page
+
+
 def test_a_box_is_let_in_by_the_second_person_with_its_digits(console: Console) -> None:
     console.enter("wangfang")
     page = console.get("/pending").text
