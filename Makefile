@@ -21,11 +21,11 @@ UNITS := snowgate-proof.timer snowgate-proof.path snowgate-closed snowgate-keepe
 
 .DEFAULT_GOAL := help
 SEEDS := 1000
-.PHONY: help setup packages tools database demo demo-city test check bench bench-city bench-peers fuzz simulate install uninstall clean
+.PHONY: help setup packages tools database demo demo-city test check bench bench-city bench-peers fuzz simulate install uninstall install-city uninstall-city install-concentrator uninstall-concentrator clean
 
 help: ## say what there is
 	@echo "snowgate: make TARGET"
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  %-12s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name text; do printf '  %-22s %s\n' "$$name" "$$text"; done
 
 setup: packages $(STAMP) ## install what is missing: Debian packages (as root) and Python packages into .venv
 
@@ -103,12 +103,16 @@ fuzz: $(FUZZ)/.installed ## octets that nobody thought of, for the readers of SI
 simulate: setup ## the city's control plane, its concentrators and boxes in worlds made by lot, a thousand of them (SEEDS=1000)
 	@$(PYTHON) -m tests.simulator 0 $(SEEDS)
 
+# $(call python_into,PREFIX,REQUIREMENTS): this package and what it needs, in an environment of its own.
+define python_into
+rm -rf build/wheel build/lib; $(PYTHON) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel .; \
+	/usr/bin/python3 -m venv "$(DESTDIR)$(1)"; \
+	"$(DESTDIR)$(1)/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r $(2); \
+	"$(DESTDIR)$(1)/bin/python" -m pip install -q --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl
+endef
+
 install: $(STAMP) ## put it on this machine, as root: /opt/snowgate, units, users, folders (DESTDIR= for an image's root)
-	@set -e; root="$(DESTDIR)$(PREFIX)"; rm -rf build/wheel; \
-	$(PYTHON) -m pip wheel -q --disable-pip-version-check --no-deps --no-build-isolation -w build/wheel .; \
-	/usr/bin/python3 -m venv "$$root"; \
-	"$$root/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r requirements-box.txt; \
-	"$$root/bin/python" -m pip install -q --disable-pip-version-check --no-deps --force-reinstall build/wheel/*.whl; \
+	@set -e; root="$(DESTDIR)$(PREFIX)"; $(call python_into,$(PREFIX),requirements-box.txt); \
 	printf '#!/bin/sh\nexec $(PREFIX)/bin/python -m edge.cli "$$@"\n' > "$$root/bin/snowgate"; chmod 755 "$$root/bin/snowgate"; \
 	install -d "$$root/share/supervisor" "$(DESTDIR)/etc/systemd/system" "$(DESTDIR)/etc/systemd/journald.conf.d" "$(DESTDIR)/etc/sysusers.d" "$(DESTDIR)/etc/tmpfiles.d"; \
 	install -m 755 systemd/snowgate-closed systemd/snowgate-release "$$root/share"; \
@@ -121,9 +125,38 @@ install: $(STAMP) ## put it on this machine, as root: /opt/snowgate, units, user
 
 uninstall: ## take it off again and give the ports back; what it kept stays, unless PURGE=1
 	@[ -n "$(DESTDIR)" ] || { systemctl disable -q --now snowgate.target $(UNITS); sh "$(PREFIX)/share/snowgate-release"; sysctl -q --system >/dev/null; }
-	@rm -rf "$(DESTDIR)$(PREFIX)" $(DESTDIR)/etc/systemd/system/snowgate* $(DESTDIR)/etc/sysusers.d/snowgate.conf \
-	$(DESTDIR)/etc/tmpfiles.d/snowgate.conf $(DESTDIR)/etc/systemd/journald.conf.d/snowgate.conf
+	@rm -rf "$(DESTDIR)$(PREFIX)" $(DESTDIR)/etc/sysusers.d/snowgate.conf $(DESTDIR)/etc/tmpfiles.d/snowgate.conf \
+	$(DESTDIR)/etc/systemd/journald.conf.d/snowgate.conf; \
+	cd systemd && for unit in *.service *.target *.timer *.path; do rm -f "$(DESTDIR)/etc/systemd/system/$$unit"; done
 	@[ -z "$(PURGE)" ] || rm -rf "$(DESTDIR)/var/lib/snowgate" "$(DESTDIR)/etc/snowgate" "$(DESTDIR)/var/log/snowgate"
+	@[ -n "$(DESTDIR)" ] || systemctl daemon-reload
+
+# The city's own machines: the registry, and each concentrator. Programs in /opt/snowgate-registry or -concentrator, with
+# a command `snowgate` that knows `city` alone.
+REGISTRY_UNITS := snowgate-registry.target snowgate-signer snowgate-registry snowgate-schedule
+CONCENTRATOR_UNITS := snowgate-concentrator
+
+install-city: what := registry
+install-concentrator: what := concentrator
+install-city: $(STAMP) ## the city's registry, on a machine of its own, as root (DESTDIR=)
+install-concentrator: $(STAMP) ## a concentrator, on a machine of its own, as root (DESTDIR=)
+install-city install-concentrator:
+	@set -e; root="$(DESTDIR)/opt/snowgate-$(what)"; $(call python_into,/opt/snowgate-$(what),requirements-$(what).txt); \
+	printf '#!/bin/sh\n[ "$$1" != city ] || shift\nexec /opt/snowgate-$(what)/bin/python -m city.cli "$$@"\n' > "$$root/bin/snowgate"; chmod 755 "$$root/bin/snowgate"; \
+	install -d "$(DESTDIR)/etc/systemd/system" "$(DESTDIR)/etc/sysusers.d" "$(DESTDIR)/etc/tmpfiles.d"; \
+	for unit in systemd/$(what)/*; do install -m 644 "$$unit" "$(DESTDIR)/etc/systemd/system"; done; \
+	for kind in sysusers.d tmpfiles.d; do install -m 644 systemd/$$kind/snowgate-$(what).conf "$(DESTDIR)/etc/$$kind"; done; \
+	[ -n "$(DESTDIR)" ] || { systemd-sysusers; systemd-tmpfiles --create; systemctl daemon-reload; \
+	systemctl enable -q $(if $(filter registry,$(what)),$(REGISTRY_UNITS),$(CONCENTRATOR_UNITS)); echo "Installed in /opt/snowgate-$(what); nothing is started. Next: docs/$(if $(filter registry,$(what)),city,concentrator).md"; }
+
+uninstall-city: what := registry
+uninstall-concentrator: what := concentrator
+uninstall-city: ## take the registry off this machine; what it kept stays, always
+uninstall-concentrator: ## take a concentrator off this machine; what it kept stays, always
+uninstall-city uninstall-concentrator:
+	@[ -n "$(DESTDIR)" ] || systemctl disable -q --now $(if $(filter registry,$(what)),$(REGISTRY_UNITS),$(CONCENTRATOR_UNITS))
+	@rm -rf "$(DESTDIR)/opt/snowgate-$(what)" "$(DESTDIR)/etc/sysusers.d/snowgate-$(what).conf" "$(DESTDIR)/etc/tmpfiles.d/snowgate-$(what).conf"; \
+	cd systemd/$(what) && for unit in *; do rm -f "$(DESTDIR)/etc/systemd/system/$$unit"; done
 	@[ -n "$(DESTDIR)" ] || systemctl daemon-reload
 
 clean: ## remove what was built here

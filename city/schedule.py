@@ -81,13 +81,15 @@ JOBS: dict[str, tuple[float, Work]] = {
 
 @dataclass(slots=True)
 class Schedule:
-    """Call ``turn`` every second. ``failed`` counts by job; ``deliver`` sends one message to a hook."""
+    """Call ``turn`` every second. ``failed`` counts by job; ``deliver`` sends one message to a hook; ``beat`` is called
+    before each job, and while another process leads."""
 
     store: Store
     signer: Signer
     clock: Callable[[], float]
     say: Say
     deliver: process.Send = process.send
+    beat: Callable[[], None] = lambda: None
     jobs: dict[str, tuple[float, Work]] = field(default_factory=lambda: dict(JOBS))
     failed: dict[str, int] = field(default_factory=dict)
     _next: dict[str, float] = field(default_factory=dict)
@@ -98,6 +100,7 @@ class Schedule:
         for name, (every, work) in self.jobs.items():
             if monotonic >= self._next.get(name, monotonic):
                 self._next[name] = monotonic + every
+                self.beat()
                 self._try(name, partial(work, self.store, self.signer, self.clock()))
         if self._teller is None or not self._teller.is_alive():
             self._teller = threading.Thread(target=self.tell, daemon=True)
@@ -130,6 +133,7 @@ class Schedule:
 def run(schedule: Schedule, ended: threading.Event) -> None:
     """Lead when nobody else does, until ``ended``."""
     while not ended.is_set():
+        schedule.beat()
         try:
             with schedule.store.leader("schedule") as lead:
                 if lead is None:
@@ -144,6 +148,7 @@ def run(schedule: Schedule, ended: threading.Event) -> None:
 def _lead(schedule: Schedule, lead: Leader, ended: threading.Event) -> None:
     schedule.say("schedule_leads")
     while not ended.is_set() and lead.holds():
+        schedule.beat()
         schedule.turn(time.monotonic())
         ended.wait(TURN_SECONDS)
     schedule.rest()

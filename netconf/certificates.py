@@ -2,13 +2,14 @@
 
 When a clock is believed: a box with a dead battery starts in 1970, and a wrong time server may send it to 2099. Neither
 may make it refuse every certificate for ever. So time is judged by the box's clock alone, and only if that lies within
-the pinned CA's own validity and is not behind a time that the box has seen already (``netconf.clock``); any other clock
+a believed CA's own validity and is not behind a time that the box has seen already (``netconf.clock``); any other clock
 is known to be wrong, and then key, issuer and name decide, which need no clock.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -57,6 +58,11 @@ def read(pem: bytes) -> x509.Certificate:
         raise CertificateRefused("certificate_form") from None
 
 
+def pin(ca: x509.Certificate) -> str:
+    """Return what a bundle calls a CA by: SHA-256 of its certificate (DER), hexadecimal."""
+    return hashlib.sha256(ca.public_bytes(serialization.Encoding.DER)).hexdigest()
+
+
 def pinned(pem: bytes, digest: str) -> x509.Certificate:
     """Return the CA's certificate whose SHA-256 (DER, hexadecimal) the bundle names.
 
@@ -64,23 +70,21 @@ def pinned(pem: bytes, digest: str) -> x509.Certificate:
         CertificateRefused: ``certificate_form``, or ``ca_other``.
     """
     found = read(pem)
-    if hashlib.sha256(found.public_bytes(serialization.Encoding.DER)).hexdigest() != digest:
+    if pin(found) != digest:
         raise CertificateRefused("ca_other")
     return found
 
 
-def device(pem: bytes, ca: x509.Certificate, key: ec.EllipticCurvePublicKey, site: str) -> x509.Certificate:
-    """Return the box's own certificate: made by ``ca``, for its key and its site. Time is ``judge_time``'s to judge.
+def device(pem: bytes, cas: Sequence[x509.Certificate], key: ec.EllipticCurvePublicKey, site: str) -> x509.Certificate:
+    """Return the box's own certificate: made by one of ``cas``, for its key and its site. Time is ``judge_time``'s to judge.
 
     Raises:
         CertificateRefused: ``certificate_form``, ``certificate_other_ca``, ``certificate_other_key`` or
             ``certificate_other_site``.
     """
     found = read(pem)
-    try:
-        found.verify_directly_issued_by(ca)
-    except (ValueError, TypeError, InvalidSignature):
-        raise CertificateRefused("certificate_other_ca") from None
+    if not any(made_by(found, ca) for ca in cas):
+        raise CertificateRefused("certificate_other_ca")
     if not isinstance(key_of(found), ec.EllipticCurvePublicKey) or key_of(found) != key:
         raise CertificateRefused("certificate_other_key")
     try:
@@ -93,6 +97,15 @@ def device(pem: bytes, ca: x509.Certificate, key: ec.EllipticCurvePublicKey, sit
     return found
 
 
+def made_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
+    """Say whether a CA has made a certificate."""
+    try:
+        certificate.verify_directly_issued_by(ca)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
 def key_of(certificate: x509.Certificate) -> object:
     """Return the public key that a certificate is for; None of one that cannot be read."""
     try:
@@ -101,10 +114,9 @@ def key_of(certificate: x509.Certificate) -> object:
         return None
 
 
-def believable(now: float, ca: x509.Certificate, *, behind: bool) -> float | None:
+def believable(now: float, cas: Sequence[x509.Certificate], *, behind: bool) -> float | None:
     """Return the time to judge certificates by, in seconds since 1970; None of a clock that is known to be wrong."""
-    begins, ends = _span(ca)
-    return now if not behind and begins <= now <= ends else None
+    return now if not behind and any(begins <= now <= ends for begins, ends in map(_span, cas)) else None
 
 
 def judge_time(certificate: x509.Certificate, now: float | None) -> None:

@@ -1,5 +1,5 @@
-"""What the city signs, for a box (its layer, its answer that a change has arrived, its revocation) and for a concentrator
-(the peers that it has); and the box's own report. Pure.
+"""What the city signs, for a box (its layer, its answer that a change has arrived, its revocation), for a concentrator
+(the peers that it has) and for both (by which CAs it is known); and the box's own report. Pure.
 
 The octets that were signed travel as they are, so that nobody has to agree about how to write JSON. A layer is bound to
 the site, to the device's key, to an epoch and a revision that only rise, and to a last moment of use. An answer is bound
@@ -26,12 +26,15 @@ MAX_REPORT_BYTES = 1 << 20
 MAX_PEERS_BYTES = 1 << 24
 SEALED_FOR_BOX, SEALED_FOR_HUB = "box ", "hub "
 MAX_NUMBER = (1 << 53) - 1
+#: The CA of the moment and the one beside it, each in PEM.
+MAX_AUTHORITIES, MAX_AUTHORITY_CHARACTERS = 2, 4096
 #: The signature is over this and the payload: what is signed for one purpose is worth nothing for another.
 _PURPOSES = {
     "layer": b"snowgate city layer 1\n",
     "answer": b"snowgate city answer 1\n",
     "revocation": b"snowgate city revocation 1\n",
     "peers": b"snowgate city peers 1\n",
+    "authority": b"snowgate city authority 1\n",
 }
 _REPORT = b"snowgate box report 1\n"
 _FIELDS: dict[str, dict[str, type]] = {
@@ -39,6 +42,7 @@ _FIELDS: dict[str, dict[str, type]] = {
     "answer": {"site": str, "device": str, "nonce": str},
     "revocation": {"site": str, "device": str, "epoch": int, "at": int, "reason": str},
     "peers": {"concentrator": str, "epoch": int, "kind": str, "first": int, "revision": int, "peers": list},
+    "authority": {"sequence": int, "certificates": list},
 }
 #: Fields that a payload may have besides.
 _BESIDES: dict[str, dict[str, type]] = {"layer": {"sealed": str}, "peers": {"smaller": bool}}
@@ -151,6 +155,28 @@ def open_peers(text: str, city: Ed25519PublicKey, *, concentrator: str) -> Peers
     return Peers(
         body["epoch"], body["kind"], body["first"], body["revision"], tuple(body["peers"]), body.get("smaller", False)
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """By which CAs the city's servers and certificates are known from now on (PEM); ``sequence`` only rises."""
+
+    sequence: int
+    certificates: tuple[str, ...]
+
+
+def open_authority(text: str, city: Ed25519PublicKey) -> Authority:
+    """Return what the city says of its own CA. It is for everybody who knows the city's key.
+
+    Raises:
+        EnvelopeRefused: it is not signed, or no such thing.
+    """
+    body = _signed("authority", text, city, MAX_ENVELOPE_BYTES)
+    pems = body["certificates"]
+    fits = all(isinstance(pem, str) and len(pem) <= MAX_AUTHORITY_CHARACTERS and pem.isascii() for pem in pems)
+    if not fits or not 1 <= len(pems) <= MAX_AUTHORITIES or not 1 <= body["sequence"] <= MAX_NUMBER:
+        raise EnvelopeRefused("layer_fields")
+    return Authority(body["sequence"], tuple(pems))
 
 
 def open_revocation(text: str, city: Ed25519PublicKey, *, site: str, device: str) -> tuple[int, str]:

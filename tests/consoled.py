@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from city.api.callers import COOKIE
 from city.registry import people
+from city.registry.signer import Signer
 from city.registry.store import Store
 from city.registry.tables import Audit, Person
 
@@ -32,6 +33,7 @@ class Console:
     store: Store
     clock: Clock
     kept: str
+    signer: Signer
     word: str = ""
     heads: dict[str, str] = field(default_factory=lambda: dict(SAME))
 

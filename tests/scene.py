@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import json
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy.orm import Session
 
 from city.registry import (
@@ -64,6 +68,18 @@ WHY = {
 def site_id(number: int) -> str:
     """Return the id of the site at a place of ``ACTIVE``."""
     return f"{ACTIVE[number][1][:6]}0000200800{number + 1:04d}"
+
+
+def prepared() -> dict[str, str]:
+    """What a new concentrator's host printed, as a form's field."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    asked = x509.CertificateSigningRequestBuilder().subject_name(x509.Name([])).sign(key, hashes.SHA256())
+    said = {
+        "id": "hub-new", "public_key": base64.b64encode(bytes(31) + b"\x77").decode(), "port": 51820, "seal_key": der(key.public_key()),
+        "csr": asked.public_bytes(serialization.Encoding.PEM).decode("ascii"), "network": "100.127.0.0/24",
+        "probe": "100.127.0.1", "allowed": ["10.20.0.0/16"],
+    }  # fmt: skip
+    return {"prepared": json.dumps(said)}
 
 
 def furnish(store: Store, signer: Signer, now: float, kept: str) -> None:

@@ -18,10 +18,10 @@ from edge.control.wire import Answer, AskCity, ControlError, Done, Request, Stat
 from edge.io import status
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.io.outlives import Outlives
 from edge.receipts.commands import ask_to_read, files, newest
 from netconf.model import Site
+from netconf.notify import Supervisor
 from webui import certificate
 from webui.accounts import Accounts
 from webui.app import Box, create_app

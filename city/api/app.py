@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from flask import Response, redirect
 from werkzeug.wrappers import Response as BaseResponse
 
-from city.api import concentrators, enrol, errors, metrics, office, platforms, report, rollouts, truth
+from city.api import concentrators, enrol, errors, hubs, metrics, office, platforms, report, rollouts, truth
 from city.api.asked import Number
 from city.api.callers import Callers
 from city.api.enrol import Door
@@ -70,6 +70,7 @@ def create_app(
     desk = office.Office(store, signer, callers, clock, chance, bundle)
     app.register_blueprint(office.blueprint(desk))
     app.register_blueprint(truth.blueprint(desk))
+    app.register_blueprint(hubs.blueprint(desk))
     app.register_blueprint(rollouts.blueprint(desk))
     app.register_blueprint(platforms.blueprint(desk))
     app.register_blueprint(metrics.blueprint(store, clock))

@@ -21,6 +21,7 @@ from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.store import Store
 from city.registry.tables import Certificate, Person
+from netconf.certificates import made_by
 
 #: "__Host-": a browser takes it from HTTPS alone, and gives it to this host alone.
 COOKIE = "__Host-snowgate"
@@ -104,11 +105,14 @@ def taken_up(store: Store, signer: Signer, certificate: bytes | None, wrong: Reg
     shown = _read(certificate)
     if wrong.rule != "certificate_unknown" or shown is None:
         return False
-    ca = signer.identity().ca
-    if not certificates.is_ours(ca, shown):
+    maker = next(
+        (ca for ca in signer.identity().trusted if made_by(shown, x509.load_pem_x509_certificate(ca.encode("ascii")))),
+        None,
+    )
+    if maker is None:
         return False
     with store.begin() as session:
-        return certificates.keep_again(session, ca, shown)
+        return certificates.keep_again(session, maker, shown)
 
 
 class Kept(Protocol):

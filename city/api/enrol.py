@@ -35,13 +35,19 @@ class Door:
 
 
 def blueprint(door: Door) -> APIBlueprint:
-    """Return the views ``/v1/ca`` and ``/v1/enrol``."""
+    """Return the views ``/v1/ca``, ``/v1/authority`` and ``/v1/enrol``."""
     made = APIBlueprint("enrol", __name__, url_prefix="/v1")
 
     @made.get("/ca")
     def ca() -> Response:
         """The CA's certificate (PEM); a box compares it with its bundle's hash before it believes anything."""
         return Response(door.signer.identity().ca, mimetype="application/x-pem-file")
+
+    @made.get("/authority")
+    def authority() -> Response:
+        """By which CAs the city is known from now on, signed by its key; nothing while it has its first one (adr/0033)."""
+        text = door.signer.identity().authority
+        return Response(text, mimetype="application/json") if text else Response(status=204)
 
     @made.post("/enrol")
     def enrol() -> Response:

@@ -24,12 +24,14 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
 from gunicorn.workers.gthread import ThreadWorker
 
-from city.registry import certificates
+from city.registry.certificates import keep
 from city.registry.signer import Signer
 from city.registry.store import Store
-from netconf import durable
+from netconf import certificates, durable
+from netconf.notify import Supervisor
 
 #: A thread is held while a box's words are on their way: three journeys a report, of some tens of milliseconds each.
 THREADS, WORKERS = 48, 2
@@ -37,6 +39,8 @@ THREADS, WORKERS = 48, 2
 LINGER_SECONDS, LINGER_BYTES = 2.0, 1 << 16
 #: One that sends nothing for so long is let go; a concentrator's question is held open for 25 s at most by us, not by it.
 SILENT_SECONDS = 15
+#: How long the master process may be silent towards its supervisor.
+SILENCE_SECONDS = 30.0
 SERVER_DAYS, RENEW_DAYS = 398, 90
 MAX_FILE_BYTES = 1 << 16
 #: OpenSSL's X509_V_FLAG_NO_CHECK_TIME; Python's ``VerifyFlags`` has no name for it.
@@ -45,7 +49,9 @@ _TIMEVAL = struct.Struct("ll")
 
 
 def ensure_certificate(folder: Path, store: Store, signer: Signer, names: list[str], now: float) -> None:
-    """Make the server's own key and certificate if there are none, they end soon, or its names have changed."""
+    """Make the server's own key and certificate if there are none, they end soon, its names or the city's CA have changed."""
+    city = signer.identity()
+    _know(folder, "".join(city.trusted))
     key = _key(folder / "server.key")
     try:
         have = x509.load_pem_x509_certificate(durable.read(folder / "server.pem", MAX_FILE_BYTES))
@@ -54,6 +60,7 @@ def ensure_certificate(folder: Path, store: Store, signer: Signer, names: list[s
             have.public_key() == key.public_key()
             and have.not_valid_after_utc.timestamp() - now > RENEW_DAYS * 86_400
             and [str(name.value) for name in said] == names
+            and certificates.made_by(have, x509.load_pem_x509_certificate(city.ca.encode("ascii")))
         )
     except (OSError, ValueError, x509.ExtensionNotFound):
         fits = False
@@ -65,9 +72,18 @@ def ensure_certificate(folder: Path, store: Store, signer: Signer, names: list[s
         asked.public_bytes(serialization.Encoding.PEM).decode("ascii"), "server", days=SERVER_DAYS, names=names
     )
     with store.begin() as session:
-        certificates.keep(session, pem)
+        keep(session, pem)
     durable.write(folder / "server.pem", pem.encode("ascii"), 0o644)
-    durable.write(folder / "ca.pem", signer.identity().ca.encode("ascii"), 0o644)
+
+
+def _know(folder: Path, cas: str) -> None:
+    """Keep by whose certificates clients are known."""
+    try:
+        if durable.read(folder / "ca.pem", MAX_FILE_BYTES).decode("ascii") == cas:
+            return
+    except (OSError, ValueError):
+        pass
+    durable.write(folder / "ca.pem", cas.encode("ascii"), 0o644)
 
 
 def context(folder: Path) -> ssl.SSLContext:
@@ -89,13 +105,25 @@ class Contexts:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._made: tuple[float, ssl.SSLContext] | None = None
+        self._made: tuple[tuple[int, ...], ssl.SSLContext] | None = None
 
     def __call__(self, _settings: Any, _default: Any) -> ssl.SSLContext:
-        stamp = (self._folder / "server.pem").stat().st_mtime
+        stamp = tuple((self._folder / name).stat().st_mtime_ns for name in ("server.pem", "ca.pem"))
         if self._made is None or self._made[0] != stamp:
             self._made = stamp, context(self._folder)
         return self._made[1]
+
+
+class _Beating(Arbiter):  # type: ignore[misc]  # gunicorn has no types
+    """Says in each turn of its loop that it turns. A worker that is silent it kills itself (``timeout``)."""
+
+    def __init__(self, app: Application) -> None:
+        self._supervisor = app.supervisor
+        super().__init__(app)
+
+    def murder_workers(self) -> None:
+        self._supervisor.beat()
+        super().murder_workers()
 
 
 class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no types
@@ -106,7 +134,13 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
         self._contexts = Contexts(folder)
         # Made before the fork, so that all processes know each other's tickets.
         self._contexts(None, None)
+        # It takes the line away from gunicorn, which would say that it is ready and nothing else.
+        self.supervisor = Supervisor(SILENCE_SECONDS)
         super().__init__()
+
+    def run(self) -> None:
+        """Answer until a signal comes."""
+        _Beating(self).run()
 
     def load_config(self) -> None:
         settings: dict[str, Any] = {
@@ -124,6 +158,7 @@ class Application(BaseApplication):  # type: ignore[misc]  # gunicorn has no typ
             "limit_request_line": 2048,
             "limit_request_fields": 32,
             "limit_request_field_size": 4096,
+            "when_ready": lambda _: self.supervisor.ready(),
             "post_worker_init": _patience,
             "proc_name": "snowgate city",
             "loglevel": "warning",

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from city.api.asked import number
 from city.api.office import Office
-from city.registry import alerts, figures, health, hooks, sites, troubles
+from city.registry import alerts, audit, figures, health, hooks, sites, troubles
 from city.registry.tables import Alert, Hook, Person, Site
 
 MOST = 200
@@ -62,6 +62,7 @@ def alert(row: Alert) -> dict[str, Any]:
     return {
         "id": row.id, "code": row.code, "subject": row.subject, "grouping": row.grouping, "severity": row.severity,
         "args": json.loads(row.args), "opened_at": row.opened_at, "closed_at": row.closed_at, "told_at": row.told_at,
+        "acknowledged_by": row.acknowledged_by, "acknowledged_at": row.acknowledged_at, "acknowledged_why": row.acknowledged_why,
         "en": alerts.sentence(row), "zh": alerts.sentence(row, "zh-CN"),
     }  # fmt: skip
 
@@ -86,6 +87,15 @@ def _looking(made: APIBlueprint, office: Office) -> None:
         over = request.args.get("state", "") == "over"
         with office.store.read() as session:
             return {"alerts": [alert(row) for row in listed(session, person, after=after, over=over, most=most)]}
+
+    @made.post("/alerts/<int(max=2147483647):number>/acknowledge")
+    @made.input(WhySaid)
+    def acknowledge(number: int, json_data: WhySaid) -> dict[str, Any]:
+        """A person sees to it: it is told to nobody any more, and listed until its cause is gone."""
+        person = office.callers.person("alert")
+        with office.store.begin() as session:
+            audit.because(session, json_data.reason)
+            return alert(alerts.acknowledge(session, office.clock(), person, number, json_data.reason))
 
     @made.post("/sites/<site>/not-cloned")
     @made.input(WhySaid)

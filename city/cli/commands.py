@@ -34,8 +34,11 @@ _DOES = {
     "concentrator run": ("city.concentrator.commands", "run_word"),
     "restored": ("city.cli.work", "restored"),
     "alerts": ("city.cli.work", "alerts"),
+    "acknowledge": ("city.cli.work", "acknowledge"),
     "status": ("city.cli.work", "status"),
     "schedule": ("city.cli.serving", "schedule"),
+    "ca": ("city.cli.authority", "ca"),
+    "identity": ("city.cli.authority", "identity"),
 }
 
 
@@ -117,7 +120,21 @@ def _office(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     person.add_parser("off").add_argument("name")
     back = commands.add_parser("restored", help="say that the database was laid back from a backup: a new epoch begins")
     back.add_argument("--reason", required=True)
+    ca = commands.add_parser("ca", help="the city's CA: show, renew, switch").add_subparsers(dest="does", required=True)
+    for name, text in {
+        "show": "what the city is known by",
+        "renew": "make a fresh one beside it, when two persons have agreed (approval ask ca)",
+        "switch": "some days later: the fresh one makes every certificate from now on",
+    }.items():
+        ca.add_parser(name, help=text)
+    known = commands.add_parser("identity", help="print what a concentrator's host needs to know this city")
+    known.add_argument(
+        "part", choices=("city.pub", "ca.pem"), help="the key that the city signs with; its CAs' certificates"
+    )
     commands.add_parser("alerts", help="what a person must know now").add_argument("--after", type=int, default=0)
+    seen = commands.add_parser("acknowledge", help="say that you see to an alert: it is told to nobody any more")
+    seen.add_argument("number", type=int, help="as `alerts` prints it first")
+    seen.add_argument("reason", help="what is done about it")
     status = commands.add_parser("status", help="how the city is, in numbers, or how one site is")
     status.add_argument("site", nargs="?", default="")
     commands.add_parser("schedule", help="do what the registry does by itself: verdicts, alerts, rollouts")

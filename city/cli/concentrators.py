@@ -6,7 +6,6 @@ import argparse
 import json
 import sys
 import time
-from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +51,11 @@ def concentrator(args: argparse.Namespace) -> int:
 
 def _add(session: Any, folder: Folder, who: str, args: argparse.Namespace, now: float) -> None:
     made = _prepared(args.made)
-    try:
-        networks = tuple(IPv4Network(each) for each in made["allowed"])
-        new = concentrators.New(
-            made["id"], args.name, args.plane, made["public_key"], args.endpoint, IPv4Network(made["network"]),
-            IPv4Address(made["probe"]), networks, made["seal_key"], args.mtu,
-        )  # fmt: skip
-    except (KeyError, TypeError, ValueError) as wrong:
-        raise RegistryRefused("concentrator_prepared", trouble=wrong) from None
+    new, csr = concentrators.prepared(
+        made, name=args.name, plane=args.plane, endpoint=args.endpoint, mtu=args.mtu
+    )  # fmt: skip
     concentrators.add(session, who, new, now)
-    print(concentrators.certify(session, signer(folder), who, new.id, made["csr"], now), end="")
+    print(concentrators.certify(session, signer(folder), who, new.id, csr, now), end="")
 
 
 def _prepared(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from city.api.app import create_app
 from city.api.office import BundleFacts
 from city.api.server import Application, ensure_certificate
-from city.cli.settings import Folder, Settings, read, write
+from city.cli.settings import Folder, Settings, give, read, write
 from city.cli.work import told
 from city.concentrator.log import Log
 from city.registry import people
@@ -33,10 +33,13 @@ from city.signing.client import over_socket
 from city.signing.marks import Marks, MarksInUse
 from city.signing.process import serve as serve_signing
 from city.signing.service import Service
+from netconf.notify import Supervisor
 
 #: The three administrators, whom nobody could add without one of them.
 FIRST = ("system", "security", "audit")
-START_SECONDS, RENEW_SECONDS = 60.0, 3600.0
+START_SECONDS, RENEW_SECONDS = 60.0, 60.0
+#: One job of the schedule may take so long: verdicts about a hundred thousand sites on a slow disk.
+SCHEDULE_SILENCE_SECONDS = 300.0
 
 
 @told
@@ -55,6 +58,7 @@ def init(args: argparse.Namespace) -> int:
         raise RegistryRefused("city_made", folder=folder.path)
     if not (folder.signing / "ca.pem").exists():
         keys.write(folder.signing, keys.make(settings.name, time.time(), secrets.token_bytes))
+    folder.data.mkdir(mode=0o750, exist_ok=True)
     store = open_store(folder.database(settings))
     passwords = {role: secrets.token_urlsafe(12) for role in FIRST}
     kept = {role: people.hashed(password) for role, password in passwords.items()}
@@ -68,6 +72,7 @@ def init(args: argparse.Namespace) -> int:
                 people.edit(session, time.time(), people.INIT, role, kept=kept[role])
     store.close()
     write(folder, settings)
+    give(folder)
     for role, password in passwords.items():
         print(f"{role}\t{password}")
     return 0
@@ -112,11 +117,14 @@ def sign(args: argparse.Namespace) -> int:
         marks = Marks(folder.marks)
     except MarksInUse:
         raise RegistryRefused("sign_marks_in_use") from None
-    service = Service(held, marks, time.time, secrets.token_bytes)
+    service = Service(held, marks, time.time, secrets.token_bytes, folder.signing)
     uids = {os.geteuid(), folder.path.stat().st_uid, *(pwd.getpwnam(name).pw_uid for name in args.asker)}
-    server = serve_signing(folder.socket, service, uids, log.say)
+    folder.socket.parent.mkdir(mode=0o755, exist_ok=True)
+    supervisor = Supervisor()
+    server = serve_signing(folder.socket, service, uids, log.say, supervisor.beat)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     with server:
+        supervisor.ready()
         server.serve_forever(poll_interval=0.2)
     marks.close()
     return 0
@@ -126,10 +134,12 @@ def sign(args: argparse.Namespace) -> int:
 def schedule(args: argparse.Namespace) -> int:
     """Do what the registry does by itself, while no other process does, until a signal comes."""
     folder, log, ended = Folder(args.folder), Log("city-schedule"), threading.Event()
+    supervisor = Supervisor(SCHEDULE_SILENCE_SECONDS)
     store = open_store(folder.database(read(folder)))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
-    run(Schedule(store, over_socket(folder.socket), time.time, log.say), ended)
+    supervisor.ready()
+    run(Schedule(store, over_socket(folder.socket), time.time, log.say, beat=supervisor.beat), ended)
     store.close()
     return 0
 
@@ -143,14 +153,14 @@ def _app(folder: Folder, settings: Settings) -> Any:
 
 
 def _keep(folder: Folder, settings: Settings, store: Store, signer: Signer, log: Log) -> None:
-    """See to it that the server's certificate never ends while the server runs."""
+    """See to it that the server's certificate never ends while the server runs, and is of the CA of the moment."""
     while True:
         time.sleep(RENEW_SECONDS)
         try:
             with store.leader("server-certificate") as lead:
                 if lead is not None:
                     _renew(folder, settings, store, signer)
-        except Exception:  # noqa: BLE001 - the outermost loop of this thread; it comes again in an hour
+        except Exception:  # noqa: BLE001 - the outermost loop of this thread; it comes again in a minute
             log.say("signer_away")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import tomllib
 from dataclasses import dataclass
 from ipaddress import IPv4Address
@@ -53,10 +54,14 @@ class Folder:
 
     @property
     def socket(self) -> Path:
-        return self.path / "sign.sock"
+        return self.path / "socket" / "sign.sock"
+
+    @property
+    def data(self) -> Path:
+        return self.path / "data"
 
     def database(self, settings: Settings) -> str:
-        return settings.database or f"sqlite:///{self.path.resolve() / 'city.sqlite'}"
+        return settings.database or f"sqlite:///{self.data.resolve() / 'city.sqlite'}"
 
 
 def read(folder: Folder) -> Settings:
@@ -80,3 +85,19 @@ def write(folder: Folder, settings: Settings) -> None:
     said = settings.model_dump(mode="json", exclude_defaults=True)
     text = "".join(f"{name} = {json.dumps(value, ensure_ascii=False)}\n" for name, value in said.items())
     durable.write(folder.settings, text.encode("utf-8"), 0o640)
+
+
+def give(folder: Folder) -> None:
+    """Let what root has made in folders that are another user's be his: the database, the keys.
+
+    Who holds which folder, the machine has laid down before (``systemd/tmpfiles.d``); where all are one user's, nothing
+    changes.
+    """
+    if os.geteuid() != 0:
+        return
+    for place, mode in ((folder.data, 0o660), (folder.signing, 0o600)):
+        owner = place.stat()
+        for each in place.iterdir():
+            if (each.stat().st_uid, each.stat().st_gid) != (owner.st_uid, owner.st_gid):
+                each.chmod(mode if each.suffix != ".pem" else 0o644)
+                os.chown(each, owner.st_uid, owner.st_gid)

@@ -242,7 +242,17 @@ def alerts(args: argparse.Namespace) -> int:
         for row in truth.listed(session, person, after=args.after):
             at = datetime.fromtimestamp(row.opened_at).astimezone().isoformat(timespec="seconds")
             said = alerts_.sentence(row, "zh-CN" if args.chinese else "en")
-            print(f"{row.id}\t{at}\t{row.severity}\t{row.subject}\t{row.grouping or '-'}\t{said} ({row.code})")
+            seen = row.acknowledged_by or "-"
+            print(f"{row.id}\t{at}\t{row.severity}\t{row.subject}\t{row.grouping or '-'}\t{seen}\t{said} ({row.code})")
+    return 0
+
+
+@told
+def acknowledge(args: argparse.Namespace) -> int:
+    """Say that somebody sees to an alert."""
+    with desk(args, "alert") as (session, person, _, _):
+        audit.because(session, args.reason)
+        show(truth.alert(alerts_.acknowledge(session, time.time(), person, args.number, args.reason)))
     return 0
 
 

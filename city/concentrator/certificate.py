@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import NameOID
 
-from netconf import durable, secrets
+from netconf import durable, envelope, secrets
+from netconf.envelope import Authority, EnvelopeRefused
 
 MAX_PEM_BYTES = 1 << 15
 #: With less of its life left than this it asks for the next.
@@ -51,6 +54,35 @@ def renewed(folder: Path, pem: object) -> bool:
         return False
     durable.write(folder / "certificate.pem", pem.encode("ascii"), 0o644)
     return True
+
+
+def follow(folder: Path, data: bytes) -> bool:
+    """Keep by which CAs the city is known from now on, if it has signed that and it is newer than what is known.
+
+    Raises:
+        OSError: it could not be kept.
+    """
+    city = secrets.read_city_key(folder)
+    if city is None:
+        return False
+    said = _authority(data, city)
+    with contextlib.suppress(FileNotFoundError):
+        kept = _authority(durable.read(folder / "authority.json", MAX_PEM_BYTES), city)
+        if said is None or (kept is not None and said.sequence <= kept.sequence):
+            return False
+    if said is None:
+        return False
+    # Whom we believe first: after a power cut between both the same is asked and kept once more.
+    durable.write(folder / "ca.pem", "".join(said.certificates).encode("ascii"), 0o644)
+    durable.write(folder / "authority.json", data, 0o644)
+    return True
+
+
+def _authority(data: bytes, city: Ed25519PublicKey) -> Authority | None:
+    try:
+        return envelope.open_authority(data.decode("ascii"), city)
+    except (UnicodeDecodeError, EnvelopeRefused):
+        return None
 
 
 def _held(folder: Path) -> x509.Certificate | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from city.concentrator import certificate
 from city.concentrator.config import Config
 from netconf.envelope import MAX_PEERS_BYTES
 
@@ -92,6 +93,10 @@ class Link:
             self._line.request(method, self._base + path, body, {"Content-Type": "application/json"})
             response = self._line.getresponse()
             data = response.read(most + 1)
+        except ssl.SSLCertVerificationError as wrong:
+            self.close()
+            # It may be the city's new one; the next question goes by it.
+            raise RegistryAway("new CA" if self._followed() else type(wrong).__name__) from None
         except (OSError, http.client.HTTPException, ValueError) as wrong:
             self.close()
             raise RegistryAway(type(wrong).__name__) from None
@@ -99,6 +104,21 @@ class Link:
             self.close()
             raise RegistryAway("too long")
         return response.status, data
+
+    def _followed(self) -> bool:
+        """A server of a CA that we do not know: ask it for the city's signed word, and keep one that is newer.
+
+        Nobody is believed by TLS for that: what comes is signed by the city's key, or nothing.
+        """
+        where, folder = self._config.registry, self._config.folder
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        line = http.client.HTTPSConnection(where.address, where.port, context=context, timeout=_DEADLINE_SECONDS)
+        with contextlib.closing(line), contextlib.suppress(OSError, http.client.HTTPException, ValueError):
+            line.request("GET", "/v1/authority")
+            response = line.getresponse()
+            return response.status == 200 and certificate.follow(folder, response.read(MAX_ANSWER_BYTES + 1))
+        return False
 
 
 def _rule(data: bytes) -> str:

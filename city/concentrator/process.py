@@ -29,6 +29,7 @@ from city.concentrator.steps import Actual
 from city.concentrator.watch import FLIPS, SILENT_SECONDS, Watch
 from netconf import secrets
 from netconf.envelope import SEALED_FOR_HUB
+from netconf.notify import Supervisor
 from netconf.sealed import unseal
 
 TURN_SECONDS = 0.25
@@ -36,6 +37,8 @@ TURN_SECONDS = 0.25
 LOOK_SECONDS, LOOK_SECONDS_OF_TWO = 3.0, 0.7
 #: A look takes at most this part of the time, however many peers there are.
 LOOK_PART = 0.1
+#: How long a turn may take: ``wg`` with twenty thousand peers takes seconds, one that hangs is ended after sixty.
+SILENCE_SECONDS = 180.0
 #: More steps than this are one whole configuration instead.
 MOST_STEPS = 512
 #: Pauses after a registry that is away, and after a snapshot that was refused.
@@ -412,13 +415,15 @@ class Process:
 
 def run(config: Config) -> int:
     """Run until somebody ends us; returns only when we cannot begin or go on."""
-    log = Log("concentrator")
+    log, supervisor = Log("concentrator"), Supervisor(SILENCE_SECONDS)
     try:
         made = agent(config, log)
         made.begin()
         log.say("hub_begins", config.id)
         process = Process(made)
+        supervisor.ready()
         while True:
+            supervisor.beat()
             process.turn()
     except HubUnfit as wrong:
         log.say(wrong.rule, wrong.about)

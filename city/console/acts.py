@@ -17,7 +17,9 @@ from sqlalchemy.orm import Session
 from werkzeug.datastructures import MultiDict
 from werkzeug.wrappers import Response as BaseResponse
 
+from city.api import hubs
 from city.api.office import Office
+from city.api.strict import loads
 from city.registry import (
     alerts,
     approvals,
@@ -97,6 +99,7 @@ def add(made: Blueprint, office: Office) -> None:
         can(f"/concentrators/<hub>/{word}", "concentrator", _HUBS[word], f"hub_{word.replace('-', '_')}")
     _claims(made, office)
     _hooks(made, office)
+    _added(made, office)
 
 
 def _claims(made: Blueprint, office: Office) -> None:
@@ -142,6 +145,23 @@ def _hooks(made: Blueprint, office: Office) -> None:
                 language=asked.said("language", 8),
             )  # fmt: skip
         return render_template("console/hook.html", hook=row, secret=secret)
+
+
+def _added(made: Blueprint, office: Office) -> None:
+    @made.post("/concentrators")
+    def add_hub() -> str:
+        """Show what is laid beside the keys of a concentrator that was added."""
+        person = office.callers.person("concentrator")
+        form = {name: request.form.get(name, "")[:most].strip() for name, most in _HUB_FIELDS.items()}
+        try:
+            prepared = loads(form["prepared"].encode("utf-8"))
+        except ValueError as wrong:
+            raise RegistryRefused("concentrator_prepared", trouble=wrong) from None
+        said = {name: form[name] for name in ("name", "plane", "endpoint")}
+        return render_template("console/hub.html", hub=hubs.added(office, person, prepared, form["reason"], **said))
+
+
+_HUB_FIELDS = {"prepared": 8192, "name": 65, "plane": 16, "endpoint": 260, "reason": audit.MAX_REASON_CHARACTERS + 1}
 
 
 def _site(site: str) -> str:

@@ -155,6 +155,8 @@ _RECORD: dict[str, tuple[str, str]] = {
     "did_approval_ask": ("申请双人审批", "asked for a second person's word"),
     "did_approval_no": ("不同意申请", "refused a request"),
     "did_approval_yes": ("同意申请", "agreed to a request"),
+    "did_ca_renew": ("生成新 CA", "made a fresh CA"),
+    "did_ca_switch": ("切换到新 CA", "let the fresh CA take over"),
     "did_claim_issue": ("签发开通凭据", "made a bundle"),
     "did_concentrator_add": ("添加集中器", "added a concentrator"),
     "did_concentrator_certificate": ("签发集中器证书", "made a concentrator's certificate"),

@@ -216,10 +216,11 @@ def identity(office: Office) -> dict[str, Any] | None:
         city = office.signer.identity()
     except SignerAway:
         return None
-    ca = x509.load_pem_x509_certificate(city.ca.encode("ascii"))
+    ca, *beside = (x509.load_pem_x509_certificate(pem.encode("ascii")) for pem in city.trusted)
     return {
         "name": ca.subject.rfc4514_string(), "hash": city.ca_hash, "key": city.city_key,
-        "ends_at": ca.not_valid_after_utc.timestamp(),
+        "ends_at": ca.not_valid_after_utc.timestamp(), "begun": city.begun,
+        "beside": ", ".join(each.subject.rfc4514_string() for each in beside),
     }  # fmt: skip
 
 

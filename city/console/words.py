@@ -300,7 +300,19 @@ _HUBS: dict[str, tuple[str, str]] = {
         "已下发 {count} 个站点，最后一个：{last}。",
         "{count} sites were offered a layer; the last: {last}.",
     ),
-    "hub_add_text": ("新增集中器请在服务器上执行", "One is added at the city's machine:"),
+    "hub_add": ("新增集中器", "Add a concentrator"),
+    "hub_add_text": (
+        "先在集中器主机上执行 snowgate city concentrator prepare，将其输出粘贴到此处。",
+        "At its host, run snowgate city concentrator prepare first, and paste here what that prints.",
+    ),
+    "hub_name": ("集中器名称", "Its name"),
+    "hub_prepared": ("prepare 的输出 (JSON)", "What prepare printed (JSON)"),
+    "hub_plane": ("平面（站点侧隧道名）", "Plane (the tunnel's name at the sites)"),
+    "hub_added": ("集中器已添加", "The concentrator was added"),
+    "hub_added_text": (
+        "将以下三个文件放入集中器主机的密钥目录，然后启动 snowgate-concentrator。",
+        "Lay these three files beside the keys at its host, then start snowgate-concentrator.",
+    ),
 }
 
 _CHANGES: dict[str, tuple[str, str]] = {
@@ -388,6 +400,8 @@ _KEYS: dict[str, tuple[str, str]] = {
         "Their private halves are in the signing process alone, and never change.",
     ),
     "ca": ("CA 名称", "CA"),
+    "ca_next": ("待切换的新 CA", "The next CA"),
+    "ca_before": ("上一 CA（证书到期前仍有效）", "The CA before, whose certificates are good until they end"),
     "ca_hash": ("CA 证书指纹 (SHA-256)", "CA's certificate (SHA-256)"),
     "city_key": ("签名公钥 (Ed25519)", "Signing key (Ed25519)"),
     "signer_silent": ("签名进程无应答：无法显示，也无法批准或下发。", "The signing process does not answer."),

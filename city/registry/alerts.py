@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from city.registry import audit
 from city.registry.refused import RegistryRefused
-from city.registry.tables import Alert, Person, Site
+from city.registry.tables import Alert, Person, Site, Telling
 from netconf import words
 from netconf.finding import Finding
 
@@ -73,6 +73,8 @@ def get(session: Session, person: Person, number: int) -> Alert:
 def acknowledge(session: Session, now: float, person: Person, number: int, reason: str) -> Alert:
     """Note that a person has seen an open alert and what he does about it; it stays open until its cause is gone.
 
+    It is told to nobody any more: what waits in a hook's queue is taken out; its end is told where it was told.
+
     Raises:
         RegistryRefused: ``alert_unknown``: there is none, it is over, or not for him.
     """
@@ -80,6 +82,10 @@ def acknowledge(session: Session, now: float, person: Person, number: int, reaso
     if row.closed_at is not None:
         raise RegistryRefused("alert_unknown")
     row.acknowledged_by, row.acknowledged_at, row.acknowledged_why = person.name, now, reason
+    session.execute(
+        update(Telling).where(Telling.alert == row.id, Telling.what == "open", Telling.done_at.is_(None))
+        .values(done_at=now).execution_options(synchronize_session=False)
+    )  # fmt: skip
     session.flush()
     audit.write(session, now, person.name, "alert.acknowledge", row.subject, code=row.code, reason=reason)
     return row

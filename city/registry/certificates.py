@@ -10,7 +10,6 @@ from __future__ import annotations
 import base64
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from sqlalchemy import select
@@ -27,17 +26,8 @@ def keep(session: Session, pem: str) -> Certificate:
     return row
 
 
-def is_ours(ca: str, shown: x509.Certificate) -> bool:
-    """Say whether the CA (PEM) made a certificate; asks no table."""
-    try:
-        shown.verify_directly_issued_by(x509.load_pem_x509_certificate(ca.encode("ascii")))
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
 def keep_again(session: Session, ca: str, shown: x509.Certificate) -> bool:
-    """Keep a certificate that ``is_ours`` and was lost with a backup; return whether it is one.
+    """Keep a certificate that the CA (PEM) made and that was lost with a backup; return whether it is one.
 
     Who holds it is asked about by its row afterwards: of a revoked site it is revoked, and held if the site's others are.
     """

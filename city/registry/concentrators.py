@@ -33,6 +33,9 @@ CERTIFICATE_DAYS = 90
 MAX_REPORT_CHARACTERS, MOST_COUNT = 1 << 16, (1 << 53) - 1
 #: How long a person's word that peers may be missing from a snapshot holds; by then it has been taken.
 SMALLER_SECONDS = 3600.0
+#: As ``netconf.model`` and the concentrator's own file have them.
+_ID, _PLANE = re.compile(r"[a-z][a-z0-9-]{0,62}", re.ASCII), re.compile(r"[a-z][a-z0-9-]{0,14}", re.ASCII)
+MAX_NAME, MAX_NETWORKS = 64, 64
 _ENDPOINT = re.compile(r"[A-Za-z0-9.-]{1,253}:[0-9]{1,5}", re.ASCII)
 
 
@@ -67,6 +70,28 @@ class New:
     allowed: tuple[IPv4Network, ...]
     seal_key: str
     mtu: int = 1420
+
+
+def prepared(said: object, *, name: str, plane: str, endpoint: str, mtu: int = 1420) -> tuple[New, str]:
+    """Return what a person adds, and its request for a certificate: ``said`` is what `concentrator prepare` printed.
+
+    Raises:
+        RegistryRefused: ``concentrator_prepared``: it is something else; ``concentrator_named``.
+    """
+    if not _PLANE.fullmatch(plane) or not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise RegistryRefused("concentrator_named")
+    try:
+        made = dict(said)  # type: ignore[call-overload]  # whatever it is, it is tried
+        id_, key, seal_key, csr = (made[field] for field in ("id", "public_key", "seal_key", "csr"))
+        if not all(isinstance(text, str) for text in (id_, key, seal_key, csr)) or not _ID.fullmatch(id_):
+            raise ValueError("id")
+        networks = tuple(IPv4Network(each) for each in made["allowed"])
+        network, probe = IPv4Network(made["network"]), IPv4Address(made["probe"])
+        if not 1280 <= mtu <= 9000 or len(networks) > MAX_NETWORKS:
+            raise ValueError("mtu")
+    except (KeyError, TypeError, ValueError) as wrong:
+        raise RegistryRefused("concentrator_prepared", trouble=wrong) from None
+    return New(id_, name.strip(), plane, key, endpoint, network, probe, networks, seal_key, mtu), csr
 
 
 def add(session: Session, who: str, new: New, now: float) -> None:

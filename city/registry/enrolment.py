@@ -27,6 +27,7 @@ from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer
 from city.registry.tables import Certificate, Concentrator, Peer, Site, SpentKey
 from netconf import enrolment
+from netconf.certificates import made_by
 from netconf.enrolment import EnrolRequest
 
 CERTIFICATE_DAYS = 90
@@ -144,9 +145,15 @@ def renew(session: Session, signer: Signer, now: float, site: Site, csr: str) ->
         return None
     # One that a clock which ran ahead has made is refused until its time comes.
     newest = next((row for row in kept if row.begins_at <= now), None)
-    if newest is not None and newest.ends_at - now > RENEW_BEFORE_SECONDS:
+    # Of a box that asks anew nobody knows whether it still believes the CA before.
+    if newest is not None and newest.ends_at - now > RENEW_BEFORE_SECONDS and _of_this_ca(signer, newest.pem):
         return newest.pem
     return _certify(session, signer, site, csr, now)
+
+
+def _of_this_ca(signer: Signer, pem: str) -> bool:
+    ca = x509.load_pem_x509_certificate(signer.identity().ca.encode("ascii"))
+    return made_by(x509.load_pem_x509_certificate(pem.encode("ascii")), ca)
 
 
 def waiting(session: Session, scope: str = "", most: int = 200) -> list[Site]:

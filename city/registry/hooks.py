@@ -94,7 +94,9 @@ def queue(session: Session, now: float) -> int:
         return 0
     # One of a site waits a while, and then is told if no outage has taken it in.
     ripe = or_(Alert.code.not_in(SINGLE), Alert.opened_at <= now - HOLD_SECONDS)
-    fresh = select(Alert).where(Alert.told_at.is_(None), Alert.closed_at.is_(None), Alert.grouping == "", ripe)
+    fresh = select(Alert).where(
+        Alert.told_at.is_(None), Alert.closed_at.is_(None), Alert.grouping == "", ripe, Alert.acknowledged_at.is_(None)
+    )
     opened = list(session.scalars(fresh.order_by(Alert.id).limit(MOST_QUEUED)))
     for row in opened:
         row.told_at = now

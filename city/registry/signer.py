@@ -23,11 +23,16 @@ class SignerAway(Exception):
 @dataclass(frozen=True, slots=True)
 class Identity:
     """What boxes know the city by. ``ca``: the CA's certificate (PEM); ``ca_hash``: SHA-256 of its DER, hexadecimal;
-    ``city_key``: Ed25519, base64 of its 32 octets."""
+    ``city_key``: Ed25519, base64 of its 32 octets. ``trusted``: the CA and the one beside it, whose certificates are good
+    too; ``begun``: that is the next one, and not the last. ``authority``: the city's signed word of both, "" before the first
+    renewal."""
 
     ca: str
     ca_hash: str
     city_key: str
+    trusted: tuple[str, ...]
+    begun: bool
+    authority: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,12 @@ class Signer(Protocol):
     """
 
     def identity(self) -> Identity: ...
+
+    def renew_ca(self) -> Identity:
+        """Make a fresh CA beside the one of the moment; asked again while it is there, nothing happens."""
+
+    def switch_ca(self) -> Identity:
+        """Put the fresh CA in its place and give up the key of the one before; ``ca_not_begun``, ``ca_too_soon``."""
 
     def sign_layer(self, payload: Mapping[str, Any]) -> str:
         """``site, device, epoch, revision, not_after, layer`` and perhaps ``sealed``: newer than all before of that site."""

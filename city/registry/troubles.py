@@ -25,10 +25,11 @@ FLIPS = 3
 
 
 def concentrators(session: Session, now: float) -> None:
-    """Alerts of concentrators: silent, behind, refusing, drifting."""
+    """Alerts of concentrators: silent, behind, refusing, or without the key that boxes are told."""
     silent: dict[str, dict[str, Any]] = {}
     behind: dict[str, dict[str, Any]] = {}
     refusing: dict[str, dict[str, Any]] = {}
+    keyless: dict[str, dict[str, Any]] = {}
     for hub in session.scalars(select(Concentrator)):
         subject = f"concentrator:{hub.id}"
         if hub.seen_at is None:
@@ -44,23 +45,36 @@ def concentrators(session: Session, now: float) -> None:
             and now - _changed_at(session, hub.id, hub.revision) > SILENT_INTERVALS * INTERVAL_SECONDS
         ):
             behind[subject] = {"concentrator": hub.id, "behind": head - hub.revision}
+        slots = report.get("slots")
+        if isinstance(slots, list) and hub.public_key not in {slot[0] for slot in slots}:
+            # Its host was made anew, or its keys were lost: no site's handshake is answered there.
+            keyless[subject] = {"concentrator": hub.id, "key": hub.public_key[:8]}
         count = report.get("refused_count")
         if rule or (type(count) is int and count > 0):
             refusing[subject] = {"concentrator": hub.id, "rule": str(rule or "-")[:64], "count": count or 0}
     alerts.keep(session, now, "concentrator_silent", "error", silent)
     alerts.keep(session, now, "concentrator_behind", "warning", behind)
     alerts.keep(session, now, "concentrator_refuses", "error", refusing)
+    alerts.keep(session, now, "concentrator_keyless", "error", keyless)
 
 
 def healed(session: Session, now: float, concentrator: str, before: Mapping[str, Any], told: Mapping[str, Any]) -> None:
-    """Compare two reports of a concentrator: somebody else's hand was at its device if more had to be put right."""
-    was, now_is = before.get("healed"), told.get("healed")
+    """Compare two reports of a concentrator: somebody else's hand was at its device if more had to be put right; and what
+    its device did not take since the last one is what some site has not."""
     subject = f"concentrator:{concentrator}"
-    if type(was) is int and type(now_is) is int and now_is > was:
-        steps = now_is - was
+    if steps := _grown(before.get("healed"), told.get("healed")):
         alerts.raise_(session, now, "concentrator_drifts", subject, "warning", concentrator=concentrator, steps=steps)
     else:
         alerts.close(session, now, "concentrator_drifts", subject)
+    if steps := _grown(before.get("device_refused"), told.get("device_refused")):
+        alerts.raise_(session, now, "concentrator_device", subject, "warning", concentrator=concentrator, steps=steps)
+    else:
+        alerts.close(session, now, "concentrator_device", subject)
+
+
+def _grown(was: object, now_is: object) -> int:
+    """By how much a counter has grown; one that began anew with its program has not."""
+    return max(0, now_is - was) if type(was) is int and type(now_is) is int else 0
 
 
 def clones(session: Session, now: float, concentrator: str, told: Mapping[str, Any]) -> None:

@@ -27,13 +27,15 @@ class Client:
 
     def __init__(self, carry: Carrier) -> None:
         self._carry = carry
-        self._identity: Identity | None = None
 
     def identity(self) -> Identity:
-        # A city's keys never change under a running process.
-        if self._identity is None:
-            self._identity = Identity(**self._ask("identity"))
-        return self._identity
+        return _identity(self._ask("identity"))
+
+    def renew_ca(self) -> Identity:
+        return _identity(self._ask("renew-ca"))
+
+    def switch_ca(self) -> Identity:
+        return _identity(self._ask("switch-ca"))
 
     def sign_layer(self, payload: Mapping[str, Any]) -> str:
         return str(self._ask("layer", payload=dict(payload)))
@@ -73,6 +75,12 @@ class Client:
         if "done" in answer:
             return answer["done"]
         raise SignRefused(str(answer["rule"]), **answer["args"])
+
+
+def _identity(told: Any) -> Identity:
+    trusted = tuple(str(pem) for pem in told["trusted"])
+    ca, ca_hash, city_key, authority = (str(told[name]) for name in ("ca", "ca_hash", "city_key", "authority"))
+    return Identity(ca, ca_hash, city_key, trusted, bool(told["begun"]), authority)
 
 
 def over_socket(path: Path) -> Client:

@@ -1,7 +1,8 @@
 """The keys themselves, read and made. No page and no answer may import this.
 
 ``ca.key`` and ``ca.pem`` (P-256, ten years) make certificates; ``city.key`` (Ed25519) signs what boxes believe. Boxes know
-both by hash and key from their bundle: what is lost here is lost for every box, so keep a copy offline.
+both by hash and key from their bundle: what is lost here is lost for every box, so keep a copy offline. A CA that was renewed
+(``ca-2``, …) stands beside the one before; ``renewed.json`` says which of both makes certificates (adr/0033).
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 import base64
 import datetime
 import hashlib
+import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cryptography import x509
@@ -22,6 +24,7 @@ from cryptography.x509.oid import NameOID
 from netconf import durable
 
 MAX_KEY_BYTES = 4096
+_RENEWED = "renewed.json"
 CA_YEARS = 10
 #: A box's clock may be behind when it first looks at a certificate.
 BACKDATED = datetime.timedelta(hours=1)
@@ -39,10 +42,19 @@ class Keys:
     ca: x509.Certificate
     ca_key: ec.EllipticCurvePrivateKey = field(repr=False)
     city: Ed25519PrivateKey = field(repr=False)
+    #: How often the CA was renewed; then the one beside it, and that one's key while it is the next and not the last one.
+    renewals: int = 0
+    beside: x509.Certificate | None = None
+    beside_key: ec.EllipticCurvePrivateKey | None = field(default=None, repr=False)
 
     @property
     def ca_pem(self) -> str:
-        return self.ca.public_bytes(serialization.Encoding.PEM).decode("ascii")
+        return _pem(self.ca)
+
+    @property
+    def trusted(self) -> tuple[str, ...]:
+        """The CA of the moment, and the one beside it (PEM)."""
+        return (self.ca_pem,) if self.beside is None else (self.ca_pem, _pem(self.beside))
 
     @property
     def ca_hash(self) -> str:
@@ -57,9 +69,36 @@ class Keys:
 
 def make(city: str, now: float, chance: Callable[[int], bytes]) -> Keys:
     """Return fresh keys of a city; ``chance`` gives the certificate's number."""
+    return Keys(*_authority(city, "snowgate CA", now, chance), Ed25519PrivateKey.generate())
+
+
+def renew(keys: Keys, now: float, chance: Callable[[int], bytes]) -> Keys:
+    """Return the keys with a fresh CA beside the one of the moment; those that have one already as they are."""
+    if keys.beside_key is not None:
+        return keys
+    names = keys.ca.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    name = f"snowgate CA {keys.renewals + 2}"
+    made, key = _authority(str(names[0].value) if names else name, name, now, chance)
+    return replace(keys, renewals=keys.renewals + 1, beside=made, beside_key=key)
+
+
+def switch(keys: Keys) -> Keys:
+    """Return the keys with the next CA in the place of the one of the moment, whose key is given up.
+
+    Raises:
+        ValueError: there is no next one.
+    """
+    if keys.beside is None or keys.beside_key is None:
+        raise ValueError("no next CA")
+    return replace(keys, ca=keys.beside, ca_key=keys.beside_key, beside=keys.ca, beside_key=None)
+
+
+def _authority(
+    city: str, common: str, now: float, chance: Callable[[int], bytes]
+) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     ca_key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name(
-        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, city), x509.NameAttribute(NameOID.COMMON_NAME, "snowgate CA")]
+        [x509.NameAttribute(NameOID.ORGANIZATION_NAME, city), x509.NameAttribute(NameOID.COMMON_NAME, common)]
     )
     begin = datetime.datetime.fromtimestamp(now, datetime.UTC).replace(microsecond=0)
     usage = x509.KeyUsage(
@@ -78,7 +117,7 @@ def make(city: str, now: float, chance: Callable[[int], bytes]) -> Keys:
         .add_extension(usage, critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(ca_key.public_key()), critical=False)
     )
-    return Keys(made.sign(ca_key, hashes.SHA256()), ca_key, Ed25519PrivateKey.generate())
+    return made.sign(ca_key, hashes.SHA256()), ca_key
 
 
 def write(folder: Path, keys: Keys) -> None:
@@ -97,6 +136,30 @@ def write(folder: Path, keys: Keys) -> None:
     durable.write(folder / "ca.pem", keys.ca_pem.encode("ascii"), 0o644)
 
 
+def keep(folder: Path, keys: Keys) -> None:
+    """Keep keys whose CA was renewed or changed: one durable write says which files count, and then the last key goes.
+
+    Raises:
+        OSError: those before are still there, and count.
+    """
+    plain = serialization.NoEncryption()
+    stem, beside = _stem(keys.renewals), _stem(keys.renewals - 1)
+    if keys.beside_key is not None:
+        stem, beside = beside, stem
+        assert keys.beside is not None  # its key is there
+        durable.write(folder / f"{beside}.key", keys.beside_key.private_bytes(_DER, _PKCS8, plain), 0o600)
+        durable.write(folder / f"{beside}.pem", _pem(keys.beside).encode("ascii"), 0o644)
+    said = {"renewals": keys.renewals, "switched": keys.beside_key is None}
+    durable.write(folder / _RENEWED, json.dumps(said).encode("ascii"), 0o600)
+    _give_up(folder, keys)
+
+
+def _give_up(folder: Path, keys: Keys) -> None:
+    """What was signed by the CA before is believed; nothing is signed by it any more, by nobody."""
+    if keys.renewals and keys.beside_key is None:
+        (folder / f"{_stem(keys.renewals - 1)}.key").unlink(missing_ok=True)
+
+
 def read(folder: Path) -> Keys:
     """Return the keys of a folder.
 
@@ -104,18 +167,53 @@ def read(folder: Path) -> Keys:
         FileNotFoundError: it has none.
         KeysDamaged: a file is no key, or another's.
     """
-    ca_key, city = (_key(folder / name) for name in ("ca.key", "city.key"))
-    if not isinstance(ca_key, ec.EllipticCurvePrivateKey):
-        raise KeysDamaged("ca.key")
+    renewals, switched = _renewed(folder)
+    number = renewals if switched else max(0, renewals - 1)
+    city = _key(folder / "city.key")
     if not isinstance(city, Ed25519PrivateKey):
         raise KeysDamaged("city.key")
+    ca, ca_key = _certificate(folder / f"{_stem(number)}.pem"), _ca_key(folder / f"{_stem(number)}.key")
+    found = Keys(ca, ca_key, city, renewals)
+    if renewals:
+        other = _stem(renewals - 1 if switched else renewals)
+        key = None if switched else _ca_key(folder / f"{other}.key")
+        found = replace(found, beside=_certificate(folder / f"{other}.pem"), beside_key=key)
+    for made, key in ((found.ca, found.ca_key), (found.beside, found.beside_key)):
+        if made is not None and key is not None and made.public_key() != key.public_key():
+            raise KeysDamaged("ca.pem")
+    _give_up(folder, found)
+    return found
+
+
+def _stem(number: int) -> str:
+    return "ca" if number == 0 else f"ca-{number + 1}"
+
+
+def _renewed(folder: Path) -> tuple[int, bool]:
     try:
-        ca = x509.load_pem_x509_certificate(durable.read(folder / "ca.pem", MAX_KEY_BYTES))
+        said = json.loads(durable.read(folder / _RENEWED, MAX_KEY_BYTES))
+        renewals, switched = said["renewals"], said["switched"]
+    except FileNotFoundError:
+        return 0, True
+    except (ValueError, KeyError, TypeError, durable.TooLong):
+        raise KeysDamaged(_RENEWED) from None
+    if type(renewals) is not int or renewals < 1 or type(switched) is not bool:
+        raise KeysDamaged(_RENEWED)
+    return renewals, switched
+
+
+def _certificate(path: Path) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificate(durable.read(path, MAX_KEY_BYTES))
     except (ValueError, durable.TooLong):
-        raise KeysDamaged("ca.pem") from None
-    if ca.public_key() != ca_key.public_key():
-        raise KeysDamaged("ca.pem")
-    return Keys(ca, ca_key, city)
+        raise KeysDamaged(path.name) from None
+
+
+def _ca_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    key = _key(path)
+    if not isinstance(key, ec.EllipticCurvePrivateKey):
+        raise KeysDamaged(path.name)
+    return key
 
 
 def _key(path: Path) -> object:
@@ -123,3 +221,7 @@ def _key(path: Path) -> object:
         return serialization.load_der_private_key(durable.read(path, MAX_KEY_BYTES), None)
     except (ValueError, TypeError, durable.TooLong):
         raise KeysDamaged(path.name) from None
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")

@@ -22,6 +22,7 @@ PATIENCE_SECONDS = 5.0
 MOST_AT_ONCE = 64
 _CREDENTIALS = struct.Struct("3i")
 Say = Callable[..., None]
+Beat = Callable[[], None]
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -30,14 +31,19 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, path: Path, service: Service, uids: Collection[int], say: Say) -> None:
+    def __init__(self, path: Path, service: Service, uids: Collection[int], say: Say, beat: Beat) -> None:
         with contextlib.suppress(FileNotFoundError):
             path.unlink()
-        self.service, self.uids, self.say = service, frozenset(uids), say
+        self.service, self.uids, self.say, self.beat = service, frozenset(uids), say, beat
         self.places = threading.BoundedSemaphore(MOST_AT_ONCE)
         super().__init__(str(path), _Handler)
         # Who may connect is judged by uid below; the file's mode alone would need a group that both are in.
         path.chmod(0o666)  # noqa: S103
+
+    def service_actions(self) -> None:
+        # Asked is what the socket's callers ask: a service that answers nobody beats no more.
+        self.service.alive()
+        self.beat()
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
         uid = peer_uid(request)
@@ -74,10 +80,10 @@ def peer_uid(connection: socket.socket) -> int:
     return int(_CREDENTIALS.unpack(raw)[1])
 
 
-def serve(path: Path, service: Service, uids: Collection[int], say: Say) -> Server:
-    """Return a server that listens at ``path``; ``serve_forever`` is the caller's."""
+def serve(path: Path, service: Service, uids: Collection[int], say: Say, beat: Beat = lambda: None) -> Server:
+    """Return a server that listens at ``path``; ``serve_forever`` is the caller's. ``beat`` is called while it turns."""
     before = os.umask(0o077)
     try:
-        return Server(path, service, uids, say)
+        return Server(path, service, uids, say, beat)
     finally:
         os.umask(before)

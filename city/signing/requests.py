@@ -89,6 +89,18 @@ class WhoAreYou(_Part):
     ask: Literal["identity"]
 
 
+class RenewCA(_Part):
+    """A fresh CA beside the one of the moment."""
+
+    ask: Literal["renew-ca"]
+
+
+class SwitchCA(_Part):
+    """The one beside in the place of the one of the moment."""
+
+    ask: Literal["switch-ca"]
+
+
 class SignLayer(_Part):
     ask: Literal["layer"]
     payload: LayerPayload
@@ -149,7 +161,18 @@ class Seal(_Part):
 
 
 Request = Annotated[
-    WhoAreYou | SignLayer | Highest | SignAnswer | SignRevocation | SignPeers | Certify | Standing | Addresses | Seal,
+    WhoAreYou
+    | RenewCA
+    | SwitchCA
+    | SignLayer
+    | Highest
+    | SignAnswer
+    | SignRevocation
+    | SignPeers
+    | Certify
+    | Standing
+    | Addresses
+    | Seal,
     Field(discriminator="ask"),
 ]
 REQUEST: TypeAdapter[Request] = TypeAdapter(Request)

@@ -7,14 +7,16 @@ one site's packets to another; not for a certificate that says anything but a si
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from city.signing import certificates, requests, secrets
-from city.signing.keys import Keys
+from city.signing.keys import BACKDATED, Keys, keep, renew, switch
 from city.signing.marks import Marks
 from netconf import envelope, layers
 from netconf.check import check
@@ -31,6 +33,8 @@ _SOMEBODY: Mapping[str, Any] = {
 
 #: Revoked sites in one answer; and how far an epoch may jump: a registry that was taken over shall not use them all up.
 MOST_REVOKED, MOST_EPOCHS = 1000, 1000
+#: A fresh CA makes nothing before every server of the city has heard of it.
+OVERLAP_SECONDS = 600.0
 
 
 class _Refused(ValueError):
@@ -43,10 +47,23 @@ class _Refused(ValueError):
 
 
 class Service:
-    """Answers requests. ``clock`` gives seconds since 1970, ``chance`` octets that nobody can guess."""
+    """Answers requests. ``clock`` gives seconds since 1970, ``chance`` octets that nobody can guess; ``folder``: where
+    keys that change are kept, None: nowhere."""
 
-    def __init__(self, keys: Keys, marks: Marks, clock: Callable[[], float], chance: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        keys: Keys,
+        marks: Marks,
+        clock: Callable[[], float],
+        chance: Callable[[int], bytes],
+        folder: Path | None = None,
+    ) -> None:
+        self._folder, self._changing = folder, threading.Lock()
         self._keys, self._marks, self._clock, self._chance = keys, marks, clock, chance
+
+    def alive(self) -> None:
+        """Look up what most answers rest on; returns when others would be answered, too."""
+        self._marks.highest("")
 
     def answer(self, request: object) -> dict[str, Any]:
         """Return ``{"done": …}``, or ``{"rule": code, "args": {…}}`` of what is refused."""
@@ -62,7 +79,11 @@ class Service:
     def _done(self, request: requests.Request) -> Any:
         match request:
             case requests.WhoAreYou():
-                return {"ca": self._keys.ca_pem, "ca_hash": self._keys.ca_hash, "city_key": self._keys.city_key}
+                return self._identity()
+            case requests.RenewCA():
+                return self._renew()
+            case requests.SwitchCA():
+                return self._switch()
             case requests.SignLayer():
                 return self._layer(request.payload)
             case requests.Highest():
@@ -84,6 +105,34 @@ class Service:
                 return self._certify(request)
             case requests.Seal():
                 return self._seal(request)
+
+    def _identity(self) -> dict[str, Any]:
+        keys = self._keys
+        said: dict[str, Any] = {"ca": keys.ca_pem, "ca_hash": keys.ca_hash, "city_key": keys.city_key}
+        said["trusted"], said["begun"] = list(keys.trusted), keys.beside_key is not None
+        payload = {"sequence": keys.renewals, "certificates": sorted(keys.trusted)}
+        return said | {"authority": envelope.sign("authority", payload, keys.city) if keys.renewals else ""}
+
+    def _renew(self) -> dict[str, Any]:
+        with self._changing:
+            self._change(renew(self._keys, self._clock(), self._chance))
+        return self._identity()
+
+    def _switch(self) -> dict[str, Any]:
+        with self._changing:
+            keys = self._keys
+            if keys.beside is None or keys.beside_key is None:
+                raise _Refused("ca_not_begun")
+            begun = (keys.beside.not_valid_before_utc + BACKDATED).timestamp()
+            if self._clock() < begun + OVERLAP_SECONDS:
+                raise _Refused("ca_too_soon", minutes=int(OVERLAP_SECONDS // 60))
+            self._change(switch(keys))
+        return self._identity()
+
+    def _change(self, keys: Keys) -> None:
+        if keys is not self._keys and self._folder is not None:
+            keep(self._folder, keys)
+        self._keys = keys
 
     def _sign(self, purpose: str, payload: dict[str, Any], most: int = envelope.MAX_ENVELOPE_BYTES) -> str:
         text = envelope.sign(purpose, payload, self._keys.city)

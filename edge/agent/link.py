@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from edge.io import credentials
 from edge.io.credentials import Credentials
@@ -35,12 +36,13 @@ class LinkRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the keeper tells: the pinned CA (SHA-256, hexadecimal), and whether the clock is known to be behind."""
+    """What the keeper tells: the pinned CA (SHA-256, hexadecimal), whether the clock is known to be behind, the city's key."""
 
     pin: str
     clock_behind: bool
     #: Tunnel -> public key.
     wireguard: dict[str, str]
+    city: Ed25519PublicKey | None = None
 
 
 class Link:
@@ -55,6 +57,8 @@ class Link:
         self._site = site
         self._dial = dial
         self._resumption = Resumption()
+        #: How often the city was found to have another CA.
+        self.followed = 0
 
     def request(self, known: Known, now: float) -> str:
         """Return the request for a new certificate, "" while the one that there is lasts."""
@@ -80,9 +84,7 @@ class Link:
             certificates.judge_time(held.certificate, believed)
         except CertificateRefused as wrong:
             raise LinkRefused(wrong.rule) from None
-        return self._exchanged(
-            server, "/v1/report", report.encode("ascii"), self._trust(held, believed), self._resumption
-        )
+        return self._exchanged(server, "/v1/report", report.encode("ascii"), known, now)
 
     def ask_anew(self, server: Server, known: Known, now: float) -> tuple[bool, object]:
         """Ask for a certificate without showing one, as an active device may.
@@ -92,12 +94,10 @@ class Link:
         Raises:
             LinkRefused, HttpsRefused, OSError: as for ``post``.
         """
-        held = self._held(known)
         asked = EnrolRequest(self._site, "", certificates.request(self._key, self._site), known.wireguard, {},
                              max(0, int(now)), chance.token_hex(16))  # fmt: skip
         body = sign_request(asked, self._key).encode("ascii")
-        trust = Trust(held.ca, self._believed(held, known, now))
-        answer = self._exchanged(server, "/v1/enrol", body, trust)
+        answer = self._exchanged(server, "/v1/enrol", body, known, now, shown=False)
         if answer.get("state") != "approved":
             return False, answer.get("revocation")
         return self.keep(answer.get("certificate"), known, now), None
@@ -113,7 +113,7 @@ class Link:
         if not isinstance(pem, str) or not pem.isascii():
             raise LinkRefused("certificate_form")
         try:
-            fresh = certificates.device(pem.encode("ascii"), held.ca, self._key.public_key(), self._site)
+            fresh = certificates.device(pem.encode("ascii"), held.cas, self._key.public_key(), self._site)
             certificates.judge_time(fresh, self._believed(held, known, now))
         except CertificateRefused as wrong:
             raise LinkRefused(wrong.rule) from None
@@ -123,21 +123,36 @@ class Link:
         return True
 
     def _exchanged(
-        self, server: Server, target: str, body: bytes, trust: Trust, resumption: Resumption | None = None
+        self, server: Server, target: str, body: bytes, known: Known, now: float, *, shown: bool = True
     ) -> dict[str, Any]:
-        return _answer(exchange(server, target, body, trust, DEADLINE_SECONDS, self._dial, resumption))
+        """Ask; of a server whose CA we do not know hear first whether it is the city's new one."""
+
+        def asked() -> tuple[int, bytes]:
+            trust, left = self._trust(known, now, shown), self._resumption if shown else None
+            return exchange(server, target, body, trust, DEADLINE_SECONDS, self._dial, left)
+
+        try:
+            return _answer(asked())
+        except HttpsRefused as wrong:
+            if wrong.rule != "server_other_ca":
+                raise
+        credentials.follow(self._state, "agent", server, known.city, DEADLINE_SECONDS, self._dial)
+        self.followed += 1
+        return _answer(asked())
 
     def _held(self, known: Known) -> Credentials:
-        held = credentials.read(self._state, known.pin, self._key.public_key(), self._site)
+        held = credentials.read(self._state, known.pin, self._key.public_key(), self._site, known.city)
         if held is None:
             raise LinkRefused("certificate_missing")
         return held
 
     def _believed(self, held: Credentials, known: Known, now: float) -> float | None:
-        return certificates.believable(now, held.ca, behind=known.clock_behind)
+        return certificates.believable(now, held.cas, behind=known.clock_behind)
 
-    def _trust(self, held: Credentials, believed: float | None) -> Trust:
-        return Trust(held.ca, believed, held.path, self._key_file)
+    def _trust(self, known: Known, now: float, shown: bool) -> Trust:
+        held = self._held(known)
+        believed = self._believed(held, known, now)
+        return Trust(held.cas, believed, held.path, self._key_file) if shown else Trust(held.cas, believed)
 
 
 def _answer(came: tuple[int, bytes]) -> dict[str, Any]:

@@ -38,12 +38,12 @@ from edge.io import status
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.https import HttpsRefused, Server
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.io.status import StatusFile
 from edge.metrics.exposition import text
 from edge.metrics.figures import families
 from netconf import envelope, secrets
 from netconf.model import Control, Site
+from netconf.notify import Supervisor
 
 TICK_SECONDS = 0.25
 #: A change is applied and read back in three namespaces before the keeper answers.
@@ -69,7 +69,7 @@ class Agent:
         self._link = Link(where.state, where.secrets / "device" / "device.key", self._key, site.identity.id, self._dial)
         self._revoked_at: dict[str, Any] | None = None
         self._known = Known("", clock_behind=False, wireguard={})
-        self._city_key = ""
+        self._followed = 0
         self._device = ""
         self._log = log
         self._supervisor = supervisor
@@ -124,6 +124,9 @@ class Agent:
             self._log.say("control_away", type(wrong).__name__)
             self._say("away")
             return None
+        if self._link.followed > self._followed:
+            self._followed = self._link.followed
+            self._log.say("city_ca_renewed")
         self._say("answers")
         return answer
 
@@ -159,10 +162,10 @@ class Agent:
 
     def _revoked(self, text: object) -> None:
         """Say what the city signed of this box; nothing else is done: tunnels end at the city's end, and then enrol asks."""
-        if not isinstance(text, str) or not self._city_key:
+        city = self._known.city
+        if not isinstance(text, str) or city is None:
             return
         try:
-            city = Ed25519PublicKey.from_public_bytes(base64.b64decode(self._city_key))
             at, why = envelope.open_revocation(text, city, site=self._site.identity.id, device=self._device)
         except (envelope.EnvelopeRefused, ValueError):
             self._log.say("layer_unsigned", "revocation")
@@ -235,15 +238,24 @@ class Agent:
     def _learn(self, facts: dict[str, Any]) -> None:
         """Take what the keeper tells of city, clock and keys."""
         enrolment = facts.get("enrolment") or {}
-        self._city_key, self._device = str(enrolment.get("city_key", "")), str(facts.get("device", ""))
+        self._device = str(facts.get("device", ""))
         keys = dict(enrolment.get("wireguard") or {})
-        self._known = Known(str(enrolment.get("ca", "")), facts.get("clock_behind") is True, keys)
+        self._known = Known(
+            str(enrolment.get("ca", "")), facts.get("clock_behind") is True, keys, _city(enrolment.get("city_key"))
+        )
 
     def pause_seconds(self) -> float:
         """Return how long to wait until the next report."""
         if self.nonce or self.proving:
             return pace.WAITING_SECONDS
         return pace.seconds(self._control.interval_seconds, heard=self._heard, chance=random.random)
+
+
+def _city(text: object) -> Ed25519PublicKey | None:
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(str(text or ""), validate=True))
+    except ValueError:
+        return None
 
 
 def _figures(run: Path) -> str:

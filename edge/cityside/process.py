@@ -13,13 +13,13 @@ from edge.cityside.upper import Upper, upper
 from edge.cityside.ways import Turn, Ways
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.io.outlives import Outlives
 from edge.io.seqpacket import FerryLine
 from edge.io.status import StatusFile
 from edge.records.codec import RemoteRecordError, decode, encode
 from edge.records.types import CallLives, CloseMedia, Record
 from netconf.model import Site
+from netconf.notify import Supervisor
 
 TICK_SECONDS = 0.25
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,18 +86,20 @@ def fetch_ca(server: Server, pin: str) -> bytes:
     return pem
 
 
-def ask_door(server: Server, ca: x509.Certificate, now: float | None, request: EnrolRequest, asker: Asker) -> Answer:
+def ask_door(
+    server: Server, cas: Sequence[x509.Certificate], now: float | None, request: EnrolRequest, asker: Asker
+) -> Answer:
     """Put the signed request to the door and return its answer; ``now`` as for ``certificates.believable``.
 
     Raises:
         AnswerWrong, HttpsRefused, OSError.
     """
     body = sign_request(request, asker.device).encode("ascii")
-    status, data = exchange(server, "/v1/enrol", body, Trust(ca, now), ASK_SECONDS)
-    return understood(status, data, ca, now, asker)
+    status, data = exchange(server, "/v1/enrol", body, Trust(tuple(cas), now), ASK_SECONDS)
+    return understood(status, data, cas, now, asker)
 
 
-def understood(status: int, data: bytes, ca: x509.Certificate, now: float | None, asker: Asker) -> Answer:
+def understood(status: int, data: bytes, cas: Sequence[x509.Certificate], now: float | None, asker: Asker) -> Answer:
     """Return what an answer of the door says.
 
     Raises:
@@ -116,7 +119,7 @@ def understood(status: int, data: bytes, ca: x509.Certificate, now: float | None
     if state == "revoked":
         return _revoked(said, asker)
     if state == "approved" and status == 200:
-        return _approved(said, ca, now, asker)
+        return _approved(said, cas, now, asker)
     raise AnswerWrong("enrol_answer")
 
 
@@ -137,12 +140,12 @@ def _revoked(said: dict[str, Any], asker: Asker) -> Revoked:
     return Revoked(envelope, at, why[:256])
 
 
-def _approved(said: dict[str, Any], ca: x509.Certificate, now: float | None, asker: Asker) -> Approved:
+def _approved(said: dict[str, Any], cas: Sequence[x509.Certificate], now: float | None, asker: Asker) -> Approved:
     pem, layer = said.get("certificate"), said.get("layer")
     if not isinstance(pem, str) or not isinstance(layer, str) or not pem.isascii():
         raise AnswerWrong("enrol_answer")
     try:
-        made = certificates.device(pem.encode("ascii"), ca, asker.device.public_key(), asker.site)
+        made = certificates.device(pem.encode("ascii"), cas, asker.device.public_key(), asker.site)
         certificates.judge_time(made, now)
     except CertificateRefused as wrong:
         raise AnswerWrong(wrong.rule) from None

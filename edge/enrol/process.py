@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import random
 import secrets as chance
@@ -17,18 +18,29 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from edge.control.client import SMALL_SECONDS
 from edge.control.client import ask as ask_keeper
 from edge.control.wire import ControlError, HandOver, Keys, Refusal, StatusReport
-from edge.enrol.conversation import Answer, AnswerWrong, Approved, Asker, Pending, Refused, Revoked, ask_door, fetch_ca
+from edge.enrol.conversation import (
+    CA_SECONDS,
+    Answer,
+    AnswerWrong,
+    Approved,
+    Asker,
+    Pending,
+    Refused,
+    Revoked,
+    ask_door,
+    fetch_ca,
+)
 from edge.enrol.machine import Event, Machine, State
 from edge.io import credentials
 from edge.io.confirmed import Places, places
 from edge.io.https import HttpsRefused, Server
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.io.status import StatusFile
 from netconf import certificates, durable, enrolment, secrets
 from netconf.certificates import CertificateRefused
 from netconf.enrolment import Claimed, EnrolRequest
 from netconf.envelope import EnvelopeRefused, open_revocation
+from netconf.notify import Supervisor
 
 TICK_SECONDS = 2.0
 #: The keeper applies and reads back three namespaces before it answers a layer.
@@ -143,20 +155,44 @@ class Enrol:
         if opened is None or not opened.open:
             raise AnswerWrong("enrol_hole_shut")
         self._supervisor.beat()
-        held = credentials.read(self._where.state, known.pin, device.public_key(), known.site)
-        ca = held.ca if held is not None else self._fetch(known)
+        held = credentials.read(self._where.state, known.pin, device.public_key(), known.site, known.city)
+        cas = held.cas if held is not None else self._fetch(known, device.public_key())
         self._supervisor.beat()
         certified = self._claimless and held is not None and held.certificate is not None
         request = self._asked(known, None if certified else claimed, device)
         asker = Asker(known.site, known.pin, known.city, device, known.device)
-        return ask_door(
-            known.server, ca, certificates.believable(time.time(), ca, behind=known.clock_behind), request, asker
-        )
 
-    def _fetch(self, known: Told) -> x509.Certificate:
-        pem = fetch_ca(known.server, known.pin)
+        def asked(cas: tuple[x509.Certificate, ...]) -> Answer:
+            now = certificates.believable(time.time(), cas, behind=known.clock_behind)
+            return ask_door(known.server, cas, now, request, asker)
+
+        try:
+            return asked(cas)
+        except HttpsRefused as wrong:
+            if wrong.rule != "server_other_ca":
+                raise
+        return asked(self._follow(known, device.public_key()))
+
+    def _fetch(self, known: Told, device: ec.EllipticCurvePublicKey) -> tuple[x509.Certificate, ...]:
+        try:
+            pem = fetch_ca(known.server, known.pin)
+        except CertificateRefused as wrong:
+            if wrong.rule != "ca_other":
+                raise
+            with contextlib.suppress(HttpsRefused):
+                return self._follow(known, device)
+            raise
         credentials.keep_ca(self._where.state, pem)
-        return certificates.pinned(pem, known.pin)
+        return (certificates.pinned(pem, known.pin),)
+
+    def _follow(self, known: Told, device: ec.EllipticCurvePublicKey) -> tuple[x509.Certificate, ...]:
+        """The door has a certificate of another CA: it may be the city's new one, by the city's own signed word."""
+        self._supervisor.beat()
+        credentials.follow(self._where.state, "enrol", known.server, known.city, CA_SECONDS)
+        self._log.say("city_ca_renewed")
+        self._supervisor.beat()
+        held = credentials.read(self._where.state, known.pin, device, known.site, known.city)
+        return held.cas if held is not None else ()
 
     def _asked(self, known: Told, claimed: Claimed | None, device: ec.EllipticCurvePrivateKey) -> EnrolRequest:
         """Return the request, the same until something of it is another."""

@@ -58,10 +58,10 @@ from edge.ferry.verify import wire
 from edge.io import rights, seqpacket, status
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.records.types import STREAMS, Party
 from edge.rtp.quality import Quality, verdict
 from netconf.model import Site
+from netconf.notify import Supervisor
 
 TICK_SECONDS = 0.5
 #: One a core on a small box.

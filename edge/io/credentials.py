@@ -1,49 +1,117 @@
-"""What this box shows the city and knows it by: the pinned CA, and its own certificate, as enrol and agent have kept them.
+"""What this box shows the city and knows it by: its CA, and its own certificate, as enrol and agent have kept them.
 
-Each of both writes in its own folder. The newest certificate that is really ours counts; a file that is something else
-counts as none, and the city makes another.
+The CA is the one that the bundle's hash names, and those that the city has named since, signed by its key (adr/0033). Each
+of both programs writes in its own folder. The newest certificate that is really ours counts, and the city's newest word; a
+file that is something else counts as none, and the city makes another.
 """
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from netconf import certificates, durable
+from edge.io.https import Dial, HttpsRefused, Server, connected, exchange
+from netconf import certificates, durable, envelope
 from netconf.certificates import CertificateRefused
+from netconf.envelope import Authority, EnvelopeRefused
 
-CA_FILE, CERTIFICATE_FILE = "ca.pem", "certificate.pem"
+CA_FILE, CERTIFICATE_FILE, AUTHORITY_FILE = "ca.pem", "certificate.pem", "authority.json"
 _WRITERS = ("enrol", "agent")
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """``certificate`` and its file are None while there is none."""
+    """``cas``: whom we believe, at least one. ``certificate`` and its file are None while there is none."""
 
-    ca: x509.Certificate
+    cas: tuple[x509.Certificate, ...]
     certificate: x509.Certificate | None = None
     path: Path | None = None
 
 
-def read(state: Path, pin: str, key: ec.EllipticCurvePublicKey, site: str) -> Credentials | None:
-    """Return what is kept, or None without the CA that ``pin`` (SHA-256, hexadecimal) names."""
-    try:
-        ca = certificates.pinned(durable.read(state / "enrol" / CA_FILE, certificates.MAX_PEM_BYTES), pin)
-    except (OSError, durable.TooLong, CertificateRefused):
+def read(
+    state: Path, pin: str, key: ec.EllipticCurvePublicKey, site: str, city: Ed25519PublicKey | None
+) -> Credentials | None:
+    """Return what is kept, or None without a CA: neither the one that ``pin`` (SHA-256, hexadecimal) names, nor one that
+    ``city`` has signed."""
+    cas = _cas(state, pin, city)
+    if not cas:
         return None
-    found = Credentials(ca)
+    found = Credentials(cas)
     for writer in _WRITERS:
         path = state / writer / CERTIFICATE_FILE
         try:
-            each = certificates.device(durable.read(path, certificates.MAX_PEM_BYTES), ca, key, site)
+            each = certificates.device(durable.read(path, certificates.MAX_PEM_BYTES), cas, key, site)
         except (OSError, durable.TooLong, CertificateRefused):
             continue
         if found.certificate is None or certificates.ends_at(each) > certificates.ends_at(found.certificate):
-            found = Credentials(ca, each, path)
+            found = Credentials(cas, each, path)
     return found
+
+
+def _cas(state: Path, pin: str, city: Ed25519PublicKey | None) -> tuple[x509.Certificate, ...]:
+    found: list[x509.Certificate] = []
+    with contextlib.suppress(OSError, durable.TooLong, CertificateRefused):
+        found.append(certificates.pinned(durable.read(state / "enrol" / CA_FILE, certificates.MAX_PEM_BYTES), pin))
+    said = authority(state, city)
+    for pem in said.certificates if said is not None else ():
+        with contextlib.suppress(CertificateRefused):
+            each = certificates.read(pem.encode("ascii"))
+            found += [each] if each not in found else []
+    return tuple(found)
+
+
+def authority(state: Path, city: Ed25519PublicKey | None) -> Authority | None:
+    """Return the city's newest word of its own CA that was kept; None while it has said nothing, or nobody knows its key."""
+    newest: Authority | None = None
+    for writer in _WRITERS if city is not None else ():
+        assert city is not None  # the loop says so
+        try:
+            text = durable.read(state / writer / AUTHORITY_FILE, envelope.MAX_ENVELOPE_BYTES).decode("ascii")
+            said = envelope.open_authority(text, city)
+        except (OSError, UnicodeDecodeError, durable.TooLong, EnvelopeRefused):
+            continue
+        if newest is None or said.sequence > newest.sequence:
+            newest = said
+    return newest
+
+
+def pins(state: Path, city: Ed25519PublicKey | None) -> frozenset[str]:
+    """Return what bundles call the CAs by that the city has named since (SHA-256 of the DER, hexadecimal)."""
+    said = authority(state, city)
+    found = set()
+    for pem in said.certificates if said is not None else ():
+        with contextlib.suppress(CertificateRefused):
+            found.add(certificates.pin(certificates.read(pem.encode("ascii"))))
+    return frozenset(found)
+
+
+def follow(
+    state: Path, writer: str, server: Server, city: Ed25519PublicKey | None, seconds: float, dial: Dial = connected
+) -> None:
+    """A server has a certificate of a CA that we do not know: ask it for the city's word, and keep one that is newer.
+
+    Nobody is believed by TLS for that: what comes is signed by the city's key, or nothing.
+
+    Raises:
+        HttpsRefused: ``server_other_ca``: the city has said nothing new of another CA.
+        OSError: the server is away, or the disk does not take it.
+    """
+    if city is None:
+        raise HttpsRefused("server_other_ca")
+    status, data = exchange(server, "/v1/authority", None, None, seconds, dial)
+    try:
+        said = envelope.open_authority(data.decode("ascii"), city) if status == 200 else None
+    except (UnicodeDecodeError, EnvelopeRefused):
+        said = None
+    known = authority(state, city)
+    if said is None or (known is not None and said.sequence <= known.sequence):
+        raise HttpsRefused("server_other_ca")
+    durable.write(state / writer / AUTHORITY_FILE, data, 0o640)
 
 
 def keep(state: Path, writer: str, pem: str) -> None:

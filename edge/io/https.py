@@ -1,4 +1,4 @@
-"""One question to the city's own servers, by TLS 1.3: the pinned CA alone, the address as the name, no redirect, one deadline.
+"""One question to the city's own servers, by TLS 1.3: the city's CA alone, the address as the name, no redirect, one deadline.
 
 No store of well-known CAs is asked and no name is resolved. Time is judged here and not by OpenSSL, for the box's clock
 may be wrong (``netconf.certificates``). HTTP/1.0: the answer ends with the connection.
@@ -36,9 +36,9 @@ class HttpsRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whom we believe: this CA, judged at ``now`` (None: no clock to judge by); and who we are, certificate and key."""
+    """Whom we believe: these CAs, judged at ``now`` (None: no clock to judge by); and who we are, certificate and key."""
 
-    ca: x509.Certificate
+    cas: tuple[x509.Certificate, ...]
     now: float | None
     certificate: Path | None = None
     key: Path | None = None
@@ -68,7 +68,7 @@ class Resumption:
         stamps = [
             file and (file, file.stat().st_mtime_ns, file.stat().st_ino) for file in (trust.certificate, trust.key)
         ]
-        of = (server, trust.ca, *stamps)
+        of = (server, trust.cas, *stamps)
         if self._context is None or of != self._of:
             self._of, self._context, self._session = of, _context(trust), None
         return self._context
@@ -144,7 +144,8 @@ def _context(trust: Trust | None) -> ssl.SSLContext:
         context.verify_mode = ssl.CERT_NONE
         return context
     context.verify_flags |= _NO_CHECK_TIME
-    context.load_verify_locations(cadata=trust.ca.public_bytes(serialization.Encoding.PEM).decode("ascii"))
+    pems = (ca.public_bytes(serialization.Encoding.PEM).decode("ascii") for ca in trust.cas)
+    context.load_verify_locations(cadata="".join(pems))
     if trust.certificate is not None and trust.key is not None:
         context.load_cert_chain(trust.certificate, trust.key)
     return context

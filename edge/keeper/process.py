@@ -24,10 +24,10 @@ from edge.control.wire import (
 from edge.io import rights, seqpacket
 from edge.io.confirmed import places
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.keeper.hand import Hand
 from edge.keeper.keeper import Folders, Keeper
 from edge.keeper.rights import keep_net_admin
+from netconf.notify import Supervisor
 
 TICK_SECONDS = 2.0
 #: A restarted ferry has no pins until we have said hello: soon, but not so that a loop of restarts keeps us busy.

@@ -21,8 +21,8 @@ _DAY = datetime.timedelta(days=1)
 class Authority:
     """A CA in a folder: ``ca.pem`` and ``ca.key``, made at the first call."""
 
-    def __init__(self, folder: Path, now: datetime.datetime | None = None) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, now: datetime.datetime | None = None, *, name: str = "lab city CA") -> None:
+        self._folder, self._name = folder, name
         self._now = now or datetime.datetime.now(datetime.UTC)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not (folder / "ca.pem").exists():
@@ -63,7 +63,7 @@ class Authority:
 
     def _make(self) -> None:
         key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "lab city CA")])
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, self._name)])
         builder = (
             x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
             .serial_number(x509.random_serial_number()).not_valid_before(self._now - _DAY)

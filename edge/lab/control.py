@@ -48,6 +48,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         if self.path == "/v1/ca":
             self._say(200, Authority(self.folder).pem)
+        elif self.path == "/v1/authority" and (self.folder / "authority.json").exists():
+            self._say(200, (self.folder / "authority.json").read_bytes())
         else:
             self.send_error(404)
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from edge.control.client import ANSWER_SECONDS, SMALL_SECONDS, ask
 from edge.control.wire import Answer, ControlError, Done, Job, Refusal, Request, Verdict, Work
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.io.status import StatusFile
 from edge.prove.run import Run, none, whole
+from netconf.notify import Supervisor
 
 #: The keeper misses us after sixteen seconds; who waits for a proof feels each half second of it.
 ASK_SECONDS = 0.5

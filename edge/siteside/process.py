@@ -12,7 +12,6 @@ from edge.gb28181.platform import KnownDevice, Platform, PlatformConfig
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, Places, places
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.io.outlives import Outlives
 from edge.io.password import password
 from edge.io.seqpacket import FerryLine
@@ -26,6 +25,7 @@ from edge.siteside.core import PassPort, ReleasePort, ReservePort, Say, SendReco
 from edge.siteside.ports import MediaPorts
 from edge.siteside.talks import PassTalkPort
 from netconf.model import Site
+from netconf.notify import Supervisor
 
 TICK_SECONDS = 0.25
 _USER_AGENT = "snowgate"

@@ -71,7 +71,7 @@ def refusal(bundle: Bundle, state: Path, hidden: Path) -> Finding | None:
     given = Ed25519PublicKey.from_public_bytes(base64.b64decode(bundle.city_key))
     if city is not None and city.public_bytes_raw() != given.public_bytes_raw():
         return finding("bundle_other_city")
-    if door is not None and door.ca != bundle.ca:
+    if door is not None and bundle.ca not in {door.ca, *credentials.pins(state, city)}:
         return finding("bundle_other_city")
     return finding("bundle_other_site") if door is not None and door.site != bundle.site else None
 

@@ -14,7 +14,6 @@ from edge.control.wire import ControlError, Lease, NoLease, Refusal, Resolved, S
 from edge.io.chance import SystemChance
 from edge.io.confirmed import Confirmed, places
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.io.rights import keep_only
 from edge.io.status import StatusFile
 from edge.uplink.dhcp import Client, Given, Leased
@@ -22,6 +21,7 @@ from edge.uplink.names import MAX_ANSWER_BYTES, MAX_KNOWN, Names
 from edge.uplink.port import Port, PortState
 from netconf import durable
 from netconf.model import Site
+from netconf.notify import Supervisor
 
 TICK_SECONDS = 1.0
 #: How often the keeper is asked which tunnels are stale; it counts minutes, so this adds little.

@@ -24,8 +24,8 @@ from supervisor.childutils import getRPCInterface
 
 from edge.io.confirmed import Places
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.watchdog.silence import MAX_WORD_BYTES, Silence
+from netconf.notify import Supervisor
 
 CHECK_SECONDS = 1.0
 #: supervisord's TICK_5 beats; three of them may be missed.

@@ -161,6 +161,12 @@ CITY_HUB = {
         "集中器无法保存收到的内容，因此未执行。",
         "请检查磁盘是否已满或只读。",
     ),
+    "concentrator_named": Words(
+        "A concentrator has a name of at most 64 characters, and the name of a tunnel at the sites, such as wg-a.",
+        "Correct the name or the plane.",
+        "集中器须有名称（不超过 64 个字符）和站点侧隧道名，例如 wg-a。",
+        "请修改名称或平面。",
+    ),
     "hub_begins": inside("The concentrator begins with what it had kept.", "集中器以已保存的内容启动。"),
     "hub_registry_away": Words(
         "The registry does not answer; all peers stay as they are.",

@@ -9,6 +9,24 @@ CITY_SIGNING = {
         "The signing process was asked something that it does not know ({place}: {what}).",
         "签名进程收到无法识别的请求（{place}：{what}）。",
     ),
+    "ca_not_begun": Words(
+        "There is no fresh CA that could take the place of the one of the moment.",
+        "Two persons agree first: `snowgate city approval ask ca --reason …`, `approval yes`; then `snowgate city ca renew`.",
+        "没有可供切换的新 CA。",
+        "请先由两人同意：`snowgate city approval ask ca --reason …`、`approval yes`，再执行 `snowgate city ca renew`。",
+    ),
+    "ca_bundle_void": Words(
+        "The bundle that was printed for {site} names the CA before, and is void.",
+        "Print another: `snowgate city claim {site}`.",
+        "为 {site} 打印的登记包使用旧 CA，已作废。",
+        "请重新生成：`snowgate city claim {site}`。",
+    ),
+    "ca_too_soon": Words(
+        "The fresh CA is too young: not every server of the city need have heard of it.",
+        "Wait until {minutes} minutes have passed since it was made.",
+        "新 CA 刚刚生成，各服务器可能尚未获知。",
+        "请在生成 {minutes} 分钟后再切换。",
+    ),
     "sign_old": Words(
         "A newer layer of this site has been signed already ({epoch}.{revision}).",
         "If the registry was restored from a backup: `snowgate city restored`; boxes then take its lower revisions.",

@@ -131,6 +131,18 @@ CITY_TRUTH = {
         "集中器 {concentrator} 的接口被其他程序修改，已纠正 {steps} 处。",
         "请查明该主机上谁在使用 wg 命令。",
     ),
+    "concentrator_device": Words(
+        "The device of concentrator {concentrator} did not take {steps} changes since its last report.",
+        "See its log (hub_device_refused): is WireGuard there, and does the unit have CAP_NET_ADMIN?",
+        "集中器 {concentrator} 的接口自上次上报以来有 {steps} 次变更未生效。",
+        "请查看其日志（hub_device_refused）：WireGuard 是否可用，服务是否有 CAP_NET_ADMIN 权限。",
+    ),
+    "concentrator_keyless": Words(
+        "Concentrator {concentrator} does not serve the key that its sites are told ({key}…): none of them gets through there.",
+        "Was its host made anew? Lay its keys back from a backup, or add it anew and let its sites be told.",
+        "集中器 {concentrator} 未使用已下发给站点的密钥（{key}…），站点无法经其接入。",
+        "主机是否重装过？请从备份恢复其密钥，或重新添加并下发给站点。",
+    ),
     "cloned_box": Words(
         "The box of site {site} ({name}) is heard at two places at once ({places}): its disk was copied. Certificate held: {held}.",
         "Find the second box and wipe it; then say so with a reason, or revoke the site.",

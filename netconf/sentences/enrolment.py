@@ -110,6 +110,10 @@ ENROLMENT = {
         "市级地址应答方的 CA 与登记包不符，未向其发送任何内容。",
         "可能有人中间拦截。请告知市级平台。",
     ),
+    "city_ca_renewed": Words(
+        "The city has renewed its CA, signed by its key; this box believes the new one from now on.", "",
+        "市级平台已更新 CA（由其密钥签名），本设备自此信任新 CA。", "",
+    ),
     "certificate_form": Words("A certificate cannot be read.", _TELL[0], "证书无法读取。", _TELL[1]),
     "certificate_other_ca": Words(
         "A certificate for this box is not of its city's CA; it was not kept.", _TELL[0],

@@ -65,8 +65,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Stor
             except OSError:
                 assert time.monotonic() < until
                 time.sleep(0.1)
-        store = open_store(f"sqlite:///{folder / 'city.sqlite'}", upgrade=False)
-        scene.furnish(store, over_socket(folder / "sign.sock"), time.time(), people.hashed(scene.PASSWORD))
+        store = open_store(f"sqlite:///{folder / 'data' / 'city.sqlite'}", upgrade=False)
+        scene.furnish(store, over_socket(folder / "socket" / "sign.sock"), time.time(), people.hashed(scene.PASSWORD))
         yield f"https://127.0.0.1:{port}/console", store
         store.close()
     finally:
@@ -194,4 +194,31 @@ def test_a_box_is_let_in_and_a_bundle_printed_by_hand(browser: Browser, city: st
     look(browser, "bundle-390-zh-CN")
     browser.do("size", width=1280, height=900)
     look(browser, "bundle-1280-zh-CN")
+    assert untoward(browser, city) == []
+
+
+def test_a_concentrator_is_added_and_an_alert_acknowledged_by_hand(browser: Browser, city: str) -> None:
+    browser.do("size", width=390, height=844)
+    enter(browser, city, "system")
+    browser.do("goto", url=f"{city}/concentrators")
+    form = "details.act:has([name=prepared])"
+    browser.do("click", selector=f"{form} summary")
+    said = scene.prepared() | {"name": "城南", "plane": "wg-c", "endpoint": "192.0.2.7:51820", "reason": "新机房"}
+    for field, text in said.items():
+        browser.do("fill", selector=f"{form} [name={field}]", text=text)
+    look(browser, "concentrator-adding-390-zh-CN")
+    browser.do("click", selector=f"{form} button")
+    browser.do("wait", selector="#file-3")
+    browser.do("wait", selector="[data-copy=file-1]:not([hidden])")
+    assert "BEGIN CERTIFICATE" in browser.do("text", selector="#file-1")
+    look(browser, "concentrator-added-390-zh-CN")
+    browser.do("size", width=1280, height=900)
+    look(browser, "concentrator-added-1280-zh-CN")
+    browser.do("goto", url=f"{city}/alerts")
+    act = "details.act:has(form[action$=acknowledge])"
+    browser.do("click", selector=f"{act} summary")
+    browser.do("fill", selector=f"{act} [name=reason]", text="已派人查看")
+    browser.do("click", selector=f"{act} button")
+    browser.do("wait", selector=".done")
+    assert "已派人查看" in browser.do("text", selector=".seen")
     assert untoward(browser, city) == []

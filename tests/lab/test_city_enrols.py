@@ -36,13 +36,13 @@ from edge.enrol import process as enrol_process
 from edge.enrol.process import Enrol
 from edge.io.confirmed import Places
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.keeper.keeper import Folders, Keeper
 from edge.lab import private, topology
 from edge.lab.street import eventually, owner_part
 from netconf import enrolment, envelope, sealed, secrets
 from netconf.check import read_parsed
 from netconf.model import Site as BoxSite
+from netconf.notify import Supervisor
 from tests import cityserver
 from tests.enrolling import der
 from tests.playbook.test_keeper import TEXT, Facts
@@ -249,7 +249,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
     made = cityserver.run(folder, "init", "--name", "测试市", "--address", DOOR, "--port", str(PORT), "--also", CONTROL)
     assert made.returncode == 0, made.stderr
     with _wires(), cityserver.serving(folder, _answers, topology.inside(REGISTRY)):
-        store = open_store(f"sqlite:///{folder / 'city.sqlite'}", upgrade=False)
+        store = open_store(f"sqlite:///{folder / 'data' / 'city.sqlite'}", upgrade=False)
         with store.begin() as session:
             session.add(Template(name="street", version=1, body=json.dumps(BODY), made_by="x", made_at=0.0,
                                  state="approved"))  # fmt: skip
@@ -261,7 +261,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
                     seal_key=der(key.public_key()), endpoint=f"192.0.2.{10 + at}:51820",
                     probe=network.replace("0.0/18", "0.1"), allowed='["10.20.0.0/16"]',
                 ))  # fmt: skip
-        yield City(folder, store, over_socket(folder / "sign.sock"), key)
+        yield City(folder, store, over_socket(folder / "socket" / "sign.sock"), key)
         store.close()
 
 

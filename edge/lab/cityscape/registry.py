@@ -79,7 +79,7 @@ class Registry:
 
     def identity(self) -> Identity:
         """Return what the city is known by."""
-        return over_socket(FOLDER / "sign.sock").identity()
+        return over_socket(FOLDER / "socket" / "sign.sock").identity()
 
     def stop(self, names: Iterable[str] = PROCESSES) -> None:
         """End its processes, and the database."""

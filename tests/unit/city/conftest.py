@@ -118,7 +118,7 @@ def console(store: Store, city_keys: keys.Keys, tmp_path: Path, kept_for_scene: 
     scene.furnish(store, signer, NOW, kept_for_scene)
     app = create_app(store, signer, clock, chance, lambda *_, **__: None, BundleFacts("192.0.2.1", 8443))
     with app.test_client() as client:
-        yield Console(client, store, clock, kept_for_scene)
+        yield Console(client, store, clock, kept_for_scene, signer)
     app.extensions["heartbeats"].close()
     marks.close()
 

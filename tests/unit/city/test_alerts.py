@@ -107,6 +107,9 @@ def test_one_concentrators_dead_tunnels_are_its_outage(store: Store, signer: Sig
     assert [name for name in opened(store) if not name.startswith("site:")] == ["concentrator:hub-b"]
 
 
+KEYS_OF_B = [[fleet.key(1096), 51820, 1]]
+
+
 def report(**besides: Any) -> dict[str, Any]:
     with_slots = {"revision": 3, "slots": [[fleet.key(1064), 51820, 1]], "healed": 0, "refused_count": 0, "rule": ""}
     return with_slots | besides
@@ -192,20 +195,38 @@ def test_concentrators_alerts_are_kept_true(store: Store, signer: Signer) -> Non
     with store.begin() as session:
         concentrators.heard(session, "hub-a", report(revision=0), NOW + 200)
         concentrators.heard(
-            session, "hub-b", report(revision=2, rule="hub_snapshot_smaller", refused_count=2), NOW + 200
+            session,
+            "hub-b",
+            report(revision=2, rule="hub_snapshot_smaller", refused_count=2, device_refused=1, slots=KEYS_OF_B),
+            NOW + 200,
         )
     assert look(NOW + 201) == {
         ("concentrator_behind", "concentrator:hub-a"), ("concentrator_refuses", "concentrator:hub-b"),
     }  # fmt: skip
     with store.begin() as session:
         concentrators.heard(session, "hub-a", report(revision=2, healed=4), NOW + 260)
-    assert look(NOW + 500) >= {
+        concentrators.heard(
+            session, "hub-b", report(revision=2, device_refused=3, slots=KEYS_OF_B[:1] + [["x", 9, 0]]), NOW + 260
+        )
+    assert look(NOW + 261) == {
+        ("concentrator_drifts", "concentrator:hub-a"), ("concentrator_device", "concentrator:hub-b"),
+    }  # fmt: skip
+    with store.begin() as session:
+        concentrators.heard(session, "hub-b", report(revision=2, device_refused=3), NOW + 320)
+    assert ("concentrator_keyless", "concentrator:hub-b") in look(NOW + 321), (
+        "it serves another's key, as one made anew"
+    )
+    assert ("concentrator_device", "concentrator:hub-b") not in look(NOW + 321)
+    with store.begin() as session:
+        concentrators.heard(session, "hub-a", report(revision=2, healed=8), NOW + 320)
+    assert look(NOW + 560) >= {
         ("concentrator_silent", "concentrator:hub-a"),
         ("concentrator_drifts", "concentrator:hub-a"),
     }
     with store.begin() as session:
         for hub in ("hub-a", "hub-b"):
-            concentrators.heard(session, hub, report(revision=2, healed=4 * (hub == "hub-a")), NOW + 600)
+            own = {"slots": KEYS_OF_B} if hub == "hub-b" else {}
+            concentrators.heard(session, hub, report(revision=2, healed=8 * (hub == "hub-a"), **own), NOW + 600)
     assert look(NOW + 601) == set()
 
 

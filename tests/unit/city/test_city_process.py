@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import json
@@ -21,10 +22,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
+from city.registry import alerts
 from city.registry.store import open_store
 from city.registry.tables import Certificate, Concentrator, Template
 from city.signing.client import over_socket
+from netconf import envelope
 from netconf.enrolment import Bundle, read_bundle, sign_request
 from netconf.envelope import sign_report
 from tests.cityserver import run, serving
@@ -97,7 +101,7 @@ def city(tmp_path_factory: pytest.TempPathFactory) -> Iterator[City]:
 def furnished(city: City) -> City:
     for name in ("op1", "op2"):
         city.command("person", "add", name, "operator", who="security")
-    store = open_store(f"sqlite:///{city.folder / 'city.sqlite'}", upgrade=False)
+    store = open_store(f"sqlite:///{city.folder / 'data' / 'city.sqlite'}", upgrade=False)
     with store.begin() as session:
         session.add(
             Template(name="street", version=1, body=json.dumps(BODY), made_by="x", made_at=0.0, state="approved")
@@ -192,6 +196,55 @@ def test_how_the_city_is_on_the_command_line(city: City) -> None:
     assert "site_unknown" in city.command("status", "34020000002000009999", who="system", fails=True)
 
 
+def test_what_a_concentrator_needs_to_know_is_printed(city: City) -> None:
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(city.command("identity", "city.pub")))
+    pem = city.command("identity", "ca.pem").encode("ascii")
+    assert pem == (city.folder / "signing" / "ca.pem").read_bytes() == city.ask("GET", "/v1/ca")[1]
+    assert json.loads(city.command("ca", "show", who="audit"))["ca"][0]["is"] == "makes certificates"
+    assert key.public_bytes_raw() == base64.b64decode(
+        over_socket(city.folder / "socket" / "sign.sock").identity().city_key
+    )
+
+
+def test_a_ca_is_renewed_by_two_persons_and_its_word_is_signed(city: City) -> None:
+    assert city.ask("GET", "/v1/authority")[0] == 204
+    city.command("person", "add", "security2", "security", who="security")
+    assert "approval_missing" in city.command("ca", "renew", who="security", fails=True)
+    number = city.command("approval", "ask", "ca", "--reason", "ten years are over", who="security").strip()
+    assert "second_person" in city.command("approval", "yes", number, who="security", fails=True)
+    city.command("approval", "yes", number, who="security2")
+    assert "not_allowed" in city.command("ca", "renew", who="system", fails=True)
+    assert [row["is"] for row in json.loads(city.command("ca", "renew", who="security"))["ca"]] == [
+        "makes certificates",
+        "next",
+    ]
+    assert "ca_too_soon" in city.command("ca", "switch", who="security", fails=True)
+    status, word = city.ask("GET", "/v1/authority")
+    key = Ed25519PublicKey.from_public_bytes(base64.b64decode(city.command("identity", "city.pub")))
+    said = envelope.open_authority(json.dumps(word), key)
+    assert (status, said.sequence) == (200, 1)
+    assert set(said.certificates) == {
+        (city.folder / "signing" / name).read_text(encoding="ascii") for name in ("ca.pem", "ca-2.pem")
+    }
+    assert len(x509.load_pem_x509_certificates(city.command("identity", "ca.pem").encode("ascii"))) == 2
+    assert city.ask("GET", "/v1/ca")[1] == (city.folder / "signing" / "ca.pem").read_bytes(), "still the first one"
+
+
+def test_an_alert_is_acknowledged_on_the_command_line(city: City) -> None:
+    store = open_store(f"sqlite:///{city.folder / 'data' / 'city.sqlite'}", upgrade=False)
+    with store.begin() as session:
+        number = alerts.raise_(session, 1.0, "concentrator_silent", "concentrator:x", "error", concentrator="x").id
+    assert "not_allowed" in city.command("acknowledge", str(number), "on the way", who="audit", fails=True)
+    assert (
+        json.loads(city.command("acknowledge", str(number), "on the way", who="system"))["acknowledged_by"] == "system"
+    )
+    assert "\tsystem\t" in city.command("alerts", who="system")
+    with store.begin() as session:
+        alerts.close(session, 2.0, "concentrator_silent", "concentrator:x")
+    store.close()
+    assert "alert_unknown" in city.command("acknowledge", str(number), "again", who="system", fails=True)
+
+
 def test_c02_the_server_speaks_tls_1_3_and_with_its_own_name_alone(city: City) -> None:
     old = city.context()
     old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_2
@@ -257,7 +310,7 @@ def test_who_does_not_close_after_his_answer_holds_nobody_up(city: City) -> None
 
 
 def test_the_signing_process_answers_its_own_users_alone(city: City) -> None:
-    assert over_socket(city.folder / "sign.sock").identity().city_key
+    assert over_socket(city.folder / "socket" / "sign.sock").identity().city_key
     if os.geteuid() != 0:
         pytest.skip("to be somebody else one must be root")
     os.chmod(city.folder, 0o711)  # noqa: S103 - the socket's own judgement is what is tried
@@ -269,7 +322,7 @@ def test_the_signing_process_answers_its_own_users_alone(city: City) -> None:
         "from pathlib import Path; from city.signing.client import over_socket\n"
         "over_socket(Path(sys.argv[1])).identity()"
     )
-    words = [sys.executable, "-c", asked, str(city.folder / "sign.sock")]
+    words = [sys.executable, "-c", asked, str(city.folder / "socket" / "sign.sock")]
     said = subprocess.run(words, capture_output=True, text=True, timeout=60, check=False)
     assert "SignerAway" in said.stderr
 

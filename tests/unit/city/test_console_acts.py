@@ -31,6 +31,7 @@ ACTS: dict[str, tuple[str, dict[str, str]]] = {
     "/revoke-all/ask": ("revoke", {}),
     "/revoke-all": ("revoke", {"again": "revoke-all"}),
     "/alerts/1/acknowledge": ("alert", {}),
+    "/concentrators": ("concentrator", scene.prepared() | {"name": "城南", "plane": "wg-c", "endpoint": "192.0.2.7:51820"}),
     "/hooks": ("hook", {"kind": "webhook", "target": "https://192.0.2.9/x", "least": "error", "language": "en"}),
     "/hooks/1/remove": ("hook", {}),
     "/templates/new": ("template", {"name": "街道", "body": "[control]\naddress = '10.20.0.6'"}),
@@ -143,7 +144,40 @@ def test_a_scoped_system_administrator_leaves_the_citys_concentrators(console: C
     for word in ("drain", "undrain", "rotate", "exchange", "tell", "finish", "allow-smaller"):
         answer = console.post(f"/concentrators/hub-a/{word}")
         assert (answer.status_code, "city_only" in answer.text) == (403, True)
+    answer = console.post("/concentrators", **ACTS["/concentrators"][1])
+    assert (answer.status_code, "city_only" in answer.text) == (403, True)
     assert everything(console) == before
+
+
+def test_a_concentrator_is_added_with_what_its_host_printed(console: Console) -> None:
+    console.enter("system")
+    form = ACTS["/concentrators"][1]
+    before = everything(console)
+    for wrong, rule in (
+        ({"prepared": "{"}, "concentrator_prepared"), ({"prepared": "[1]"}, "concentrator_prepared"),
+        ({"prepared": json.dumps(json.loads(form["prepared"]) | {"network": "x"})}, "concentrator_prepared"),
+        ({"prepared": json.dumps(json.loads(form["prepared"]) | {"csr": "x"})}, "concentrator_other_key"),
+        ({"prepared": json.dumps(json.loads(form["prepared"]) | {"id": "hub-a"})}, "concentrator_taken"),
+        ({"endpoint": "x"}, "concentrator_endpoint"), ({"plane": "WG"}, "concentrator_named"), ({"name": ""}, "concentrator_named"),
+    ):  # fmt: skip
+        answer = console.post("/concentrators", **(form | wrong))
+        assert (400 <= answer.status_code < 500, rule in answer.text) == (True, True), (wrong, answer.text)
+    assert everything(console) == before
+    page = console.post("/concentrators", **form)
+    assert page.status_code == 200
+    assert page.text.count("-----BEGIN CERTIFICATE-----") == 3, "its own with the CA's after it, and the CA's"
+    assert all(name in page.text for name in ("certificate.pem", "ca.pem", "city.pub"))
+    assert "城南" in console.get("/concentrators").text
+    line = console.lines("concentrator_add")[-1]
+    assert (line.who, json.loads(line.detail)["reason"]) == ("system", "测试原因")
+
+
+def test_the_page_of_keys_says_that_a_ca_is_being_renewed(console: Console) -> None:
+    console.enter("security")
+    assert "snowgate CA 2" not in console.get("/keys").text
+    console.signer.renew_ca()
+    assert "待切换的新 CA" in (page := console.get("/keys").text)
+    assert "snowgate CA 2" in page
 
 
 def test_a_box_is_let_in_by_the_second_person_with_its_digits(console: Console) -> None:

@@ -83,6 +83,32 @@ def test_an_alert_is_told_once_and_its_end_after_it(store: Store) -> None:
     assert first.facts["zh"] == first.text and "hub-a" in first.text and "hub-a" in first.facts["en"]
 
 
+def test_an_alert_that_somebody_sees_to_is_told_to_nobody_any_more(store: Store) -> None:
+    hook(store, officer(store))
+    receiver = Receiver("hook_away")
+
+    def acknowledged() -> None:
+        with store.begin() as session:
+            person = Person(name="op", password="", role="operator", made_at=NOW)
+            number = session.scalars(select(Alert.id).where(Alert.acknowledged_at.is_(None))).one()
+            alerts.acknowledge(session, NOW, person, number, "on the way")
+
+    alert(store)
+    assert (turn(store, NOW, receiver), len(receiver.got)) == (0, 1), "tried, and will be again"
+    acknowledged()
+    receiver.answer = ""
+    assert turn(store, NOW + 1e4, receiver) == 0
+    with store.begin() as session:
+        alerts.raise_(session, NOW + 2e4, "concentrator_silent", "concentrator:hub-a", "error", concentrator="again")
+    assert turn(store, NOW + 2e4, receiver) == 0, "it is the same one, and open yet"
+    with store.begin() as session:
+        alerts.close(session, NOW + 3e4, "concentrator_silent", "concentrator:hub-a")
+        alerts.raise_(session, NOW + 3e4, "concentrator_silent", "concentrator:hub-b", "error", concentrator="hub-b")
+    acknowledged()
+    assert turn(store, NOW + 3e4, receiver) == 1, "its end is told; what was seen to before it was told is not"
+    assert receiver.got[-1].facts["what"] == "over"
+
+
 def test_nothing_is_lost_while_a_hook_is_away_and_the_other_one_hears_meanwhile(store: Store) -> None:
     person = officer(store)
     lame, well = hook(store, person), hook(store, person, target="https://other.city.example/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from city.registry import alerts, figures, people
 from city.registry.signer import Signer
 from city.registry.store import Store
 from city.registry.tables import Health, Person, Site
-from tests import fleet
+from tests import fleet, scene
 from tests.fleet import NOW
 
 PASSWORD = "a long password"
@@ -50,6 +51,50 @@ def client(store: Store, signer: Signer, kept_password: str) -> Iterator[FlaskCl
     with app.test_client() as made:
         yield made
     app.extensions["heartbeats"].close()
+
+
+def test_an_alert_is_acknowledged_by_who_may_and_of_his_sites_alone(client: FlaskClient, store: Store) -> None:
+    kept = people.hashed(PASSWORD)
+    with store.begin() as session:
+        for name, role, scope in (("op", "operator", ""), ("op3", "operator", "3403")):
+            session.add(Person(name=name, password=kept, role=role, scope=scope, made_at=NOW))
+    rows = {row["code"]: row["id"] for row in get(client, "li", "/api/alerts")["alerts"]}
+    dark, degraded = rows["site_dark"], rows["site_degraded"]
+
+    def say(name: str, number: int, reason: str = "sent somebody") -> Any:
+        path = f"/api/alerts/{number}/acknowledge"
+        return client.post(path, json={"reason": reason}, headers=signed_in(client, name))
+
+    for name in ("li", "sec"):
+        assert (say(name, dark).status_code, say(name, dark).json["rule"]) == (403, "not_allowed")
+    assert say("op3", dark).json["rule"] == "alert_unknown", "of another county: for him it is not there"
+    assert say("op", dark, " ").json["rule"] == "reason_missing"
+    assert say("op3", degraded).json["acknowledged_by"] == "op3"
+    told = say("op", dark).json
+    assert (told["acknowledged_by"], told["acknowledged_why"], told["closed_at"]) == ("op", "sent somebody", None)
+    listed = {row["id"]: row["acknowledged_by"] for row in get(client, "li", "/api/alerts")["alerts"]}
+    assert (listed[dark], listed[degraded]) == ("op", "op3"), "they stay listed"
+
+
+def test_a_concentrator_is_added_by_a_program(client: FlaskClient, store: Store) -> None:
+    kept = people.hashed(PASSWORD)
+    with store.begin() as session:
+        for name, scope in (("sys", ""), ("sys3", "3403")):
+            session.add(Person(name=name, password=kept, role="system", scope=scope, made_at=NOW))
+    said = {"prepared": json.loads(scene.prepared()["prepared"]), "name": "城南", "plane": "wg-c",
+            "endpoint": "192.0.2.7:51820", "reason": "another room"}  # fmt: skip
+
+    def add(name: str, **changed: Any) -> Any:
+        return client.post("/api/concentrators", json=said | changed, headers=signed_in(client, name))
+
+    assert [add(name).json["rule"] for name in ("li", "sec", "sys3")] == ["not_allowed", "not_allowed", "city_only"]
+    assert add("sys", prepared={"id": "x"}).json["rule"] == "concentrator_prepared"
+    assert add("sys", reason="").json["rule"] == "reason_missing"
+    answer = add("sys")
+    assert answer.status_code == 201
+    assert set(answer.json["files"]) == {"certificate.pem", "ca.pem", "city.pub"}
+    assert add("sys").json["rule"] == "concentrator_taken"
+    assert "hub-new" in {row["id"] for row in get(client, "li", "/api/concentrators")["concentrators"]}
 
 
 def signed_in(client: FlaskClient, name: str) -> dict[str, str]:

@@ -20,12 +20,13 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from edge.agent.link import Known, Link, LinkRefused
 from edge.io import credentials
 from edge.io.https import HttpsRefused, Server, exchange
 from edge.lab.authority import Authority
-from netconf import certificates, enrolment, secrets
+from netconf import certificates, enrolment, envelope, secrets
 
 SITE, ADDRESS = "34020000002008000001", "127.0.0.1"
 NOW = datetime.datetime.now(datetime.UTC)
@@ -41,6 +42,8 @@ class City:
     answer: bytes
     heard: list[bytes] = field(default_factory=list)
     port: int = 0
+    #: What else it answers, by the path that is asked for.
+    answers: dict[bytes, bytes] = field(default_factory=dict)
 
     def run(self, listener: socket.socket) -> None:
         while True:
@@ -58,7 +61,7 @@ class City:
                             break
                         data += came
                     self.heard += [data] if data else []
-                    secured.sendall(self.answer)
+                    secured.sendall(self.answers.get(data.split(b" ", 2)[1] if data else b"", self.answer))
             except OSError:
                 line.close()
 
@@ -94,6 +97,8 @@ class Box:
     known: Known = field(init=False)
     link: Link = field(init=False)
     key: ec.EllipticCurvePrivateKey = field(init=False)
+    #: The key of the city that it belongs to.
+    city: Ed25519PublicKey | None = None
 
     def __post_init__(self) -> None:
         for name in ("enrol", "agent"):
@@ -108,7 +113,7 @@ class Box:
         return self
 
     def post(self, city: City, now: datetime.datetime = NOW, **known: Any) -> dict[str, Any]:
-        told = Known(self.known.pin, known.get("behind", False), self.known.wireguard)
+        told = Known(self.known.pin, known.get("behind", False), self.known.wireguard, self.city)
         return self.link.post(Server(ADDRESS, city.port), '{"a": 1}', told, now.timestamp())
 
 
@@ -339,7 +344,7 @@ def test_without_the_pinned_ca_there_is_nobody_to_speak_to(tmp_path: Path) -> No
         box.link.post(Server(ADDRESS, 9), "{}", stranger, NOW.timestamp())
     assert wrong.value.rule == "certificate_missing"
     (tmp_path / "state" / "enrol" / "certificate.pem").write_text("torn", encoding="ascii")
-    assert credentials.read(tmp_path / "state", box.known.pin, box.key.public_key(), SITE) is not None
+    assert credentials.read(tmp_path / "state", box.known.pin, box.key.public_key(), SITE, None) is not None
     with pytest.raises(LinkRefused):
         box.link.post(Server(ADDRESS, 9), "{}", box.known, NOW.timestamp())
 
@@ -411,3 +416,79 @@ def test_f20_a_server_whose_certificate_has_run_out_since_is_refused_with_a_sess
         with pytest.raises(HttpsRefused) as wrong:
             box.post(city, NOW + 2 * DAY)
     assert wrong.value.rule == "server_certificate_expired"
+
+
+def word(city: Ed25519PrivateKey, sequence: int, *authorities: Authority) -> bytes:
+    """The answer in which a city says by which CAs it is known."""
+    pems = [each.pem.decode("ascii") for each in authorities]
+    text = envelope.sign("authority", {"sequence": sequence, "certificates": pems}, city)
+    return f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
+
+
+@pytest.fixture
+def renewed(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "renewed", name="lab city CA 2")
+
+
+def test_a_box_that_was_dark_while_its_city_renewed_its_ca_comes_back(box: Box, renewed: Authority) -> None:
+    city = Ed25519PrivateKey.generate()
+    box.city = city.public_key()
+    made = context(renewed.server("s", ADDRESS), None)
+    made.verify_mode = ssl.CERT_REQUIRED  # whose certificates it knows, both CAs'
+    made.load_verify_locations(cadata=(box.authority.pem + renewed.pem).decode("ascii"))
+    with serving(made, GOOD) as server:
+        made.verify_mode = ssl.CERT_OPTIONAL
+        server.answers[b"/v1/authority"] = word(city, 1, renewed, box.authority)
+        # A year later, and its own certificate of 90 days is not asked for here: only whom it believes.
+        assert box.post(server) == {"layer": "x"}
+        assert box.link.followed == 1
+        assert [line.split(b" ", 2)[1] for line in server.heard] == [b"/v1/authority", b"/v1/report"]
+        assert box.post(server) == {"layer": "x"}
+        assert len(server.heard) == 3, "and it knows from then on"
+    assert box.link.keep(renewed.device(box.key.public_key(), SITE, ends=99 * DAY), known_of(box), NOW.timestamp())
+    with serving(right(box), GOOD) as old, pytest.raises(HttpsRefused):
+        box.post(old)  # its certificate is of a CA that this one does not know
+    with serving(context(box.authority.server("again", ADDRESS), None), GOOD) as old:
+        assert box.post(old) == {"layer": "x"}, "a server that has not changed yet is believed, too"
+
+
+def known_of(box: Box) -> Known:
+    return Known(box.known.pin, clock_behind=False, wireguard={}, city=box.city)
+
+
+def test_a_box_that_has_lost_its_cas_file_comes_back_as_well(box: Box, renewed: Authority, tmp_path: Path) -> None:
+    city = Ed25519PrivateKey.generate()
+    box.city = city.public_key()
+    with serving(context(renewed.server("s", ADDRESS), None), GOOD) as server:
+        server.answers[b"/v1/authority"] = word(city, 1, renewed, box.authority)
+        box.post(server)
+        (tmp_path / "state/enrol/ca.pem").unlink()
+        assert box.post(server) == {"layer": "x"}
+
+
+@pytest.mark.parametrize("wrong", ["another key", "none", "of another purpose", "not newer", "not signed for us"])
+def test_who_is_in_between_cannot_name_a_ca(box: Box, renewed: Authority, tmp_path: Path, wrong: str) -> None:
+    """Each with the control: the city's own word is followed afterwards."""
+    city, other = Ed25519PrivateKey.generate(), Authority(tmp_path / "in between", name="lab city CA 3")
+    box.city = city.public_key()
+    if wrong == "not newer":
+        with serving(context(renewed.server("s", ADDRESS), None), GOOD) as server:
+            server.answers[b"/v1/authority"] = word(city, 1, renewed, box.authority)
+            box.post(server)
+    revocation = envelope.sign("revocation", {"site": SITE, "device": "d", "epoch": 1, "at": 1, "reason": "x"}, city)
+    answers = {
+        "another key": word(Ed25519PrivateKey.generate(), 9, other),
+        "none": said("404 Not Found", {}),
+        "of another purpose": said("200 OK", json.loads(revocation)),
+        "not newer": word(city, 1, other),
+        "not signed for us": said("200 OK", {"payload": "e30=", "signature": "AAAA"}),
+    }
+    with serving(context(other.server("s", ADDRESS), None), GOOD) as server:
+        server.answers[b"/v1/authority"] = answers[wrong]
+        with pytest.raises(HttpsRefused) as refused_:
+            box.post(server)
+        assert refused_.value.rule == "server_other_ca"
+        assert all(b"/v1/authority" in line for line in server.heard), "nothing was told to it"
+    with serving(context(other.server("t", ADDRESS), None), GOOD) as server:
+        server.answers[b"/v1/authority"] = word(city, 2, other)
+        assert box.post(server) == {"layer": "x"}

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.control.wire import HandOver, Keys, StatusReport, Waiting
 from edge.enrol import process
@@ -20,12 +21,12 @@ from edge.enrol.machine import State
 from edge.enrol.process import Enrol
 from edge.io.confirmed import Places
 from edge.io.log import Log
-from edge.io.notify import Supervisor
 from edge.lab import control
 from edge.lab.authority import Authority
 from edge.lab.control import Handler, Server, city_key, context
 from netconf import durable, enrolment, envelope, secrets
 from netconf.enrolment import Bundle
+from netconf.notify import Supervisor
 
 SITE, DOOR = "34020000002008000001", "127.0.0.1"
 CLAIM = "0123abcd." + "a" * 26
@@ -194,6 +195,39 @@ def test_a_box_with_a_certificate_needs_no_claim(yard: Yard) -> None:
     assert len(yard.handed) == 2
 
 
+@pytest.mark.parametrize("held", [True, False])
+def test_a_city_that_has_renewed_its_ca_meanwhile_is_followed_by_its_signed_word_alone(
+    yard: Yard, tmp_path: Path, held: bool
+) -> None:
+    """``held``: the box has fetched the CA before already; else all that it knows is its bundle."""
+    if held:
+        assert yard.turn()["state"] == "pending"
+    fresh = Authority(tmp_path / "renewed", name="lab city CA 2")
+    for name in ("ca.pem", "ca.key"):
+        (yard.city / name).write_bytes((tmp_path / "renewed" / name).read_bytes())
+    server = Server((DOOR, 0), context(fresh, DOOR))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        door = json.loads((yard.folder / "secrets/keeper/enrolment.json").read_bytes())
+        door["port"] = server.server_address[1]
+        (yard.folder / "secrets/keeper/enrolment.json").write_text(json.dumps(door), encoding="ascii")
+        pems = [each.pem.decode("ascii") for each in (fresh, yard.authority)]
+        payload = {"sequence": 1, "certificates": pems}
+        forged = envelope.sign("authority", payload, Ed25519PrivateKey.generate())
+        (yard.city / "authority.json").write_text(forged, encoding="ascii")
+        assert yard.turn()["rule"] == ("server_other_ca" if held else "ca_other")
+        assert not (yard.folder / "state/enrol/authority.json").exists()
+        (yard.city / "authority.json").write_text(
+            envelope.sign("authority", payload, city_key(yard.city)), encoding="ascii"
+        )
+        said = yard.turn(100)
+        assert (said["state"], said["rule"]) == ("pending", "")
+        assert said["code"] == enrolment.code(yard.authority.pin, yard.device.public_key(), CLAIM)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 @pytest.mark.parametrize("at", range(1, 5))
 @pytest.mark.parametrize("after", [False, True])
 def test_f10_killed_at_any_step_it_goes_on_and_ends_enrolled(
@@ -278,7 +312,7 @@ def test_the_answers_that_are_agreed(asker: Asker, tmp_path: Path) -> None:
     authority = Authority(tmp_path / "city")
 
     def heard(status: int, **said: Any) -> object:
-        return understood(status, body(**said), authority.certificate, time.time(), asker)
+        return understood(status, body(**said), (authority.certificate,), time.time(), asker)
 
     assert heard(200, state="pending") == Pending()
     assert heard(409, state="refused", rule="claim_used") == Refused("claim_used")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.io import notify
-from edge.io.notify import Supervisor
+from netconf import notify
+from netconf.notify import Supervisor
 
 
 def listener(path: Path) -> socket.socket:
