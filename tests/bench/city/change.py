@@ -108,7 +108,9 @@ class World:
         fleet.fill(self.store, signing, folder / "boxes", sites)
         self.marks = Marks(signing / "marks.sqlite")
         self.signer = Client(Service(keys.read(signing), self.marks, time.time, counted(1 << 40)).answer)
-        self.asked = concentrators.Asked(self.store, self.signer, Callers(self.store, time.time), time.time)
+        self.asked = concentrators.Asked(
+            self.store, self.signer, Callers(self.store, self.signer, time.time), time.time
+        )
         city = Ed25519PublicKey.from_public_bytes(base64.b64decode(self.signer.identity().city_key))
         own = Own("hub-a", IPv4Network("100.64.0.0/18"), IPv4Address("100.64.0.1"), frozenset())
         # What was sealed was sealed for one site; opening is paid by site anyway, and only when it is another.

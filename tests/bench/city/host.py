@@ -99,7 +99,7 @@ def host(sites: int, kind: str = "sqlite") -> Iterator[Host]:
             database.start()
             database.create("registry")
         port = free_port()
-        url = database.url("registry") if database is not None else f"sqlite:///{folder / 'city.sqlite'}"
+        url = database.url("registry") if database is not None else f"sqlite:///{folder / 'data' / 'city.sqlite'}"
         words = ("--database", url) if database is not None else ()
         made = cityserver.run(folder, "init", "--name", "市", "--address", ADDRESS, "--port", str(port), *words)
         if made.returncode:

@@ -27,6 +27,7 @@ from city.concentrator.config import Config
 from city.concentrator.link import Link as HubLink
 from city.concentrator.link import RegistryAway
 from city.registry import approvals, authority, claims, enrolment, people
+from city.registry.certificates import keep
 from city.registry.refused import RegistryRefused
 from city.registry.store import Store
 from city.registry.tables import Audit, Certificate, Person, Site
@@ -336,7 +337,7 @@ def test_a_concentrator_follows_as_a_box_does(world: World, tmp_path: Path) -> N
     city = world.signing.client.identity()
     pem = world.signing.client.certify(certificate.request(folder, "hub-a"), "concentrator:hub-a", days=90)
     with world.store.begin() as session:
-        enrolment.keep_certificate(session, pem)
+        keep(session, pem)
     for name, text in (("certificate.pem", pem), ("ca.pem", city.ca), ("city.pub", city.city_key)):
         (folder / name).write_text(text, encoding="ascii")
     said = {"id": "hub-a", "network": "100.64.0.0/18", "address": "100.64.0.1", "folder": folder, "state": folder,
