@@ -10,7 +10,7 @@ from cryptography import x509
 
 from city.cli.settings import Folder
 from city.cli.work import desk, show, signer, told
-from city.registry import authority
+from city.registry import authority, people
 from city.registry.signer import Identity
 from netconf import certificates, words
 from netconf.finding import finding
@@ -21,6 +21,8 @@ def ca(args: argparse.Namespace) -> int:
     """Do one of the words."""
     with desk(args, "look" if args.does == "show" else "revoke") as (session, person, folder, _):
         now, voided = time.time(), list[str]()
+        if args.does != "show":
+            people.demand_whole(person)
         match args.does:
             case "renew":
                 city = authority.renew(session, signer(folder), now, person.name)

@@ -11,7 +11,7 @@ from typing import Any
 
 from city.cli.settings import Folder
 from city.cli.work import desk, show, signer, told
-from city.registry import concentrators
+from city.registry import concentrators, people
 from city.registry.refused import RegistryRefused
 from netconf import durable
 
@@ -23,6 +23,7 @@ def concentrator(args: argparse.Namespace) -> int:
     """Do one of the words."""
     now = time.time()
     with desk(args, "look" if args.does == "list" else "concentrator") as (session, person, folder, _):
+        people.demand_whole(person)
         who = person.name
         match args.does:
             case "add":
