@@ -39,11 +39,12 @@ def concentrator(args: argparse.Namespace) -> int:
                 print(len(sites), sites[-1] if sites else "", sep="\t")
             case "drain":
                 concentrators.drain(session, who, args.id, now, drained=not args.back)
+            case "finish":
+                concentrators.finish(session, who, args.id, now, anyway=args.anyway)
             case word:
                 does = {
                     "rotate": concentrators.rotate,
                     "exchange": concentrators.exchange,
-                    "finish": concentrators.finish,
                     "allow-smaller": concentrators.allow_smaller,
                 }
                 does[word](session, who, args.id, now)
