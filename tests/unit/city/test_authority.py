@@ -214,6 +214,40 @@ def test_two_persons_agree_before_a_ca_is_renewed(store: Store, signing: Signing
         assert lines == ["ca.renew", "ca.switch"]
 
 
+def test_a_ca_is_not_renewed_again_while_a_concentrator_would_be_shut_out(
+    store: Store, signing: Signing, tmp_path: Path
+) -> None:
+    def renewed(again: str) -> None:
+        with store.begin() as session:
+            asked = approvals.ask(session, signing.now, session.get_one(Person, "sec1"), "ca", "", again)
+            approvals.judge(session, signing.now, session.get_one(Person, "sec2"), asked.id, yes=True)
+        with store.begin() as session:
+            authority.renew(session, signing.client, signing.now, "sec1")
+
+    def certified() -> None:
+        pem = signing.client.certify(certificate.request(tmp_path, "hub-a"), "concentrator:hub-a", days=90)
+        with store.begin() as session:
+            keep(session, pem)
+
+    with store.begin() as session:
+        for name in ("sec1", "sec2"):
+            people.add(session, NOW, "init", name, "x", "security")
+    certified()
+    renewed("it is old")
+    signing.now += OVERLAP_SECONDS
+    signing.client.switch_ca()
+    with pytest.raises(RegistryRefused, match="ca_concentrator_before"):
+        renewed("stolen, too")
+    assert not signing.client.identity().begun
+    certified()
+    renewed("stolen, too")
+    assert signing.client.identity().begun
+    signing.now += OVERLAP_SECONDS
+    signing.client.switch_ca()
+    signing.now += 91 * DAY
+    renewed("what has run out shuts nobody out")
+
+
 # -- a city's server, a box and a concentrator, by real TLS --------------------------------------------------------------
 
 
