@@ -61,5 +61,5 @@ def added(office: Office, person: Person, made: object, why: str, **said: Any) -
         concentrators.add(session, person.name, new, now)
         certificate = concentrators.certify(session, office.signer, person.name, new.id, csr, now)
     return {"id": new.id, "files": {
-        "certificate.pem": certificate, "ca.pem": "".join(city.trusted), "city.pub": city.city_key + "\n",
+        "certificate.pem": certificate, "ca.pem": city.known_by, "city.pub": city.city_key + "\n",
     }}  # fmt: skip

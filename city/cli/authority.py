@@ -41,9 +41,7 @@ def ca(args: argparse.Namespace) -> int:
 def identity(args: argparse.Namespace) -> int:
     """Print a file for a concentrator's folder, which nobody need keep secret: so nobody is asked who he is."""
     city = signer(Folder(args.folder)).identity()
-    print(
-        city.city_key if args.part == "city.pub" else "".join(city.trusted), end="\n" if args.part == "city.pub" else ""
-    )
+    print(city.city_key if args.part == "city.pub" else city.known_by.rstrip("\n"))
     return 0
 
 

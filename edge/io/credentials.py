@@ -93,7 +93,8 @@ def pins(state: Path, city: Ed25519PublicKey | None) -> frozenset[str]:
 def follow(
     state: Path, writer: str, server: Server, city: Ed25519PublicKey | None, seconds: float, dial: Dial = connected
 ) -> None:
-    """A server has a certificate of a CA that we do not know: ask it for the city's word, and keep one that is newer.
+    """A server has a certificate of a CA that we do not know: ask it for the city's word, and keep one that is newer than the
+    last one, and than the CA of our bundle: an older word names CAs that were given up before that.
 
     Nobody is believed by TLS for that: what comes is signed by the city's key, or nothing.
 
@@ -109,9 +110,18 @@ def follow(
     except (UnicodeDecodeError, EnvelopeRefused):
         said = None
     known = authority(state, city)
-    if said is None or (known is not None and said.sequence <= known.sequence):
+    newest = max(_begins(state), known.sequence if known is not None else 0)
+    if said is None or said.sequence <= newest:
         raise HttpsRefused("server_other_ca")
     durable.write(state / writer / AUTHORITY_FILE, data, 0o640)
+
+
+def _begins(state: Path) -> int:
+    """When the CA begins that we know by the bundle's hash; words are numbered so, too (adr/0033). 0 while there is none."""
+    with contextlib.suppress(OSError, durable.TooLong, CertificateRefused):
+        ca = certificates.read(durable.read(state / "enrol" / CA_FILE, certificates.MAX_PEM_BYTES))
+        return int(ca.not_valid_before_utc.timestamp())
+    return 0
 
 
 def keep(state: Path, writer: str, pem: str) -> None:

@@ -214,6 +214,24 @@ def test_two_persons_agree_before_a_ca_is_renewed(store: Store, signing: Signing
         assert lines == ["ca.renew", "ca.switch"]
 
 
+def test_who_is_new_does_not_believe_the_ca_that_was_given_up(signing: Signing, tmp_path: Path) -> None:
+    """Its key may be stolen: that is what it was renewed for, perhaps."""
+    first = signing.client.identity()
+    assert first.known_by == first.ca
+    begun = signing.client.renew_ca()
+    assert begun.known_by == "".join(begun.trusted)
+    signing.now += OVERLAP_SECONDS
+    city = signing.client.switch_ca()
+    assert city.known_by == city.ca != first.ca
+    word = city.authority.encode("ascii")
+    for name, old in (("new", city.ca), ("dark", first.ca)):
+        folder = tmp_path / name
+        folder.mkdir()
+        for file, text in (("city.pub", city.city_key), ("ca.pem", old)):
+            (folder / file).write_text(text, encoding="ascii")
+        assert certificate.follow(folder, word) is (name == "dark"), name
+
+
 def test_a_ca_is_not_renewed_again_while_a_concentrator_would_be_shut_out(
     store: Store, signing: Signing, tmp_path: Path
 ) -> None:
