@@ -212,6 +212,32 @@ def test_f31_a_revocation_that_was_cut_off_is_done_by_the_next_turn(
         assert [(line.who, line.subject) for line in lines] == [("registry", f"site:{gone}")], "once"
 
 
+def test_a_revocation_that_cannot_be_finished_keeps_back_no_other(
+    store: Store, signer: Signer, sites: list[Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for site in sites:
+        cut(store, signer, site.id)
+    really = revocation.revoke
+
+    def revoke(session: Any, signer_: Any, site: Site, *rest: Any) -> None:
+        really(session, signer_, site, *rest)
+        if site.id == sites[0].id:
+            raise RegistryRefused("taken")
+
+    monkeypatch.setattr(revocation, "revoke", revoke)
+    made = Schedule(store, signer, lambda: NOW, Log(), jobs={"revocations": JOBS["revocations"]})
+    made.turn(0.0)
+    made.rest()
+    with store.read() as session:
+        assert [session.get_one(Site, site.id).state for site in sites] == ["active", "revoked", "revoked"]
+    assert made.failed == {"revocations": 1}, "and it is said"
+    monkeypatch.setattr(revocation, "revoke", really)
+    made.turn(3600.0)
+    made.rest()
+    with store.read() as session:
+        assert session.get_one(Site, sites[0].id).state == "revoked"
+
+
 def test_f17_what_a_concentrators_new_key_means_for_its_sites_is_told_by_the_schedule(
     store: Store, signer: Signer, sites: list[Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
