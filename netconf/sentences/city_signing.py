@@ -79,6 +79,10 @@ CITY_SIGNING = {
         "证书请求无效，或其密钥类型不受支持（应为 P-256）。",
         "请升级设备软件后重新注册。",
     ),
+    "sign_not_owner": inside(
+        "A process that may ask for signatures asked for what the machine's owner alone may have done ({what}).",
+        "有权请求签名的进程请求了仅限本机管理员的操作（{what}）。",
+    ),
     "sign_stranger": inside(
         "Somebody who may not ask came to the signing process (uid {uid}).", "无权者连接了签名进程（uid {uid}）。"
     ),

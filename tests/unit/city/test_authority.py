@@ -32,8 +32,9 @@ from city.registry.refused import RegistryRefused
 from city.registry.store import Store
 from city.registry.tables import Audit, Certificate, Person, Site
 from city.signing import keys
-from city.signing.client import Client
+from city.signing.client import Client, over_socket
 from city.signing.marks import Marks
+from city.signing.process import serve
 from city.signing.service import OVERLAP_SECONDS, Service
 from edge.agent.link import Known, Link
 from edge.io import credentials
@@ -212,6 +213,27 @@ def test_two_persons_agree_before_a_ca_is_renewed(store: Store, signing: Signing
         assert claims.redeem(session, NOW + OVERLAP_SECONDS, fleet.site_id(7), other, "d" * 64) == "claim_expired"
         lines = session.scalars(select(Audit.what).where(Audit.what.startswith("ca."))).all()
         assert lines == ["ca.renew", "ca.switch"]
+
+
+@pytest.mark.parametrize("owner", [False, True])
+def test_the_machines_owner_alone_has_the_ca_renewed(signing: Signing, tmp_path: Path, owner: bool) -> None:
+    """The server that the world can reach may ask for signatures, but not this."""
+    us = (os.geteuid(),)
+    server = serve(tmp_path / "s", signing.service, us, us if owner else (), lambda *_, **__: None)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        client = over_socket(tmp_path / "s")
+        assert client.identity().city_key, "the control: it is answered"
+        for step in (client.renew_ca, client.switch_ca):
+            with contextlib.nullcontext() if owner else pytest.raises(RegistryRefused, match="sign_not_owner"):
+                step()
+            signing.now += OVERLAP_SECONDS
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert signing.client.identity().begun is False
+    assert len(signing.client.identity().trusted) == 1 + owner
 
 
 def test_who_is_new_does_not_believe_the_ca_that_was_given_up(signing: Signing, tmp_path: Path) -> None:
