@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from city.registry import concentrators, health, hooks, outages, revocation, rollouts, trimming, troubles
+from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer, SignerAway
 from city.registry.store import Leader, Store
 from city.telling import process
@@ -23,6 +24,8 @@ from city.telling import process
 TURN_SECONDS, WAIT_SECONDS = 1.0, 5.0
 #: Batches of verdicts in one turn: two hundred thousand sites, and then it is the other jobs' turn.
 MOST_BATCHES = 100
+#: Revocations that are finished in one turn: seconds, and what is done is done also if the whole city was cut off halfway.
+MOST_REVOKED = 1000
 Say = Callable[..., None]
 Work = Callable[[Store, Signer, float], None]
 
@@ -49,13 +52,22 @@ def _rollouts(store: Store, signer: Signer, now: float) -> None:
 
 def _revocations(store: Store, signer: Signer, now: float) -> None:
     """What was cut off between the signing process's word and the registry's own is brought to its end; until then that
-    process signs nothing that names the site, also no snapshot of its concentrators."""
+    process signs nothing that names the site, also no snapshot of its concentrators. One by one: what is done stays done, and
+    one that cannot be done keeps back no other."""
     _, gone = revocation.remembered(signer)
     with store.read() as session:
         gone = revocation.standing(session, gone)
-    if gone:
-        with store.begin() as session:
-            revocation.again(session, signer, gone, "registry", "revoked already by the signing process's word", now)
+    failed: Exception | None = None
+    for site in gone[:MOST_REVOKED]:
+        try:
+            with store.begin() as session:
+                revocation.again(
+                    session, signer, [site], "registry", "revoked already by the signing process's word", now
+                )
+        except (RegistryRefused, SQLAlchemyError) as wrong:
+            failed = wrong
+    if failed is not None:
+        raise failed
 
 
 def _keys(store: Store, signer: Signer, now: float) -> None:

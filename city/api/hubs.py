@@ -54,13 +54,12 @@ def added(office: Office, person: Person, made: object, why: str, **said: Any) -
         SignerAway: nothing was added.
     """
     people.demand_whole(person)
-    now = office.clock()
+    now, city = office.clock(), office.signer.identity()
     with office.store.begin() as session:
         audit.because(session, why)
         new, csr = concentrators.prepared(made, **said)
         concentrators.add(session, person.name, new, now)
         certificate = concentrators.certify(session, office.signer, person.name, new.id, csr, now)
-    city = office.signer.identity()
     return {"id": new.id, "files": {
-        "certificate.pem": certificate, "ca.pem": "".join(city.trusted), "city.pub": city.city_key + "\n",
+        "certificate.pem": certificate, "ca.pem": city.known_by, "city.pub": city.city_key + "\n",
     }}  # fmt: skip

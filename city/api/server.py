@@ -94,7 +94,7 @@ def context(folder: Path) -> ssl.SSLContext:
     made.load_verify_locations(folder / "ca.pem")
     made.verify_mode = ssl.CERT_OPTIONAL
     made.verify_flags |= ssl.VerifyFlags(_NO_CHECK_TIME)
-    # Who comes again within five minutes (OpenSSL's time for a ticket) need not prove his certificate again: it is in the
+    # Who comes again within two hours (OpenSSL's time for a ticket) need not prove his certificate again: it is in the
     # ticket, and ``callers`` asks the table about it as always (docs/adr/0032).
     made.num_tickets = 1
     return made

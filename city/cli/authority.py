@@ -10,7 +10,7 @@ from cryptography import x509
 
 from city.cli.settings import Folder
 from city.cli.work import desk, show, signer, told
-from city.registry import authority
+from city.registry import authority, people
 from city.registry.signer import Identity
 from netconf import certificates, words
 from netconf.finding import finding
@@ -21,6 +21,8 @@ def ca(args: argparse.Namespace) -> int:
     """Do one of the words."""
     with desk(args, "look" if args.does == "show" else "revoke") as (session, person, folder, _):
         now, voided = time.time(), list[str]()
+        if args.does != "show":
+            people.demand_whole(person)
         match args.does:
             case "renew":
                 city = authority.renew(session, signer(folder), now, person.name)
@@ -39,9 +41,7 @@ def ca(args: argparse.Namespace) -> int:
 def identity(args: argparse.Namespace) -> int:
     """Print a file for a concentrator's folder, which nobody need keep secret: so nobody is asked who he is."""
     city = signer(Folder(args.folder)).identity()
-    print(
-        city.city_key if args.part == "city.pub" else "".join(city.trusted), end="\n" if args.part == "city.pub" else ""
-    )
+    print(city.city_key if args.part == "city.pub" else city.known_by.rstrip("\n"))
     return 0
 
 

@@ -166,11 +166,13 @@ def _concentrators(commands: argparse._SubParsersAction[argparse.ArgumentParser]
     tell.add_argument("--most", type=int, default=100)
     for name, text in {
         "rotate": "ask it for a second key",
-        "exchange": "tell boxes that key from now on (then: tell)",
-        "finish": "end the old key, when no site is heard by it",
+        "exchange": "tell boxes that key from now on; the schedule does it",
         "allow-smaller": "for an hour a snapshot may lack peers: after a backup was restored",
     }.items():
         words_.add_parser(name, help=text).add_argument("id")
+    finish = words_.add_parser("finish", help="end the old key, when every site was told and none is heard by it")
+    finish.add_argument("id")
+    finish.add_argument("--anyway", action="store_true", help="also while sites were not told: a dark one is cut off")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from city.cli.settings import Folder
 from city.cli.work import desk, show, signer, told
-from city.registry import concentrators
+from city.registry import concentrators, people
 from city.registry.refused import RegistryRefused
 from netconf import durable
 
@@ -23,6 +23,7 @@ def concentrator(args: argparse.Namespace) -> int:
     """Do one of the words."""
     now = time.time()
     with desk(args, "look" if args.does == "list" else "concentrator") as (session, person, folder, _):
+        people.demand_whole(person)
         who = person.name
         match args.does:
             case "add":
@@ -38,11 +39,12 @@ def concentrator(args: argparse.Namespace) -> int:
                 print(len(sites), sites[-1] if sites else "", sep="\t")
             case "drain":
                 concentrators.drain(session, who, args.id, now, drained=not args.back)
+            case "finish":
+                concentrators.finish(session, who, args.id, now, anyway=args.anyway)
             case word:
                 does = {
                     "rotate": concentrators.rotate,
                     "exchange": concentrators.exchange,
-                    "finish": concentrators.finish,
                     "allow-smaller": concentrators.allow_smaller,
                 }
                 does[word](session, who, args.id, now)

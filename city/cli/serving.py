@@ -118,10 +118,10 @@ def sign(args: argparse.Namespace) -> int:
     except MarksInUse:
         raise RegistryRefused("sign_marks_in_use") from None
     service = Service(held, marks, time.time, secrets.token_bytes, folder.signing)
-    uids = {os.geteuid(), folder.path.stat().st_uid, *(pwd.getpwnam(name).pw_uid for name in args.asker)}
+    owners, uids = {os.geteuid(), folder.path.stat().st_uid}, [pwd.getpwnam(name).pw_uid for name in args.asker]
     folder.socket.parent.mkdir(mode=0o755, exist_ok=True)
     supervisor = Supervisor()
-    server = serve_signing(folder.socket, service, uids, log.say, supervisor.beat)
+    server = serve_signing(folder.socket, service, uids, owners, log.say, supervisor.beat)
     signal.signal(signal.SIGTERM, lambda *_: threading.Thread(target=server.shutdown).start())
     with server:
         supervisor.ready()

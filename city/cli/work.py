@@ -225,6 +225,7 @@ def audit_(args: argparse.Namespace) -> int:
 def restored(args: argparse.Namespace) -> int:
     """Take the registry on after its database was laid back from a backup (``city.registry.restored``)."""
     with desk(args, "concentrator") as (session, person, folder, _):
+        people.demand_whole(person)
         done = restored_.restored(session, signer(folder), person.name, args.reason, time.time())
     said = finding(
         "city_restored", epoch=done.epoch, offered=done.offered, revoked=len(done.revoked), unknown=len(done.unknown)

@@ -57,7 +57,8 @@ def renewed(folder: Path, pem: object) -> bool:
 
 
 def follow(folder: Path, data: bytes) -> bool:
-    """Keep by which CAs the city is known from now on, if it has signed that and it is newer than what is known.
+    """Keep by which CAs the city is known from now on, if it has signed that and it is newer than what is known: the last
+    word, and the CAs that were laid here (a word is numbered by the second in which its younger CA begins, adr/0033).
 
     Raises:
         OSError: it could not be kept.
@@ -65,14 +66,13 @@ def follow(folder: Path, data: bytes) -> bool:
     city = secrets.read_city_key(folder)
     if city is None:
         return False
-    said = _authority(data, city)
+    said, newest = _authority(data, city), _begins(folder)
     with contextlib.suppress(FileNotFoundError):
         kept = _authority(durable.read(folder / "authority.json", MAX_PEM_BYTES), city)
-        if said is None or (kept is not None and said.sequence <= kept.sequence):
-            return False
-    if said is None:
+        newest = max(newest, kept.sequence if kept is not None else 0)
+    if said is None or said.sequence <= newest:
         return False
-    # Whom we believe first: after a power cut between both the same is asked and kept once more.
+    # Whom we believe first: that alone would do after a power cut.
     durable.write(folder / "ca.pem", "".join(said.certificates).encode("ascii"), 0o644)
     durable.write(folder / "authority.json", data, 0o644)
     return True
@@ -83,6 +83,15 @@ def _authority(data: bytes, city: Ed25519PublicKey) -> Authority | None:
         return envelope.open_authority(data.decode("ascii"), city)
     except (UnicodeDecodeError, EnvelopeRefused):
         return None
+
+
+def _begins(folder: Path) -> int:
+    """When the youngest CA begins that we know; 0 when we know none."""
+    try:
+        known = x509.load_pem_x509_certificates(durable.read(folder / "ca.pem", MAX_PEM_BYTES))
+    except (OSError, ValueError):
+        return 0
+    return max(int(ca.not_valid_before_utc.timestamp()) for ca in known)
 
 
 def _held(folder: Path) -> x509.Certificate | None:

@@ -57,8 +57,8 @@ _ACTS: dict[str, tuple[str, str]] = {
     ),
     "hub_finish": ("结束旧密钥", "End the old key"),
     "hub_finish_text": (
-        "无站点使用旧密钥后将其删除；仍在使用旧密钥的站点会断开。",
-        "It is dropped when no site is heard by it; one that still needs it is cut off.",
+        "所有站点下发新密钥后方可执行；无站点使用旧密钥后将其删除。",
+        "When every site was told. It is dropped when no site is heard by it; one that is dark and still needs it is cut off.",
     ),
     "allow_smaller": ("允许更小的快照", "Allow a smaller snapshot"),
     "allow_smaller_text": (

@@ -184,7 +184,11 @@ def _alerts(made: Blueprint, office: Office) -> None:
         before, over = shown.asked_number("before"), request.args.get("state", "") == "over"
         with office.store.read() as session:
             found = truth.listed(session, g.person, after=before, over=over, most=lists.PAGE + 1)
-            own = list(session.scalars(select(Hook).order_by(Hook.id))) if people.may(g.person, "hook") else None
+            own = (
+                list(session.scalars(select(Hook).order_by(Hook.id)))
+                if people.may(g.person, "hook") and not g.person.scope
+                else None
+            )
         following = found[lists.PAGE - 1].id if len(found) > lists.PAGE else None
         return render_template(
             "console/alerts.html", rows=found[: lists.PAGE], over=over, following=following, said=_said, hooks=own,

@@ -1,6 +1,7 @@
 """What no person does alone: one asks, a second one with the right to approve says yes, and only then it may be done, once.
 
-To let a box in is of this kind too, with rules of its own (``enrolment.approve``).
+All of it touches the whole city (a template is for every site of it), so neither of both has a scope. To let a box in is of
+this kind too, with rules of its own (``enrolment.approve``).
 """
 
 from __future__ import annotations
@@ -19,8 +20,6 @@ from city.registry.tables import Approval, Person, Template
 Action = Literal["template", "revoke-all", "ca"]
 #: Which right a person needs to ask.
 ASKS: Mapping[str, people.Right] = {"template": "template", "revoke-all": "revoke", "ca": "revoke"}
-#: What touches every site of the city.
-WHOLE = ("revoke-all", "ca")
 #: What nobody has judged in a week, or not used within a day, is asked anew.
 OPEN_SECONDS, USE_SECONDS = 7 * 86_400.0, 86_400.0
 MAX_REASON_CHARACTERS = 500
@@ -43,8 +42,7 @@ def ask(
     if action not in get_args(Action):
         raise RegistryRefused("action_unknown", action=action)
     people.demand(person, ASKS[action])
-    if action in WHOLE:
-        people.demand_whole(person)
+    people.demand_whole(person)
     if not reason.strip():
         raise RegistryRefused("reason_missing")
     if len(reason) > MAX_REASON_CHARACTERS:
@@ -68,11 +66,10 @@ def judge(session: Session, now: float, person: Person, number: int, yes: bool) 
         RegistryRefused: ``not_allowed``, ``city_only``, ``approval_unknown``, ``approval_over`` or ``second_person``.
     """
     people.demand(person, "approve")
+    people.demand_whole(person)
     row = session.get(Approval, number, with_for_update=True)
     if row is None:
         raise RegistryRefused("approval_unknown", number=number)
-    if row.action in WHOLE:
-        people.demand_whole(person)
     if row.state != "open" or now > row.asked_at + OPEN_SECONDS:
         raise RegistryRefused("approval_over", number=number)
     if person.name == row.asked_by:

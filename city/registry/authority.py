@@ -6,12 +6,15 @@ long enough for him. Each may be repeated: what the signing process has done alr
 
 from __future__ import annotations
 
+from cryptography import x509
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from city.registry import approvals, audit, claims
+from city.registry.refused import RegistryRefused
 from city.registry.signer import Identity, Signer
-from city.registry.tables import Claim
+from city.registry.tables import Certificate, Claim
+from netconf.certificates import made_by
 
 SUBJECT = "authority"
 
@@ -20,8 +23,9 @@ def renew(session: Session, signer: Signer, now: float, who: str) -> Identity:
     """Begin: the signing process makes a fresh CA beside the one of the moment.
 
     Raises:
-        RegistryRefused: ``approval_missing``: no two persons have agreed to it within a day.
+        RegistryRefused: ``approval_missing``: no two persons have agreed to it within a day; ``ca_concentrator_before``.
     """
+    _demand_followed(session, signer.identity(), now)
     approvals.use(session, now, "ca", "")
     city = signer.renew_ca()
     audit.write(session, now, who, "ca.renew", SUBJECT, ca=city.ca_hash)
@@ -42,3 +46,25 @@ def switch(session: Session, signer: Signer, now: float, who: str) -> tuple[Iden
     city = signer.switch_ca()
     audit.write(session, now, who, "ca.switch", SUBJECT, ca=city.ca_hash, void=len(sites))
     return city, sites
+
+
+def _demand_followed(session: Session, city: Identity, now: float) -> None:
+    """Another renewal takes the CA before from those whose clients are known. A box asks for a certificate anew without
+    showing one; a concentrator cannot: with one of that CA it would be shut out, and hear of nobody's revocation.
+
+    Raises:
+        RegistryRefused: ``ca_concentrator_before``: it has none of the CA of the moment yet.
+    """
+    if city.begun or len(city.trusted) == 1:
+        return
+    ca = x509.load_pem_x509_certificate(city.ca.encode("ascii"))
+    good = (
+        Certificate.subject.startswith("concentrator:"),
+        Certificate.ends_at > now,
+        Certificate.revoked_at.is_(None),
+    )
+    rows = session.scalars(select(Certificate).where(*good).order_by(Certificate.subject)).all()
+    follow = {row.subject for row in rows if made_by(x509.load_pem_x509_certificate(row.pem.encode("ascii")), ca)}
+    left = next((row for row in rows if row.subject not in follow), None)
+    if left is not None:
+        raise RegistryRefused("ca_concentrator_before", concentrator=left.subject.partition(":")[2])

@@ -235,7 +235,9 @@ def tell_on(session: Session, signer: Signer, now: float) -> None:
         SignerAway: nothing was offered.
     """
     untold: dict[str, dict[str, Any]] = {}
-    for row in session.scalars(select(Meta).where(Meta.name.startswith(_TELLING)).order_by(Meta.name)).all():
+    # Locked: an exchange that comes meanwhile begins anew, and what is kept below must not take its place.
+    begun = select(Meta).where(Meta.name.startswith(_TELLING)).order_by(Meta.name).with_for_update()
+    for row in session.scalars(begun).all():
         hub, telling = row.name.removeprefix(_TELLING), _Telling(**json.loads(row.value))
         there = select(Peer.site).where(Peer.concentrator == hub, Peer.state == "on", Peer.site > telling.after)
         batch = list(session.scalars(there.order_by(Peer.site).limit(MOST_TOLD)))
@@ -250,19 +252,23 @@ def tell_on(session: Session, signer: Signer, now: float) -> None:
     alerts.keep(session, now, "concentrator_untold", "warning", untold)
 
 
-def finish(session: Session, who: str, concentrator: str, now: float) -> None:
+def finish(session: Session, who: str, concentrator: str, now: float, *, anyway: bool = False) -> None:
     """End the concentrator's other key: it is dropped there as soon as no site is heard by it.
 
+    ``anyway``: also while sites have not been offered the new one; such a site that is dark now is cut off there.
+
     Raises:
-        RegistryRefused: ``concentrator_unknown`` or ``concentrator_one_key``.
+        RegistryRefused: ``concentrator_unknown``, ``concentrator_one_key`` or ``concentrator_not_told``.
     """
     hub = _row(session, concentrator)
     if hub.next_public_key is None:
         raise RegistryRefused("concentrator_one_key", concentrator=concentrator)
+    if not anyway and (untold := _untold(session, concentrator)):
+        raise RegistryRefused("concentrator_not_told", concentrator=concentrator, count=untold)
     if hub.next_public_key:
         session.merge(SpentKey(public_key=hub.next_public_key, site="", spent_at=now))
     hub.next_public_key = None
-    audit.write(session, now, who, "concentrator_finish", concentrator)
+    audit.write(session, now, who, "concentrator_finish", concentrator, anyway=anyway)
 
 
 def heard(session: Session, concentrator: str, told: dict[str, Any], now: float) -> dict[str, Any]:
@@ -327,6 +333,16 @@ def _keep_telling(session: Session, concentrator: str, telling: _Telling | None)
     elif (row := session.get(Meta, _TELLING + concentrator)) is not None:
         session.delete(row)
     session.flush()
+
+
+def _untold(session: Session, concentrator: str) -> int:
+    """Return how many sites were not offered the key that was exchanged last."""
+    row = session.get(Meta, _TELLING + concentrator)
+    if row is None:
+        return 0
+    telling = _Telling(**json.loads(row.value))
+    there = (Peer.concentrator == concentrator, Peer.state == "on", Peer.site > telling.after)
+    return len(telling.left) + (session.scalar(select(func.count()).select_from(Peer).where(*there)) or 0)
 
 
 def _are_slots(slots: Any) -> bool:

@@ -52,12 +52,13 @@ def add(
     session: Session, now: float, person: Person, kind: str, target: str, secret: str, *,
     least: str = "warning", ca: str = "", inside: bool = False, language: str = "zh-CN",
 ) -> Hook:  # fmt: skip
-    """Add a hook. ``secret``: 64 hexadecimal digits of chance, shown once to who adds it.
+    """Add a hook, which is told of every site's alerts. ``secret``: 64 hexadecimal digits of chance, shown once to who adds it.
 
     Raises:
-        RegistryRefused: ``not_allowed``, ``hook_target``, ``hook_least`` or ``hooks_many``.
+        RegistryRefused: ``not_allowed``, ``city_only``, ``hook_target``, ``hook_least`` or ``hooks_many``.
     """
     people.demand(person, "hook")
+    people.demand_whole(person)
     if not _fits(kind, target):
         raise RegistryRefused("hook_target", target=target[:64])
     if least not in alerts.RANK or language not in ("en", "zh-CN") or len(ca) > 1 << 14:
@@ -75,9 +76,10 @@ def remove(session: Session, now: float, person: Person, number: int) -> None:
     """Take a hook away, with all that waits for it.
 
     Raises:
-        RegistryRefused: ``not_allowed`` or ``hook_unknown``.
+        RegistryRefused: ``not_allowed``, ``city_only`` or ``hook_unknown``.
     """
     people.demand(person, "hook")
+    people.demand_whole(person)
     row = session.get(Hook, number)
     if row is None:
         raise RegistryRefused("hook_unknown", number=number)

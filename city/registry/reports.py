@@ -143,7 +143,7 @@ def settle(session: Session, signer: Signer, site: Site, told: Told, now: float)
     if told.next_keys:
         rotation.heard(session, signer, site, dict(told.next_keys), now)
     if told.receipts is not None:
-        _settle_head(session, site.id, told.receipts, now)
+        _judge_head(session, site.id, told.receipts, now)
     return outcome
 
 
@@ -247,32 +247,18 @@ def _lacks_key(told: Told, mark: tuple[int, int]) -> bool:
     return told.refused is not None and told.refused[0] == mark and rotation.LACKED in told.refused[1]
 
 
-def _settle_head(session: Session, site: str, head: tuple[int, str], now: float) -> None:
-    """Keep a head that goes on; one that went back is told to a person and kept not: what it denies stays."""
-    moved = _head_moved(session, site, head)
-    if moved == "on":
-        last = _last_head(session, site)
-        if last is not None and now - last.at < HEAD_SECONDS:
-            session.delete(last)
-            session.flush()
-        at = last.at if last is not None and now - last.at < HEAD_SECONDS else now
-        session.add(ReceiptHead(site=site, sequence=head[0], hash=head[1], at=at))
-    elif moved == "back":
-        alerts.raise_(session, now, "receipts_went_back", f"site:{site}", "error", site=site, sequence=head[0])
+def _judge_head(session: Session, site: str, head: tuple[int, str], now: float) -> None:
+    """Tell a person, once, of a head that denies an earlier one; it is not kept: what it denies stays.
 
-
-def _head_moved(session: Session, site: str, head: tuple[int, str]) -> str | None:
-    """Return "on" of a head that is further than all before, "back" of one that denies an earlier one, else None.
-
-    "back" is told once: while its alert is open and says this number, the same is no news.
+    One that goes on is kept with the health alone (``keep``). Were it kept here too, on PostgreSQL each of both would wait for
+    the other: this one has locked the site, and that one has the row.
     """
     last = _last_head(session, site)
-    if last is None or last.sequence < head[0]:
-        return "on"
-    if last.sequence == head[0] and last.hash == head[1]:
-        return None
+    if last is None or last.sequence < head[0] or (last.sequence, last.hash) == head:
+        return
     told = alerts.opened(session, "receipts_went_back", f"site:{site}")
-    return None if told is not None and json.loads(told.args).get("sequence") == head[0] else "back"
+    if told is None or json.loads(told.args).get("sequence") != head[0]:
+        alerts.raise_(session, now, "receipts_went_back", f"site:{site}", "error", site=site, sequence=head[0])
 
 
 def _last_head(session: Session, site: str) -> ReceiptHead | None:

@@ -34,6 +34,12 @@ class Identity:
     begun: bool
     authority: str
 
+    @property
+    def known_by(self) -> str:
+        """By which CAs somebody new knows the city's servers (PEM, one after the other): not by the last one, for its key may
+        be in other hands."""
+        return "".join(self.trusted if self.begun else self.trusted[:1])
+
 
 @dataclass(frozen=True, slots=True)
 class Sealed:

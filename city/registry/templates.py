@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from city.registry import audit
+from city.registry import audit, people
 from city.registry.refused import RegistryRefused
 from city.registry.tables import Person, Template
 from netconf import layers
@@ -40,8 +40,9 @@ def retire(session: Session, now: float, person: Person, name: str, version: int
     """Let no further site have a version; those that have it keep it.
 
     Raises:
-        RegistryRefused: ``template_unknown``.
+        RegistryRefused: ``city_only`` or ``template_unknown``.
     """
+    people.demand_whole(person)
     row = session.get(Template, (name, version), with_for_update=True)
     if row is None:
         raise RegistryRefused("template_unknown", template=name, version=version)

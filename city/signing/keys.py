@@ -57,6 +57,13 @@ class Keys:
         return (self.ca_pem,) if self.beside is None else (self.ca_pem, _pem(self.beside))
 
     @property
+    def youngest(self) -> int:
+        """When the younger CA begins (seconds since 1970). It numbers the city's word, and not ``renewals``, which starts anew
+        when the folder is laid back from before a renewal: whoever had followed that one would follow no other."""
+        both = (self.ca,) if self.beside is None else (self.ca, self.beside)
+        return max(_begins(each) for each in both)
+
+    @property
     def ca_hash(self) -> str:
         """SHA-256 of the CA's certificate (DER), hexadecimal, as it stands in the bundle."""
         return hashlib.sha256(self.ca.public_bytes(_DER)).hexdigest()
@@ -76,6 +83,8 @@ def renew(keys: Keys, now: float, chance: Callable[[int], bytes]) -> Keys:
     """Return the keys with a fresh CA beside the one of the moment; those that have one already as they are."""
     if keys.beside_key is not None:
         return keys
+    # Younger than all before, also by a clock that was put back: boxes follow no word that is older.
+    now = max(now, keys.youngest + BACKDATED.total_seconds() + 1)
     names = keys.ca.subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     name = f"snowgate CA {keys.renewals + 2}"
     made, key = _authority(str(names[0].value) if names else name, name, now, chance)
@@ -221,6 +230,10 @@ def _key(path: Path) -> object:
         return serialization.load_der_private_key(durable.read(path, MAX_KEY_BYTES), None)
     except (ValueError, TypeError, durable.TooLong):
         raise KeysDamaged(path.name) from None
+
+
+def _begins(ca: x509.Certificate) -> int:
+    return int(ca.not_valid_before_utc.timestamp())
 
 
 def _pem(certificate: x509.Certificate) -> str:

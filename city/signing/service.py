@@ -110,7 +110,7 @@ class Service:
         keys = self._keys
         said: dict[str, Any] = {"ca": keys.ca_pem, "ca_hash": keys.ca_hash, "city_key": keys.city_key}
         said["trusted"], said["begun"] = list(keys.trusted), keys.beside_key is not None
-        payload = {"sequence": keys.renewals, "certificates": sorted(keys.trusted)}
+        payload = {"sequence": keys.youngest, "certificates": sorted(keys.trusted)}
         return said | {"authority": envelope.sign("authority", payload, keys.city) if keys.renewals else ""}
 
     def _renew(self) -> dict[str, Any]:

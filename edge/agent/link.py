@@ -136,7 +136,7 @@ class Link:
         except HttpsRefused as wrong:
             if wrong.rule != "server_other_ca":
                 raise
-        credentials.follow(self._state, "agent", server, known.city, DEADLINE_SECONDS, self._dial)
+        credentials.follow(self._state, "agent", server, known.pin, known.city, DEADLINE_SECONDS, self._dial)
         self.followed += 1
         return _answer(asked())
 

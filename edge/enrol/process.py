@@ -188,7 +188,7 @@ class Enrol:
     def _follow(self, known: Told, device: ec.EllipticCurvePublicKey) -> tuple[x509.Certificate, ...]:
         """The door has a certificate of another CA: it may be the city's new one, by the city's own signed word."""
         self._supervisor.beat()
-        credentials.follow(self._where.state, "enrol", known.server, known.city, CA_SECONDS)
+        credentials.follow(self._where.state, "enrol", known.server, known.pin, known.city, CA_SECONDS)
         self._log.say("city_ca_renewed")
         self._supervisor.beat()
         held = credentials.read(self._where.state, known.pin, device, known.site, known.city)

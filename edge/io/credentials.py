@@ -54,9 +54,8 @@ def read(
 
 
 def _cas(state: Path, pin: str, city: Ed25519PublicKey | None) -> tuple[x509.Certificate, ...]:
-    found: list[x509.Certificate] = []
-    with contextlib.suppress(OSError, durable.TooLong, CertificateRefused):
-        found.append(certificates.pinned(durable.read(state / "enrol" / CA_FILE, certificates.MAX_PEM_BYTES), pin))
+    first = _first(state, pin)
+    found = [] if first is None else [first]
     said = authority(state, city)
     for pem in said.certificates if said is not None else ():
         with contextlib.suppress(CertificateRefused):
@@ -91,9 +90,11 @@ def pins(state: Path, city: Ed25519PublicKey | None) -> frozenset[str]:
 
 
 def follow(
-    state: Path, writer: str, server: Server, city: Ed25519PublicKey | None, seconds: float, dial: Dial = connected
-) -> None:
-    """A server has a certificate of a CA that we do not know: ask it for the city's word, and keep one that is newer.
+    state: Path, writer: str, server: Server, pin: str, city: Ed25519PublicKey | None, seconds: float,
+    dial: Dial = connected,
+) -> None:  # fmt: skip
+    """A server has a certificate of a CA that we do not know: ask it for the city's word, and keep one that is newer than the
+    last one, and than the CA of our bundle: an older word names CAs that were given up before that.
 
     Nobody is believed by TLS for that: what comes is signed by the city's key, or nothing.
 
@@ -109,9 +110,22 @@ def follow(
     except (UnicodeDecodeError, EnvelopeRefused):
         said = None
     known = authority(state, city)
-    if said is None or (known is not None and said.sequence <= known.sequence):
+    first = _first(state, pin)
+    # Words are numbered by the second in which their younger CA begins (adr/0033).
+    newest = max(
+        int(first.not_valid_before_utc.timestamp()) if first is not None else 0,
+        known.sequence if known is not None else 0,
+    )
+    if said is None or said.sequence <= newest:
         raise HttpsRefused("server_other_ca")
     durable.write(state / writer / AUTHORITY_FILE, data, 0o640)
+
+
+def _first(state: Path, pin: str) -> x509.Certificate | None:
+    """Return the CA that the bundle names; None while it was not fetched."""
+    with contextlib.suppress(OSError, durable.TooLong, CertificateRefused):
+        return certificates.pinned(durable.read(state / "enrol" / CA_FILE, certificates.MAX_PEM_BYTES), pin)
+    return None
 
 
 def keep(state: Path, writer: str, pem: str) -> None:

@@ -101,6 +101,12 @@ CITY_HUB = {
         "集中器 {concentrator} 尚未生成第二个密钥。",
         "请先执行 rotate，并等待其下一次上报。",
     ),
+    "concentrator_not_told": Words(
+        "{count} sites of concentrator {concentrator} have not been offered its new key; without the old one a dark site stays away.",
+        "Wait until the schedule has told them, and see the alert concentrator_untold; or finish --anyway.",
+        "集中器 {concentrator} 仍有 {count} 个站点未下发新密钥；旧密钥结束后，离线站点将无法接入。",
+        "请等待后台任务下发完成，并查看告警 concentrator_untold；确需结束请使用 finish --anyway。",
+    ),
     "concentrator_prepared": Words(
         "That is not what prepare prints on a concentrator's host: {trouble}.",
         "Run snowgate city concentrator prepare there and bring its whole output.",

@@ -21,6 +21,12 @@ CITY_SIGNING = {
         "为 {site} 打印的登记包使用旧 CA，已作废。",
         "请重新生成：`snowgate city claim {site}`。",
     ),
+    "ca_concentrator_before": Words(
+        "Concentrator {concentrator} still has a certificate of the CA before, and would be shut out by another renewal.",
+        "It renews it by itself; at once: `snowgate city concentrator certificate {concentrator} FILE`, laid beside its keys.",
+        "集中器 {concentrator} 仍在使用上一个 CA 签发的证书，再次更新 CA 会使其无法接入。",
+        "它会自行续期；如需立即更换：`snowgate city concentrator certificate {concentrator} FILE`，并放到其密钥目录。",
+    ),
     "ca_too_soon": Words(
         "The fresh CA is too young: not every server of the city need have heard of it.",
         "Wait until {minutes} minutes have passed since it was made.",
@@ -72,6 +78,10 @@ CITY_SIGNING = {
         "Update the box's software, then enrol it again.",
         "证书请求无效，或其密钥类型不受支持（应为 P-256）。",
         "请升级设备软件后重新注册。",
+    ),
+    "sign_not_owner": inside(
+        "A process that may ask for signatures asked for what the machine's owner alone may have done ({what}).",
+        "有权请求签名的进程请求了仅限本机管理员的操作（{what}）。",
     ),
     "sign_stranger": inside(
         "Somebody who may not ask came to the signing process (uid {uid}).", "无权者连接了签名进程（uid {uid}）。"

@@ -32,8 +32,9 @@ from city.registry.refused import RegistryRefused
 from city.registry.store import Store
 from city.registry.tables import Audit, Certificate, Person, Site
 from city.signing import keys
-from city.signing.client import Client
+from city.signing.client import Client, over_socket
 from city.signing.marks import Marks
+from city.signing.process import serve
 from city.signing.service import OVERLAP_SECONDS, Service
 from edge.agent.link import Known, Link
 from edge.io import credentials
@@ -107,7 +108,7 @@ def test_a_fresh_ca_makes_nothing_before_it_is_in_its_place(signing: Signing) ->
     assert signing.client.renew_ca() == begun, "asked again, nothing happens"
     city = signing.service._keys.city.public_key()
     said = envelope.open_authority(begun.authority, city)
-    assert (said.sequence, set(said.certificates)) == (1, set(begun.trusted))
+    assert set(said.certificates) == set(begun.trusted)
     assert issuer(signing) == first.ca_hash
     with pytest.raises(RegistryRefused, match="ca_too_soon"):
         signing.client.switch_ca()
@@ -130,6 +131,26 @@ def test_what_a_restart_finds_is_what_was_said(signing: Signing) -> None:
         signing.now += OVERLAP_SECONDS
     assert sorted(path.name for path in folder.glob("*.key")) == ["ca-3.key", "city.key"], "a CA before signs no more"
     assert len(said.trusted) == 2
+
+
+def test_who_followed_a_renewal_that_was_lost_with_its_folder_follows_the_next_one(
+    signing: Signing, tmp_path: Path
+) -> None:
+    (tmp_path / "city.pub").write_text(signing.client.identity().city_key, encoding="ascii")
+    assert certificate.follow(tmp_path, signing.client.renew_ca().authority.encode("ascii"))
+    # Laid back is what was there before, and no word of the other CA.
+    for path in (*signing.folder.glob("ca-2.*"), signing.folder / "renewed.json"):
+        path.unlink()
+    for back in (DAY, -5 * DAY):
+        signing.now += back
+        signing.again()
+        if back > 0:
+            assert signing.client.identity().authority == ""
+        word = signing.client.renew_ca().authority.encode("ascii")
+        assert certificate.follow(tmp_path, word)
+        assert not certificate.follow(tmp_path, word), "the control: the same word is followed once"
+        signing.now += 4 * DAY
+        signing.client.switch_ca()
 
 
 def test_the_power_goes_between_any_two_writes(signing: Signing, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,6 +213,82 @@ def test_two_persons_agree_before_a_ca_is_renewed(store: Store, signing: Signing
         assert claims.redeem(session, NOW + OVERLAP_SECONDS, fleet.site_id(7), other, "d" * 64) == "claim_expired"
         lines = session.scalars(select(Audit.what).where(Audit.what.startswith("ca."))).all()
         assert lines == ["ca.renew", "ca.switch"]
+
+
+@pytest.mark.parametrize("owner", [False, True])
+def test_the_machines_owner_alone_has_the_ca_renewed(signing: Signing, tmp_path: Path, owner: bool) -> None:
+    """The server that the world can reach may ask for signatures, but not this."""
+    us = (os.geteuid(),)
+    server = serve(tmp_path / "s", signing.service, us, us if owner else (), lambda *_, **__: None)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    try:
+        client = over_socket(tmp_path / "s")
+        assert client.identity().city_key, "the control: it is answered"
+        for step in (client.renew_ca, client.switch_ca):
+            if owner:
+                step()
+            else:
+                with pytest.raises(RegistryRefused, match="sign_not_owner"):
+                    step()
+            signing.now += OVERLAP_SECONDS
+    finally:
+        server.shutdown()
+        server.server_close()
+    assert signing.client.identity().begun is False
+    assert len(signing.client.identity().trusted) == 1 + owner
+
+
+def test_who_is_new_does_not_believe_the_ca_that_was_given_up(signing: Signing, tmp_path: Path) -> None:
+    """Its key may be stolen: that is what it was renewed for, perhaps."""
+    first = signing.client.identity()
+    assert first.known_by == first.ca
+    begun = signing.client.renew_ca()
+    assert begun.known_by == "".join(begun.trusted)
+    signing.now += OVERLAP_SECONDS
+    city = signing.client.switch_ca()
+    assert city.known_by == city.ca != first.ca
+    word = city.authority.encode("ascii")
+    for name, old in (("new", city.ca), ("dark", first.ca)):
+        folder = tmp_path / name
+        folder.mkdir()
+        for file, text in (("city.pub", city.city_key), ("ca.pem", old)):
+            (folder / file).write_text(text, encoding="ascii")
+        assert certificate.follow(folder, word) is (name == "dark"), name
+
+
+def test_a_ca_is_not_renewed_again_while_a_concentrator_would_be_shut_out(
+    store: Store, signing: Signing, tmp_path: Path
+) -> None:
+    def renewed(again: str) -> None:
+        with store.begin() as session:
+            asked = approvals.ask(session, signing.now, session.get_one(Person, "sec1"), "ca", "", again)
+            approvals.judge(session, signing.now, session.get_one(Person, "sec2"), asked.id, yes=True)
+        with store.begin() as session:
+            authority.renew(session, signing.client, signing.now, "sec1")
+
+    def certified() -> None:
+        pem = signing.client.certify(certificate.request(tmp_path, "hub-a"), "concentrator:hub-a", days=90)
+        with store.begin() as session:
+            keep(session, pem)
+
+    with store.begin() as session:
+        for name in ("sec1", "sec2"):
+            people.add(session, NOW, "init", name, "x", "security")
+    certified()
+    renewed("it is old")
+    signing.now += OVERLAP_SECONDS
+    signing.client.switch_ca()
+    with pytest.raises(RegistryRefused, match="ca_concentrator_before"):
+        renewed("stolen, too")
+    assert not signing.client.identity().begun
+    certified()
+    renewed("stolen, too")
+    assert signing.client.identity().begun
+    signing.now += OVERLAP_SECONDS
+    signing.client.switch_ca()
+    signing.now += 91 * DAY
+    renewed("what has run out shuts nobody out")
 
 
 # -- a city's server, a box and a concentrator, by real TLS --------------------------------------------------------------

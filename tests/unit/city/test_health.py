@@ -257,6 +257,17 @@ def test_receipts_that_went_back_are_told_and_what_they_deny_stays(
     assert sorted(map(tuple, kept)) == [(6, "d" * 64)], "one for ten minutes"
 
 
+def test_a_head_that_goes_on_is_kept_with_the_health_alone(store: Store, signer: Signer, some: list[Site]) -> None:
+    """Two hands at one row would wait for each other: a report that asks for something locks its site."""
+    told = reports.read(fleet.report(some[0], 1, nonce="5c" * 16, receipts={"sequence": 5, "hash": "a" * 64}))
+    with store.begin() as session:
+        reports.settle(session, signer, session.get_one(Site, some[0].id, with_for_update=True), told, NOW)
+        assert session.query(reports.ReceiptHead).all() == []
+    with store.begin() as session:
+        reports.keep(session, [(told, NOW)])
+        assert [row.sequence for row in session.query(reports.ReceiptHead)] == [5]
+
+
 def test_of_two_processes_the_one_that_keeps_the_older_report_later_changes_nothing(
     store: Store, some: list[Site]
 ) -> None:

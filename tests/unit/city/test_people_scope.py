@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
-from city.registry import people
+import pytest
+from sqlalchemy.orm import Session
+
+from city.registry import approvals, hooks, people, templates
 from city.registry.store import Store
-from city.registry.tables import Person
+from city.registry.tables import Approval, Hook, Person, Template
 from tests import scene
 from tests.consoled import Console
 from tests.enrolling import NOW, person
@@ -65,6 +68,34 @@ def test_u07_nobody_is_given_more_than_who_gives_has(county: Store) -> None:
         # Who took the rights of his maker before he is asked has none to give.
         with refused("person_unknown"):
             people.edit(session, NOW, "gone", "xian-li", off=True)
+
+
+def test_what_is_for_every_site_of_the_city_is_not_a_countys_officers(county: Store) -> None:
+    hook = ("webhook", "https://alerts.city.example/in", "5c" * 32)
+    with county.begin() as session:
+        system = person(session, "sys", "system")
+        person(session, "xian-sys", "system", COUNTY)
+        templates.add(session, NOW, system, "street", {"control": {"address": "10.20.0.6"}})
+        asked = approvals.ask(session, NOW, system, "template", "street@1", "a new control").id
+        kept = hooks.add(session, NOW, session.get_one(Person, "sec"), *hook).id
+    acts: dict[str, tuple[str, Callable[[Session, Person], object]]] = {
+        "agree": ("sec", lambda session, who: approvals.judge(session, NOW, who, asked, yes=True)),
+        "ask": ("sys", lambda session, who: approvals.ask(session, NOW, who, "template", "street@1", "again")),
+        "retire": ("sys", lambda session, who: templates.retire(session, NOW, who, "street", 1)),
+        "add": ("sec", lambda session, who: hooks.add(session, NOW, who, *hook)),
+        "remove": ("sec", lambda session, who: hooks.remove(session, NOW, who, kept)),
+    }
+    for name, (who, does) in acts.items():
+        with county.begin() as session, refused("city_only"):
+            does(session, session.get_one(Person, f"xian-{who}"))
+            pytest.fail(name)
+    with county.read() as session:
+        assert session.get_one(Template, ("street", 1)).state == "draft"
+        assert session.get_one(Approval, asked).state == "open"
+        assert [row.id for row in session.query(Hook)] == [kept]
+    for who, does in acts.values():
+        with county.begin() as session:
+            does(session, session.get_one(Person, who))
 
 
 def test_the_console_shows_a_countys_officer_his_own_people_alone(console: Console) -> None:

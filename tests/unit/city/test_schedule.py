@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, select
 from city import schedule as schedule_module
 from city.api.concentrators import Snapshots
 from city.registry import concentrators, health, layers, reports, revocation, trimming
+from city.registry.refused import RegistryRefused
 from city.registry.signer import Signer, SignRefused
 from city.registry.store import Store, open_store
 from city.registry.tables import Alert, Audit, Claim, Health, Hook, Meta, ReceiptHead, Site
@@ -211,6 +212,32 @@ def test_f31_a_revocation_that_was_cut_off_is_done_by_the_next_turn(
         assert [(line.who, line.subject) for line in lines] == [("registry", f"site:{gone}")], "once"
 
 
+def test_a_revocation_that_cannot_be_finished_keeps_back_no_other(
+    store: Store, signer: Signer, sites: list[Site], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for site in sites:
+        cut(store, signer, site.id)
+    really = revocation.revoke
+
+    def revoke(session: Any, signer_: Any, site: Site, *rest: Any) -> None:
+        really(session, signer_, site, *rest)
+        if site.id == sites[0].id:
+            raise RegistryRefused("taken")
+
+    monkeypatch.setattr(revocation, "revoke", revoke)
+    made = Schedule(store, signer, lambda: NOW, Log(), jobs={"revocations": JOBS["revocations"]})
+    made.turn(0.0)
+    made.rest()
+    with store.read() as session:
+        assert [session.get_one(Site, site.id).state for site in sites] == ["active", "revoked", "revoked"]
+    assert made.failed == {"revocations": 1}, "and it is said"
+    monkeypatch.setattr(revocation, "revoke", really)
+    made.turn(3600.0)
+    made.rest()
+    with store.read() as session:
+        assert session.get_one(Site, sites[0].id).state == "revoked"
+
+
 def test_f17_what_a_concentrators_new_key_means_for_its_sites_is_told_by_the_schedule(
     store: Store, signer: Signer, sites: list[Site], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,6 +270,8 @@ def test_f17_what_a_concentrators_new_key_means_for_its_sites_is_told_by_the_sch
         after.append(told())
     assert after == [[True, False, False], [True, False, True], [True, False, True], [True, False, True]]
     with store.begin() as session:
+        with pytest.raises(RegistryRefused, match="concentrator_not_told"):
+            concentrators.finish(session, "sys", "hub-a", NOW)
         assert [session.get_one(Site, site.id).offered for site in sites] == [2, 1, 2], "each once"
         alert = session.scalars(select(Alert).where(Alert.code == "concentrator_untold")).one()
         assert json.loads(alert.args) == {"concentrator": "hub-a", "count": 1, "site": sites[1].id}
@@ -253,3 +282,21 @@ def test_f17_what_a_concentrators_new_key_means_for_its_sites_is_told_by_the_sch
     with store.read() as session:
         assert session.scalars(select(Meta.name).where(Meta.name.startswith("telling:"))).all() == []
         assert session.scalars(select(Alert.closed_at).where(Alert.code == "concentrator_untold")).one() == NOW
+    with store.begin() as session:
+        concentrators.finish(session, "sys", "hub-a", NOW)
+
+
+@pytest.mark.usefixtures("sites")
+def test_a_hubs_old_key_is_not_ended_while_nobody_was_told_the_new_one(store: Store) -> None:
+    with store.begin() as session:
+        concentrators.rotate(session, "sys", "hub-a", NOW)
+        hub = session.get_one(fleet.Concentrator, "hub-a")
+        slots = [[hub.public_key, 51820, 0], [fleet.key(4242), 51821, 0]]
+        concentrators.heard(session, "hub-a", {"revision": 1, "slots": slots}, NOW)
+        concentrators.exchange(session, "sys", "hub-a", NOW)
+        with pytest.raises(RegistryRefused) as wrong:
+            concentrators.finish(session, "sys", "hub-a", NOW)
+        assert (wrong.value.rule, wrong.value.args_["count"]) == ("concentrator_not_told", 3)
+        assert hub.next_public_key == slots[0][0]
+        concentrators.finish(session, "sys", "hub-a", NOW, anyway=True)
+        assert hub.next_public_key is None

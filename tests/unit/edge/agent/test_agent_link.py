@@ -418,10 +418,13 @@ def test_f20_a_server_whose_certificate_has_run_out_since_is_refused_with_a_sess
     assert wrong.value.rule == "server_certificate_expired"
 
 
+LATER = 4_000_000_000
+
+
 def word(city: Ed25519PrivateKey, sequence: int, *authorities: Authority) -> bytes:
-    """The answer in which a city says by which CAs it is known."""
+    """The answer in which a city says by which CAs it is known; ``sequence`` counts from after the begin of all of them."""
     pems = [each.pem.decode("ascii") for each in authorities]
-    text = envelope.sign("authority", {"sequence": sequence, "certificates": pems}, city)
+    text = envelope.sign("authority", {"sequence": LATER + sequence, "certificates": pems}, city)
     return f"HTTP/1.1 200 OK\r\nContent-Length: {len(text)}\r\n\r\n{text}".encode()
 
 
@@ -466,7 +469,9 @@ def test_a_box_that_has_lost_its_cas_file_comes_back_as_well(box: Box, renewed: 
         assert box.post(server) == {"layer": "x"}
 
 
-@pytest.mark.parametrize("wrong", ["another key", "none", "of another purpose", "not newer", "not signed for us"])
+@pytest.mark.parametrize(
+    "wrong", ["another key", "none", "of another purpose", "not newer", "older than the bundle", "not signed for us"]
+)
 def test_who_is_in_between_cannot_name_a_ca(box: Box, renewed: Authority, tmp_path: Path, wrong: str) -> None:
     """Each with the control: the city's own word is followed afterwards."""
     city, other = Ed25519PrivateKey.generate(), Authority(tmp_path / "in between", name="lab city CA 3")
@@ -481,6 +486,9 @@ def test_who_is_in_between_cannot_name_a_ca(box: Box, renewed: Authority, tmp_pa
         "none": said("404 Not Found", {}),
         "of another purpose": said("200 OK", json.loads(revocation)),
         "not newer": word(city, 1, other),
+        "older than the bundle": word(
+            city, int(box.authority.certificate.not_valid_before_utc.timestamp()) - LATER, other
+        ),
         "not signed for us": said("200 OK", {"payload": "e30=", "signature": "AAAA"}),
     }
     with serving(context(other.server("s", ADDRESS), None), GOOD) as server:

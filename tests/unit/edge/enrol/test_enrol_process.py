@@ -212,7 +212,7 @@ def test_a_city_that_has_renewed_its_ca_meanwhile_is_followed_by_its_signed_word
         door["port"] = server.server_address[1]
         (yard.folder / "secrets/keeper/enrolment.json").write_text(json.dumps(door), encoding="ascii")
         pems = [each.pem.decode("ascii") for each in (fresh, yard.authority)]
-        payload = {"sequence": 1, "certificates": pems}
+        payload = {"sequence": 4_000_000_000, "certificates": pems}
         forged = envelope.sign("authority", payload, Ed25519PrivateKey.generate())
         (yard.city / "authority.json").write_text(forged, encoding="ascii")
         assert yard.turn()["rule"] == ("server_other_ca" if held else "ca_other")
