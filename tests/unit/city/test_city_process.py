@@ -154,46 +154,6 @@ def test_a_box_comes_by_its_bundle_over_tls_and_is_let_in(furnished: City, bundl
     assert "audit_whole" in furnished.command("audit", "verify", who="audit")
 
 
-def test_a_connection_that_is_resumed_shows_its_certificate_and_is_judged_all_the_same(
-    furnished: City, tmp_path: Path
-) -> None:
-    furnished.command("site", "add", OTHER, "渡江社区", "--civil-code", "340200", "--template", "street@1")
-    said = furnished.command("claim", OTHER).splitlines()
-    box = Box(2, OTHER)
-    claim = read_bundle(next(line for line in said if line.startswith("SNOWGATE1:"))).claim
-    request = sign_request(box.request(claim, time=int(time.time())), box.key)
-    furnished.ask("POST", "/v1/enrol", request)
-    code = next(line.split("\t")[1] for line in furnished.command("pending").splitlines() if line.startswith(OTHER))
-    furnished.command("approve", OTHER, code, who="op2")
-    pem = furnished.ask("POST", "/v1/enrol", request)[1]["certificate"]
-    context = device_context(furnished, box, pem, tmp_path)
-    told = {"site": OTHER, "change": {"applied": [0, 0]}, "city_layer": [0, 0]}
-    body = sign_report(told, box.key).encode("ascii")
-    head = f"POST /v1/report HTTP/1.0\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode("ascii")
-    session: ssl.SSLSession | None = None
-
-    def report() -> tuple[bool, bytes]:
-        nonlocal session
-        line = socket.create_connection(("127.0.0.1", furnished.port), 20)
-        with line, context.wrap_socket(line, server_hostname="127.0.0.1", session=session) as secured:
-            secured.sendall(head + body)
-            answer = b"".join(iter(lambda: secured.recv(65536), b""))
-            session = secured.session
-            return bool(secured.session_reused), answer
-
-    # More often than there are processes: each knows the others' tickets (until the CA is renewed, by a later test).
-    answers = [report() for _ in range(6)]
-    assert [resumed for resumed, _ in answers] == [False, True, True, True, True, True]
-    assert all(b" 200 " in answer and b'"layer"' in answer for _, answer in answers)
-    store = open_store(f"sqlite:///{furnished.folder / 'data' / 'city.sqlite'}", upgrade=False)
-    with store.begin() as opened:
-        opened.query(Certificate).filter_by(subject=f"site:{OTHER}").update({"revoked_at": 1.0})
-    store.close()
-    resumed, answer = report()
-    assert resumed
-    assert b" 403 " in answer and b"certificate_revoked" in answer
-
-
 def test_f31_a_database_that_was_laid_back_begins_a_new_epoch_each_time(city: City) -> None:
     told = [city.command("restored", "--reason", "the disk died", who="system") for _ in range(2)]
     assert ["Epoch 2:" in told[0], "Epoch 3:" in told[1]] == [True, True], told
@@ -246,6 +206,46 @@ def test_what_a_concentrator_needs_to_know_is_printed(city: City) -> None:
     )
 
 
+def test_a_connection_that_is_resumed_shows_its_certificate_and_is_judged_all_the_same(
+    furnished: City, tmp_path: Path
+) -> None:
+    furnished.command("site", "add", OTHER, "渡江社区", "--civil-code", "340200", "--template", "street@1")
+    said = furnished.command("claim", OTHER).splitlines()
+    box = Box(2, OTHER)
+    claim = read_bundle(next(line for line in said if line.startswith("SNOWGATE1:"))).claim
+    request = sign_request(box.request(claim, time=int(time.time())), box.key)
+    furnished.ask("POST", "/v1/enrol", request)
+    code = next(line.split("\t")[1] for line in furnished.command("pending").splitlines() if line.startswith(OTHER))
+    furnished.command("approve", OTHER, code, who="op2")
+    pem = furnished.ask("POST", "/v1/enrol", request)[1]["certificate"]
+    context = device_context(furnished, box, pem, tmp_path)
+    told = {"site": OTHER, "change": {"applied": [0, 0]}, "city_layer": [0, 0]}
+    body = sign_report(told, box.key).encode("ascii")
+    head = f"POST /v1/report HTTP/1.0\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode("ascii")
+    session: ssl.SSLSession | None = None
+
+    def report() -> tuple[bool, bytes]:
+        nonlocal session
+        line = socket.create_connection(("127.0.0.1", furnished.port), 20)
+        with line, context.wrap_socket(line, server_hostname="127.0.0.1", session=session) as secured:
+            secured.sendall(head + body)
+            answer = b"".join(iter(lambda: secured.recv(65536), b""))
+            session = secured.session
+            return bool(secured.session_reused), answer
+
+    # More often than there are processes: each knows the others' tickets (until the CA is renewed, by a later test).
+    answers = [report() for _ in range(6)]
+    assert [resumed for resumed, _ in answers] == [False, True, True, True, True, True]
+    assert all(b" 200 " in answer and b'"layer"' in answer for _, answer in answers)
+    store = open_store(f"sqlite:///{furnished.folder / 'data' / 'city.sqlite'}", upgrade=False)
+    with store.begin() as opened:
+        opened.query(Certificate).filter_by(subject=f"site:{OTHER}").update({"revoked_at": 1.0})
+    store.close()
+    resumed, answer = report()
+    assert resumed
+    assert b" 403 " in answer and b"certificate_revoked" in answer
+
+
 def test_a_ca_is_renewed_by_two_persons_and_its_word_is_signed(city: City) -> None:
     assert city.ask("GET", "/v1/authority")[0] == 204
     city.command("person", "add", "security2", "security", who="security")
@@ -262,7 +262,8 @@ def test_a_ca_is_renewed_by_two_persons_and_its_word_is_signed(city: City) -> No
     status, word = city.ask("GET", "/v1/authority")
     key = Ed25519PublicKey.from_public_bytes(base64.b64decode(city.command("identity", "city.pub")))
     said = envelope.open_authority(json.dumps(word), key)
-    assert (status, said.sequence) == (200, 1)
+    assert status == 200
+    assert said.sequence > 1, "the second in which that CA begins: no folder that is laid back repeats it"
     assert set(said.certificates) == {
         (city.folder / "signing" / name).read_text(encoding="ascii") for name in ("ca.pem", "ca-2.pem")
     }
