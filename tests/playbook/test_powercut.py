@@ -35,6 +35,13 @@ APART_SECONDS = 0.03
 SILENCE_SECONDS = 200.0
 
 
+class Punctual(SeededChance):
+    """Of a recorder: its first keepalive comes when a whole interval is over, as those that do not draw lots send it."""
+
+    def number(self, below: int) -> int:
+        return below - 1
+
+
 class City(Platform):
     """Counts what it is asked and told, and knows what is on."""
 
@@ -82,7 +89,7 @@ class House:
             here = Address(address(at), 5060)
             config = DeviceConfig(recorder_id(at), "3402000000", here, LAN, "34020000002008000001", "3402000000",
                                   "secret", 3600, 60)  # fmt: skip
-            self.recorders[here] = Device(config, SeededChance(int(self.now) + at))
+            self.recorders[here] = Device(config, Punctual(int(self.now) + at))
             self.recorders[here].set_catalog(cameras(at, CHANNELS), self.now)
             self.recorders[here].start(self.now)
             self.carry()
