@@ -53,7 +53,8 @@ def test_a_site_that_falls_silent_is_told_through_all_the_jobs(store: Store, sig
     def hubs() -> None:
         with store.begin() as session:
             for hub in session.scalars(select(fleet.Concentrator)):
-                hub.revision, hub.seen_at, hub.report = 99, at[0], json.dumps({"alive": "AAAA", "slots": [[hub.public_key, 51820]]})
+                said = {"alive": "AAAA", "slots": [[hub.public_key, 51820]]}
+                hub.revision, hub.seen_at, hub.report = 99, at[0], json.dumps(said)
 
     tunnels = {f"wg-{plane}": {"handshake_age_seconds": 15} for plane in "ab"}
     for step in range(140):
