@@ -127,7 +127,7 @@ uninstall: ## take it off again and give the ports back; what it kept stays, unl
 	@[ -n "$(DESTDIR)" ] || { systemctl disable -q --now snowgate.target $(UNITS); sh "$(PREFIX)/share/snowgate-release"; sysctl -q --system >/dev/null; }
 	@rm -rf "$(DESTDIR)$(PREFIX)" $(DESTDIR)/etc/sysusers.d/snowgate.conf $(DESTDIR)/etc/tmpfiles.d/snowgate.conf \
 	$(DESTDIR)/etc/systemd/journald.conf.d/snowgate.conf; \
-	cd systemd && for unit in *.service *.target *.timer *.path; do rm -f "$(DESTDIR)/etc/systemd/system/$$unit"; done
+	for unit in systemd/*.service systemd/*.target systemd/*.timer systemd/*.path; do rm -f "$(DESTDIR)/etc/systemd/system/$${unit##*/}"; done
 	@[ -z "$(PURGE)" ] || rm -rf "$(DESTDIR)/var/lib/snowgate" "$(DESTDIR)/etc/snowgate" "$(DESTDIR)/var/log/snowgate"
 	@[ -n "$(DESTDIR)" ] || systemctl daemon-reload
 
@@ -156,7 +156,7 @@ uninstall-concentrator: ## take a concentrator off this machine; what it kept st
 uninstall-city uninstall-concentrator:
 	@[ -n "$(DESTDIR)" ] || systemctl disable -q --now $(if $(filter registry,$(what)),$(REGISTRY_UNITS),$(CONCENTRATOR_UNITS))
 	@rm -rf "$(DESTDIR)/opt/snowgate-$(what)" "$(DESTDIR)/etc/sysusers.d/snowgate-$(what).conf" "$(DESTDIR)/etc/tmpfiles.d/snowgate-$(what).conf"; \
-	cd systemd/$(what) && for unit in *; do rm -f "$(DESTDIR)/etc/systemd/system/$$unit"; done
+	for unit in systemd/$(what)/*; do rm -f "$(DESTDIR)/etc/systemd/system/$${unit##*/}"; done
 	@[ -n "$(DESTDIR)" ] || systemctl daemon-reload
 
 clean: ## remove what was built here

@@ -97,6 +97,11 @@ def device(pem: bytes, cas: Sequence[x509.Certificate], key: ec.EllipticCurvePub
     return found
 
 
+def begins_at(certificate: x509.Certificate) -> int:
+    """Return when a certificate begins, in seconds since 1970."""
+    return int(certificate.not_valid_before_utc.timestamp())
+
+
 def made_by(certificate: x509.Certificate, ca: x509.Certificate) -> bool:
     """Say whether a CA has made a certificate."""
     try:

@@ -88,7 +88,7 @@ def _looking(made: APIBlueprint, office: Office) -> None:
         with office.store.read() as session:
             return {"alerts": [alert(row) for row in listed(session, person, after=after, over=over, most=most)]}
 
-    @made.post("/alerts/<int(max=2147483647):number>/acknowledge")
+    @made.post("/alerts/<number:number>/acknowledge")
     @made.input(WhySaid)
     def acknowledge(number: int, json_data: WhySaid) -> dict[str, Any]:
         """A person sees to it: it is told to nobody any more, and listed until its cause is gone."""

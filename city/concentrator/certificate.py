@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.x509.oid import NameOID
 
 from netconf import durable, envelope, secrets
+from netconf.certificates import begins_at
 from netconf.envelope import Authority, EnvelopeRefused
 
 MAX_PEM_BYTES = 1 << 15
@@ -91,7 +92,7 @@ def _begins(folder: Path) -> int:
         known = x509.load_pem_x509_certificates(durable.read(folder / "ca.pem", MAX_PEM_BYTES))
     except (OSError, ValueError):
         return 0
-    return max(int(ca.not_valid_before_utc.timestamp()) for ca in known)
+    return max(map(begins_at, known))
 
 
 def _held(folder: Path) -> x509.Certificate | None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import datetime
-import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -22,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.x509.oid import NameOID
 
 from netconf import durable
+from netconf.certificates import begins_at, pin
 
 MAX_KEY_BYTES = 4096
 _RENEWED = "renewed.json"
@@ -61,12 +61,12 @@ class Keys:
         """When the younger CA begins (seconds since 1970). It numbers the city's word, and not ``renewals``, which starts anew
         when the folder is laid back from before a renewal: whoever had followed that one would follow no other."""
         both = (self.ca,) if self.beside is None else (self.ca, self.beside)
-        return max(_begins(each) for each in both)
+        return max(map(begins_at, both))
 
     @property
     def ca_hash(self) -> str:
         """SHA-256 of the CA's certificate (DER), hexadecimal, as it stands in the bundle."""
-        return hashlib.sha256(self.ca.public_bytes(_DER)).hexdigest()
+        return pin(self.ca)
 
     @property
     def city_key(self) -> str:
@@ -230,10 +230,6 @@ def _key(path: Path) -> object:
         return serialization.load_der_private_key(durable.read(path, MAX_KEY_BYTES), None)
     except (ValueError, TypeError, durable.TooLong):
         raise KeysDamaged(path.name) from None
-
-
-def _begins(ca: x509.Certificate) -> int:
-    return int(ca.not_valid_before_utc.timestamp())
 
 
 def _pem(certificate: x509.Certificate) -> str:

@@ -66,9 +66,10 @@ def _cas(state: Path, pin: str, city: Ed25519PublicKey | None) -> tuple[x509.Cer
 
 def authority(state: Path, city: Ed25519PublicKey | None) -> Authority | None:
     """Return the city's newest word of its own CA that was kept; None while it has said nothing, or nobody knows its key."""
+    if city is None:
+        return None
     newest: Authority | None = None
-    for writer in _WRITERS if city is not None else ():
-        assert city is not None  # the loop says so
+    for writer in _WRITERS:
         try:
             text = durable.read(state / writer / AUTHORITY_FILE, envelope.MAX_ENVELOPE_BYTES).decode("ascii")
             said = envelope.open_authority(text, city)
@@ -113,7 +114,7 @@ def follow(
     first = _first(state, pin)
     # Words are numbered by the second in which their younger CA begins (adr/0033).
     newest = max(
-        int(first.not_valid_before_utc.timestamp()) if first is not None else 0,
+        certificates.begins_at(first) if first is not None else 0,
         known.sequence if known is not None else 0,
     )
     if said is None or said.sequence <= newest:

@@ -15,7 +15,7 @@ from edge.lab import lacks
 from netconf import words
 from tests.bench.city import figures
 
-#: In the order of the issue's promises; ``storm`` last, for it keeps the machine busy longest.
+#: ``storm`` last, for it keeps the machine busy longest.
 FIGURES = ("heartbeats", "node", "memory", "approval", "hub", "change", "storm")
 
 
