@@ -86,7 +86,7 @@ def site(args: argparse.Namespace) -> int:
             name, _, version = (args.template or "").rpartition("@")
             facts = sites.Facts(args.id, args.name, args.civil_code, args.site_class, args.carrier)
             if args.template:
-                number = int(version) if version.isdecimal() else 0
+                number = int(version) if templates.is_number(version) else 0
                 facts = sites.Facts(args.id, args.name, args.civil_code, args.site_class, args.carrier, name, number)
             show(sites.said(sites.add(session, time.time(), person, facts)))
         elif args.does == "show":

@@ -92,7 +92,7 @@ def read_facts(form: Any, site: str | None) -> sites.Facts:
     number, kind = form.get("site_class", "3"), form.get("template", "")
     if number not in ("1", "2", "3"):
         raise RegistryRefused("site_form", field="class")
-    if kind and not (version.isascii() and version.isdecimal() and len(version) < 10):
+    if kind and not templates.is_number(version):
         raise RegistryRefused("site_form", field="template")
     try:
         own = loads(form.get("own", "").strip() or "{}")

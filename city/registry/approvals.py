@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from city.registry import audit, people
+from city.registry import audit, people, templates
 from city.registry.refused import RegistryRefused
 from city.registry.tables import Approval, Person, Template
 
@@ -117,14 +117,9 @@ def waiting(session: Session, now: float, most: int = 200) -> list[Approval]:
     return list(session.scalars(wanted.order_by(Approval.id).limit(most)))
 
 
-def _is_number(text: str) -> bool:
-    """What the column of a template's version may hold."""
-    return text.isascii() and text.isdecimal() and len(text) <= 9
-
-
 def _approve_template(session: Session, asked: Approval, person: Person) -> None:
     name, _, version = asked.subject.rpartition("@")
-    row = session.get(Template, (name, int(version)), with_for_update=True) if _is_number(version) else None
+    row = session.get(Template, (name, int(version)), with_for_update=True) if templates.is_number(version) else None
     if row is None:
         raise RegistryRefused("template_unknown", template=name, version=version)
     if person.name == row.made_by:

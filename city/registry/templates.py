@@ -36,6 +36,11 @@ def add(session: Session, now: float, person: Person, name: str, body: dict[str,
     return row
 
 
+def is_number(text: str) -> bool:
+    """Say whether a text is a version: what its column may hold."""
+    return text.isascii() and text.isdecimal() and len(text) <= 9
+
+
 def retire(session: Session, now: float, person: Person, name: str, version: int) -> None:
     """Let no further site have a version; those that have it keep it.
 
